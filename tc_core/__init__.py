@@ -1,0 +1,109 @@
+"""Token Calculator: where did the tokens and the money go?
+
+>>> import tc_core
+>>> tc_core.instrument()  # every installed framework, from now on
+
+Names are resolved when they are first used, so that `import tc_core` costs nothing that is not needed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tc_core.version import __version__
+
+if TYPE_CHECKING:
+    from tc_core.analyse.costs import CostGroup, CostReport
+    from tc_core.errors import (
+        ConfigurationError,
+        CycleError,
+        LineageError,
+        StorageError,
+        TokenCalculatorError,
+    )
+    from tc_core.meter.prices import calculate_cost
+    from tc_core.meter.tokens import count_tokens
+    from tc_core.model.event import TrackingEvent
+    from tc_core.model.provenance import ProvenanceRelationship
+    from tc_core.model.run import Run
+    from tc_core.model.usage import Usage
+    from tc_core.record.context import bind_context, labels, session
+    from tc_core.runtime.instrument import instrument, uninstrument
+    from tc_core.runtime.recorders import flush
+    from tc_core.runtime.workflow import workflow
+    from tc_core.store.base import StorageBackend
+    from tc_core.store.sql import InMemoryStorage, SQLiteStorage, create_storage
+    from tc_core.trackers.cost_tracker import CostRecord, CostTracker
+
+_HOMES = {
+    "CostGroup": "analyse.costs",
+    "CostReport": "analyse.costs",
+    "ConfigurationError": "errors",
+    "CycleError": "errors",
+    "LineageError": "errors",
+    "StorageError": "errors",
+    "TokenCalculatorError": "errors",
+    "calculate_cost": "meter.prices",
+    "count_tokens": "meter.tokens",
+    "TrackingEvent": "model.event",
+    "ProvenanceRelationship": "model.provenance",
+    "Run": "model.run",
+    "Usage": "model.usage",
+    "bind_context": "record.context",
+    "labels": "record.context",
+    "session": "record.context",
+    "instrument": "runtime.instrument",
+    "uninstrument": "runtime.instrument",
+    "flush": "runtime.recorders",
+    "workflow": "runtime.workflow",
+    "StorageBackend": "store.base",
+    "InMemoryStorage": "store.sql",
+    "SQLiteStorage": "store.sql",
+    "create_storage": "store.sql",
+    "CostRecord": "trackers.cost_tracker",
+    "CostTracker": "trackers.cost_tracker",
+}
+
+__all__ = [
+    "ConfigurationError",
+    "CostGroup",
+    "CostRecord",
+    "CostReport",
+    "CostTracker",
+    "CycleError",
+    "InMemoryStorage",
+    "LineageError",
+    "ProvenanceRelationship",
+    "Run",
+    "SQLiteStorage",
+    "StorageBackend",
+    "StorageError",
+    "TokenCalculatorError",
+    "TrackingEvent",
+    "Usage",
+    "__version__",
+    "bind_context",
+    "calculate_cost",
+    "count_tokens",
+    "create_storage",
+    "flush",
+    "instrument",
+    "labels",
+    "session",
+    "uninstrument",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home.startswith("store."):
+        import_module("tc_core.runtime.recorders")  # ties stores to the recorder, so that they see what is recorded
+    value = getattr(import_module(f"tc_core.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

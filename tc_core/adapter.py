@@ -1,0 +1,26 @@
+"""What adapters are built on; a further framework needs nothing but this.
+
+An adapter translates its host's hooks into calls of a `Recorder`: `start` when a run begins, `finish` or `fail` when it
+ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
+host's payloads are called through `attempt`. `recorder_for` gives the recorder of a store; `register` tells how to
+find the host's innermost run.
+"""
+
+from tc_core.model.usage import Usage
+from tc_core.record.call import Content, Segment, status_of
+from tc_core.record.context import register
+from tc_core.record.guard import attempt, never_raises
+from tc_core.record.recorder import Recorder
+from tc_core.runtime.recorders import recorder_for
+
+__all__ = [
+    "Content",
+    "Recorder",
+    "Segment",
+    "Usage",
+    "attempt",
+    "never_raises",
+    "recorder_for",
+    "register",
+    "status_of",
+]

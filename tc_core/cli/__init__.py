@@ -1,0 +1,1 @@
+"""The command `token-calc`: a face for the terminal, with nothing that a Python user could not call."""

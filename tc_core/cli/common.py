@@ -1,0 +1,87 @@
+"""What the commands share: options, the store, and how they end."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.text import Text
+
+from tc_core import settings
+from tc_core.cli import text
+from tc_core.errors import ConfigurationError, StorageError, TokenCalculatorError
+from tc_core.model import period
+from tc_core.runtime.recorders import open_storage
+from tc_core.store.sql import SqlStore
+
+NOT_FOUND, WRONG_USE, UNUSABLE_STORE = 1, 2, 3
+"""Exit codes, beside 0 for an answer."""
+
+DEBUG = "TOKEN_CALC_DEBUG"
+"""The variable that has errors come with their traceback."""
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="PATH_OR_URL", help="The store to read; default: as in your programs.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="Time zone of dates, such as Europe/Berlin; default: this machine's.",
+        show_default=False,
+    ),
+]
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """End the command with one sentence."""
+    text.console(stderr=True).print(Text(message, style="red"))
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn errors of ours into one sentence and an exit code; with --debug they come whole."""
+    try:
+        yield
+    except TokenCalculatorError as error:
+        if os.environ.get(DEBUG):
+            raise
+        codes = {ConfigurationError: WRONG_USE, StorageError: UNUSABLE_STORE}
+        fail(str(error), codes.get(type(error), NOT_FOUND))
+
+
+def open_store(wanted: str | None) -> SqlStore:
+    """Open a store for questions; one that does not exist is not made, but said."""
+    where = wanted or settings.load().storage
+    path = None if "://" in where and not where.startswith("sqlite:///") else where.removeprefix("sqlite:///")
+    if where in ("memory", ":memory:"):
+        fail("A store in memory lives in its own process: ask it there, or record into a file.", WRONG_USE)
+    if path is not None and not Path(path).expanduser().exists():
+        fail(
+            f"There is no store at {path}. Record one with `token-calc demo`, or with tc_core.instrument() in your "
+            "program, or name another with --store.",
+            NOT_FOUND,
+        )
+    store = open_storage(where)
+    if not isinstance(store, SqlStore):
+        fail(f"{where} cannot be asked from here.", WRONG_USE)
+    return store
+
+
+def zone(name: str | None) -> tzinfo:
+    """Return the time zone that was asked for, or this machine's."""
+    return period.local_zone() if name is None else period.zone(name)
+
+
+def hint(line: str) -> Text:
+    """Return a last line that says what to do next."""
+    return Text(f"\nNext: {line}", style="dim")

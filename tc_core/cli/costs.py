@@ -1,0 +1,174 @@
+"""`token-calc costs`: what calls cost, by any dimension or label."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tc_core.analyse.costs import CostGroup, CostReport, report
+from tc_core.cli import common, text
+from tc_core.errors import ConfigurationError
+from tc_core.model.period import period
+from tc_core.model.ports import FilterValue
+from tc_core.store.sql import SqlStore
+
+MOST_GROUPS = 40
+
+_BEFORE = {
+    "today": "yesterday",
+    "this-week": "last week",
+    "this-month": "last month",
+    "this-year": "last year",
+}
+
+
+def costs(
+    by: Annotated[
+        str, typer.Option("--by", metavar="NAMES", help="Dimensions, labels, hour, day or month, with commas between.")
+    ] = "model",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="2026-01-31, today, this-week, last-30-days, ...", show_default=False),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The last day that counts, in the same words.", show_default=False),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
+    ] = None,
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Show what calls cost.
+
+    Example: token-calc costs --by agent,model --since this-week
+    """
+    with common.told():
+        source = common.open_store(store)
+        tzinfo = common.zone(tz)
+        asked = period(since, until, tz=tzinfo)
+        names = [_dimension(name.strip()) for name in by.split(",") if name.strip()]
+        filters = _filters(where or [])
+        found = report(source, asked, group_by=names, filters=filters, tz=tzinfo)
+        if as_json:
+            text.print_json(found.to_dict())
+        elif as_csv:
+            _print_csv(found, names)
+        else:
+            before = report(source, asked.previous, filters=filters) if since in _BEFORE and asked.previous else None
+            print_report(found, names, title=_title(found, since, until, before))
+            _print_hint(source, found)
+
+
+def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> None:
+    """Print the answer, and below it the groups."""
+    console = text.console()
+    console.print(title)
+    if not found.groups:
+        return
+    console.print()
+    console.print(_table(found, names))
+    if len(found.groups) > MOST_GROUPS:
+        console.print(Text(f"and {len(found.groups) - MOST_GROUPS:,} more (--csv shows all)", style="dim"))
+
+
+def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
+    """Return the sentence that answers the question."""
+    line = Text()
+    line.append(text.usd(found.total_cost_nanos), style="bold")
+    line.append(f"{when} in {text.plural(found.total_calls, 'call')}{comparison}.")
+    doubts = [
+        text.plural(found.unpriced_calls, "call") + " unpriced" if found.unpriced_calls else "",
+        f"{found.estimated_calls:,} estimated" if found.estimated_calls else "",
+        f"{found.errors:,} failed" if found.errors else "",
+    ]
+    said = ", ".join(doubt for doubt in doubts if doubt)
+    if said:
+        line.append(f"  {said}.", style="yellow" if found.unpriced_calls or found.estimated_calls else "")
+    return line
+
+
+def _table(found: CostReport, names: Sequence[str]) -> Table:
+    numbers = ("calls", "input", "cached", "output", "cost")
+    table = text.table(*(_heading(name) for name in names), *numbers, "share", right=numbers)
+    shown = found.groups[:MOST_GROUPS]
+    decimals = text.column_decimals(group.cost_nanos for group in shown)
+    whole = found.total_cost_nanos or 0
+    for group in shown:
+        part = group.cost_nanos or 0
+        table.add_row(
+            *(Text(group.key[name] or text.EMPTY, style="" if group.key[name] else "dim") for name in names),
+            text.count(group.calls),
+            text.count(group.input_tokens),
+            text.percent(group.cached_tokens, group.input_tokens),
+            text.count(group.output_tokens),
+            text.cost_text(group.cost_nanos, decimals, is_doubtful=bool(group.estimated_calls)),
+            f"{text.bar(part, whole):12} {text.percent(part, whole):>5}" if whole else "",
+        )
+    return table
+
+
+def _title(found: CostReport, since: str | None, until: str | None, before: CostReport | None) -> Text:
+    if not found.total_calls:
+        return Text(f"No calls {_when(since, until) or 'recorded'}.".replace("  ", " "))
+    comparison = ""
+    if since in _BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
+        change = found.total_cost_nanos / before.total_cost_nanos - 1
+        comparison = f", {abs(change):.0%} {'more' if change >= 0 else 'less'} than {_BEFORE[since]}".replace("%", " %")
+    when = _when(since, until)
+    return title_line(found, f" {when}" if when else "", comparison)
+
+
+def _when(since: str | None, until: str | None) -> str:
+    if since is None and until is None:
+        return ""
+    if until is None:
+        return f"since {since}" if since and since[:1].isdigit() else str(since).replace("-", " ")
+    return f"from {since} to {until}" if since else f"until {until}"
+
+
+def _print_csv(found: CostReport, names: Sequence[str]) -> None:
+    measures = [name for name in CostGroup.__slots__ if name != "key"]
+    rows = [
+        [*(group.key[name] for name in names), *(getattr(group, measure) for measure in measures)]
+        for group in found.groups
+    ]
+    text.print_csv([*names, *measures], rows)
+
+
+def _print_hint(source: SqlStore, found: CostReport) -> None:
+    if not found.total_calls and not source.runs(limit=1, single_calls=True):
+        command = "token-calc demo   records a run to look at"
+    elif source.runs(limit=1):
+        command = "token-calc tree last   shows where the last run's money went"
+    else:
+        command = "token-calc costs --by day   shows it over time"
+    text.console().print(common.hint(command))
+
+
+def _dimension(name: str) -> str:
+    """Allow the short words that people say: agent, workflow, session, task."""
+    return _SHORT.get(name, name)
+
+
+def _heading(name: str) -> str:
+    return next((short for short, long in _SHORT.items() if long == name), name)
+
+
+_SHORT = {"agent": "agent_id", "workflow": "workflow_id", "session": "session_id", "task": "task_type"}
+
+
+def _filters(texts: Sequence[str]) -> dict[str, FilterValue]:
+    found: dict[str, list[str | None]] = {}
+    for each in texts:
+        name, separator, value = each.partition("=")
+        if not separator or not name:
+            raise ConfigurationError(f"cannot read the filter {each!r}: use --filter NAME=VALUE")
+        found.setdefault(_dimension(name), []).append(value or None)
+    return dict(found)

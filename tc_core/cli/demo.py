@@ -1,0 +1,112 @@
+"""`token-calc demo`: a real agent, recorded, and what there is to see afterwards."""
+
+import importlib.metadata
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tc_core.analyse.costs import report
+from tc_core.analyse.tree import tree
+from tc_core.cli import common, costs, runs, text
+from tc_core.model.period import Period
+from tc_core.runtime.instrument import instrument, uninstrument
+from tc_core.runtime.recorders import open_storage
+from tc_core.store.sql import SqlStore
+
+GROUP = "tc_core.demos"
+"""The entry-point group in which adapters announce their demos, by the framework's name."""
+
+STORE = "token_calculator_demo.db"
+
+
+def demo(
+    framework: Annotated[str, typer.Option(help="Whose agent to run.")] = "langchain",
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask a real model: needs OPENAI_API_KEY, heeds OPENAI_BASE_URL.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="The model for --live.", show_default=False)] = None,
+    store: Annotated[str, typer.Option("--store", metavar="PATH", help="Where to record.")] = STORE,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Run an agent, record it with one line, and show what it cost.
+
+    Without --live it talks over a real socket to a model server on this machine, which costs nothing.
+
+    Example: token-calc demo
+    """
+    with common.told():
+        _check(framework, live=live)
+        storage = open_storage(store)
+        if not isinstance(storage, SqlStore):
+            common.fail(f"{store} cannot be asked afterwards: name a file.", common.WRONG_USE)
+        console = text.console(stderr=as_json)
+        began = datetime.now(UTC)
+        console.print(f"Recording into {store}, with one line:  tc_core.instrument({store!r})\n")
+        instrument(storage, frameworks=[framework])
+        try:
+            _demo(framework).run(say=console.print, model=(model or "gpt-4o-mini") if live else None)
+        finally:
+            uninstrument()
+        if as_json:
+            text.print_json(_plain(storage, began))
+        else:
+            _print(storage, began, store)
+
+
+def _check(framework: str, *, live: bool) -> None:
+    known = sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
+    if framework not in known:
+        common.fail(f"There is no demo for {framework!r}: there are {', '.join(known)}.", common.WRONG_USE)
+    if live and not os.environ.get("OPENAI_API_KEY"):
+        common.fail(
+            "--live needs a model: set OPENAI_API_KEY, and OPENAI_BASE_URL for another server.", common.WRONG_USE
+        )
+
+
+def _demo(framework: str):  # type: ignore[no-untyped-def]  # a module of an adapter, which the core does not know
+    (entry,) = (entry for entry in importlib.metadata.entry_points(group=GROUP) if entry.name == framework)
+    try:
+        return entry.load()
+    except ImportError as error:
+        common.fail(str(error), common.WRONG_USE)
+
+
+def _print(storage: SqlStore, began: datetime, path: str) -> None:
+    console = text.console()
+    found = report(storage, Period(began), group_by=["agent_id", "model"])
+    console.print(Text("\nWhat it cost, by agent and model\n", style="bold"))
+    costs.print_report(found, ["agent_id", "model"], title=costs.title_line(found, ""))
+    console.print(Text("\nWhat hung under what\n", style="bold"))
+    for run in reversed(storage.runs({}, limit=10)):
+        if run.event.timestamp >= began:
+            runs.print_tree(tree(*storage.tree(run.event.event_id)))
+            console.print()
+    console.print(_legend())
+    option = "" if path == "token_calculator.db" else f" --store {path}"
+    console.print(Text("\nNext", style="bold"))
+    for command, what in (
+        (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
+        (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
+        (f"token-calc doctor{option}", "is everything as it should be?"),
+    ):
+        console.print(f"  {command:70} {what}", soft_wrap=True)
+
+
+def _legend() -> Text:
+    return Text(
+        "estimated: the provider reported no usage, so the tokens were counted here.  "
+        "unpriced: no price is known for the model, which is not a price of zero.",
+        style="dim",
+    )
+
+
+def _plain(storage: SqlStore, began: datetime) -> dict[str, object]:
+    roots = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
+    return {
+        "store": str(storage.path),
+        "costs": report(storage, Period(began), group_by=["agent_id", "model"]).to_dict(),
+        "runs": [tree(*storage.tree(run.event.event_id)).to_dict() for run in reversed(roots)],
+    }

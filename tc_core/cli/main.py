@@ -1,0 +1,45 @@
+"""`token-calc`: where did the tokens and the money go?"""
+
+import os
+from typing import Annotated
+
+import typer
+
+from tc_core import version
+from tc_core.cli import common, costs, demo, doctor, runs
+
+app = typer.Typer(
+    name="token-calc",
+    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Where did the tokens and the money go? Ask the store that tc_core.instrument() fills.",
+    epilog="Exit codes: 0 answered, 1 not found or (doctor) a fault, 2 wrong use, 3 the store cannot be used.",
+)
+app.command()(costs.costs)
+app.command()(runs.runs)
+app.command("tree")(runs.show_tree)
+app.command()(runs.show)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show errors with their traceback.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Set what holds for all commands."""
+    if show_version:
+        typer.echo(f"token-calc {version.__version__}")
+        raise typer.Exit
+    if debug:
+        os.environ[common.DEBUG] = "1"
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,273 @@
+"""`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
+
+from datetime import tzinfo
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tc_core.analyse.tree import Node, tree
+from tc_core.cli import common, text
+from tc_core.cli.common import NOT_FOUND, fail
+from tc_core.model.event import TrackingEvent
+from tc_core.model.run import Run
+from tc_core.store.sql import SqlStore
+
+SHORT_ID = 8
+"""Digits at the end of an id that tell it from others: its beginning is the time."""
+
+_MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
+_RELATIONS = {
+    "retry_of": "↻ retry of",
+    "fallback_for": "⇢ fallback for",
+    "continuation_of": "… continues",
+    "derived_from": "← derived from",
+    "triggered_by": "← triggered by",
+    "enhancement_of": "↑ enhances",
+    "validation_of": "✓ validates",
+    "part_of": "∈ part of",
+}
+
+
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many.")] = 20,
+    single_calls: Annotated[bool, typer.Option("--all", help="Also model calls that stand alone.")] = False,
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """List the latest runs of agents, graphs and workflows.
+
+    Example: token-calc runs -n 5
+    """
+    with common.told():
+        source = common.open_store(store)
+        found = source.runs(limit=limit, single_calls=single_calls)
+        is_all_single = not found and not single_calls
+        if is_all_single:
+            found = source.runs(limit=limit, single_calls=True)
+        if as_json:
+            text.print_json([run.to_dict() for run in found])
+        else:
+            _print_runs(found, common.zone(tz))
+
+
+def show_tree(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a workflow's name.")
+    ] = "last",
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show a run's lineage, with tokens and cost at each step.
+
+    Example: token-calc tree last
+    """
+    with common.told():
+        source = common.open_store(store)
+        root = tree(*source.tree(_root_id(source, run)))
+        if as_json:
+            text.print_json(root.to_dict())
+        else:
+            print_tree(root)
+
+
+def show(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or the end of one.")],
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show everything that is known of one event.
+
+    Example: token-calc show 9d3e21aa
+    """
+    with common.told():
+        source = common.open_store(store)
+        found = _event(source, event)
+        relations = source.relationships(event_id=found.event_id)
+        if as_json:
+            plain = {**found.to_dict(), "relations": [relation.to_dict() for relation in relations]}
+            text.print_json(plain)
+            return
+        console = text.console()
+        written = {"timestamp": text.moment(found.timestamp, common.zone(tz)), "cost": text.usd(found.cost_nanos)}
+        for name, value in (found.to_dict() | written).items():
+            console.print(Text(f"{name:20}", style="dim") + Text(_plain(value)))
+        for relation in relations:
+            other = relation.target_id if relation.source_id == found.event_id else relation.source_id
+            word = relation.relation if relation.source_id == found.event_id else f"is {relation.relation} for"
+            console.print(Text(f"{word:20}", style="dim") + Text(other))
+
+
+def print_tree(root: Node) -> None:
+    """Print a run: its answer in the first line, its steps below, each with tokens and cost."""
+    console = text.console()
+    console.print(_headline(root))
+    table = text.table("", "time", "tokens", "cost", "", right=("time", "cost"))
+    table.show_header = False
+    decimals = text.column_decimals(node.totals.known_cost_nanos for node in root.walk())
+    lines: list[tuple[Node, str, str]] = [(root, "", "")]
+    while lines:
+        node, lead, branch = lines.pop()
+        if node is not root:
+            table.add_row(
+                Text(lead + branch, style="dim") + _label(node),
+                text.seconds(node.event.latency_ms),
+                _tokens(node.event),
+                _cost(node, decimals),
+                _notes(node, root),
+            )
+        below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        last = len(node.children) - 1
+        lines.extend(
+            (child, below, "└─ " if place == last else "├─ ")
+            for place, child in reversed(list(enumerate(node.children)))
+        )
+    if root.children:
+        console.print(table)
+
+
+def _headline(root: Node) -> Text:
+    event = root.event
+    line = Text(_name(event), style="bold")
+    line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")
+    if event.latency_ms is not None:
+        line.append(f"  {text.seconds(event.latency_ms)}")
+    cost = root.totals.known_cost_nanos
+    line.append(f"  {text.usd(cost)}", style="bold" if cost is not None else "yellow")
+    line.append(f"  in {text.plural(root.totals.calls, 'call')}")
+    line.append(
+        f"  {event.status}", style="" if event.status == "ok" else "red" if event.status == "error" else "yellow"
+    )
+    if root.totals.unpriced:
+        line.append(f"  {root.totals.unpriced:,} unpriced", style="yellow")
+    if root.totals.estimated:
+        line.append(f"  {root.totals.estimated:,} estimated", style="yellow")
+    return line
+
+
+def _label(node: Node) -> Text:
+    event = node.event
+    if event.is_call:
+        return Text(_name(event))
+    kind = {"task": "step", "retrieval": "retriever"}.get(event.event_type, event.event_type)
+    return Text(f"{kind} ", style="dim") + Text(event.name or "")
+
+
+def _name(event: TrackingEvent) -> str:
+    if event.is_call:
+        return event.served_model or event.model or event.event_type
+    return event.name or event.event_type
+
+
+def _tokens(event: TrackingEvent) -> Text:
+    if not event.is_call or not event.has_usage:
+        return Text()
+    cached = (
+        f" ({text.percent(event.cached_tokens, event.input_tokens)} cached)"
+        if event.cached_tokens and event.input_tokens
+        else ""
+    )
+    counted = Text(f"{text.count(event.input_tokens)} in{cached}  {text.count(event.output_tokens)} out")
+    if event.usage_source != "provider":
+        counted.stylize("yellow")
+        counted.append("  estimated", style="yellow")
+    return counted
+
+
+def _cost(node: Node, decimals: int) -> Text:
+    totals = node.totals
+    if not totals.calls or (node.event.is_call and not node.event.has_usage and node.event.status == "error"):
+        return Text()
+    if totals.known_cost_nanos is None:
+        return Text("unpriced", style="yellow")
+    return text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated) and node.event.is_call)
+
+
+def _notes(node: Node, root: Node) -> Text:
+    notes = Text()
+    event = node.event
+    if event.status != "ok":
+        said = event.error_type or event.status
+        notes.append(f"{_MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
+    for relation in node.relations:
+        target = next((each for each in root.walk() if each.event.event_id == relation.target_id), None)
+        where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
+        notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
+    return notes
+
+
+def _pointer(node: Node, target: Node, root: Node) -> str:
+    """Say which event is meant: the one right above, or by its name."""
+    siblings = next((each.children for each in root.walk() if node in each.children), [])
+    place = siblings.index(node) if node in siblings else 0
+    if place and siblings[place - 1] is target:
+        return "the call above"
+    return f"{_name(target.event)} ({target.event.event_id[-SHORT_ID:]})"
+
+
+def _print_runs(found: list[Run], tz: tzinfo) -> None:
+    console = text.console()
+    if not found:
+        console.print("No runs recorded.")
+        console.print(common.hint("token-calc demo   records one to look at"))
+        return
+    table = text.table(
+        "run", "started", "what", "calls", "tokens", "cost", "time", "", right=("calls", "tokens", "cost", "time")
+    )
+    decimals = text.column_decimals(run.totals.known_cost_nanos for run in found)
+    for run in found:
+        event, totals = run.event, run.totals
+        is_fine = event.status == "ok"
+        table.add_row(
+            Text(event.event_id[-SHORT_ID:], style="dim"),
+            text.moment(event.timestamp, tz),
+            _name(event),
+            text.count(totals.calls),
+            text.count(totals.input_tokens + totals.output_tokens),
+            text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated)),
+            text.seconds(event.latency_ms),
+            Text("" if is_fine else f"{_MARKS[event.status]} {event.status}", style="" if is_fine else "yellow"),
+        )
+    console.print(table)
+    console.print(common.hint(f"token-calc tree {found[0].event.event_id[-SHORT_ID:]}   shows what it did"))
+
+
+def _root_id(source: SqlStore, run: str) -> str:
+    if run == "last":
+        latest = source.runs(limit=1) or source.runs(limit=1, single_calls=True)
+        if not latest:
+            fail("No run is recorded yet: `token-calc demo` records one.", NOT_FOUND)
+        return latest[0].event.event_id
+    of_workflow = source.runs({"workflow_id": run}, limit=1, single_calls=True)
+    if of_workflow:
+        return of_workflow[0].event.event_id
+    found = _event(source, run)
+    return found.root_id or found.event_id
+
+
+def _event(source: SqlStore, wanted: str) -> TrackingEvent:
+    found = source.get_event(wanted)
+    if found is not None:
+        return found
+    digits = wanted.replace("-", "").lower()
+    is_part = len(digits) >= 4 and all(digit in "0123456789abcdef" for digit in digits)
+    like = source.ids_like(digits) if is_part else []
+    if len(like) > 1:
+        fail(
+            f"{wanted} could be {', '.join(like[:3])}{' and others' if len(like) > 3 else ''}: give more of it.",
+            NOT_FOUND,
+        )
+    if not like:
+        fail(f"No event {wanted} is recorded: `token-calc runs` lists what is.", NOT_FOUND)
+    event = source.get_event(like[0])
+    if event is None:
+        fail(f"No event {wanted} is recorded.", NOT_FOUND)
+    return event
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return text.EMPTY if value is None else str(value)

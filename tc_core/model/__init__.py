@@ -1,0 +1,1 @@
+"""Frozen values and Protocols: what is recorded, without I/O, SQL or a framework."""

@@ -1,0 +1,103 @@
+"""Where the rooms meet: what the recorder writes to, and what the analyses read from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol
+
+from tc_core.model.event import EventRecord, TrackingEvent
+from tc_core.model.ids import EventId
+from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationSource
+from tc_core.model.totals import Totals
+
+Metric = Literal[
+    "cost", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
+]
+FilterValue = str | None | Sequence[str | None]
+Filters = Mapping[str, FilterValue]
+GroupKey = tuple[str | None, ...]
+
+
+class Link(NamedTuple):
+    """A relation between recorded events, by id."""
+
+    source: EventId
+    relation: Relation
+    target: EventId
+    origin: RelationSource = "framework"
+    confidence: float = 1.0
+
+
+class SpoolMark(NamedTuple):
+    """Everything in the spool file `file` before `position` (bytes) is in the store."""
+
+    file: str
+    position: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes."""
+
+    records: list[EventRecord] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    faults: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.links or self.faults)
+
+
+class EventSink(Protocol):
+    """Takes batches from the recorder's writer."""
+
+    def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
+        """Write the batch and move the spool mark in one transaction; raise StorageError if that fails."""
+
+    def position(self, file: str) -> int:
+        """Return the marked position of a spool file, 0 when there is none."""
+
+    def settle(self, file: str) -> None:
+        """Return once everything marked of `file` survives a loss of power."""
+
+    def forget(self, file: str) -> None:
+        """Drop the mark of a spool file that is deleted."""
+
+
+class EventReader(Protocol):
+    """Reads events."""
+
+    def query_events(
+        self,
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        *,
+        limit: int | None = None,
+        descending: bool = False,
+    ) -> list[TrackingEvent]:
+        """Return events whose start lies in the half-open span, in order of time."""
+
+    def get_event(self, event_id: str) -> TrackingEvent | None:
+        """Return one event, or None."""
+
+
+class AggregateReader(Protocol):
+    """Sums over events."""
+
+    def totals(
+        self,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> dict[GroupKey, Totals]:
+        """Return the sums of each group; a question without groups has the one key `()`."""
+
+
+class RelationReader(Protocol):
+    """Reads relations."""
+
+    def relationships(
+        self, event_id: str | None = None, workflow_id: str | None = None
+    ) -> list[ProvenanceRelationship]:
+        """Return the relations that touch an event or the events of a workflow."""

@@ -1,0 +1,68 @@
+"""A run that is open, from its start hook until its record is in the store."""
+
+from asyncio import CancelledError
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tc_core.model.event import EventRecord, Status
+from tc_core.model.ports import Link, SpoolMark
+
+EVENT_BYTES = 1000
+"""About how much memory a queued event takes without its texts."""
+
+
+class Segment(NamedTuple):
+    """One part of a prompt or an answer, by reference: who says it, what kind it is, and its body.
+
+    `kind` is one of `text`, `tool_schema`, `tool_call`, `tool_result`; the body is text, or plain JSON
+    values that the writer turns into text.
+    """
+
+    role: str
+    kind: str
+    body: Any
+
+
+Content = Sequence[Segment] | Callable[[], Sequence[Segment]]
+"""The parts of a prompt, or what gives them when they are needed."""
+
+
+@dataclass(slots=True, eq=False)
+class OpenCall:
+    """A record in the making and what is known beside it."""
+
+    key: Hashable
+    record: EventRecord
+    parent: "OpenCall | None" = None
+    started_ns: int = 0
+    content: Content | None = None
+    output: Sequence[Segment] | None = None
+    input_characters: int | None = None
+    output_characters: int | None = None
+    links: list[Link] = field(default_factory=list)
+    is_written: bool = False
+    """Whether the store has a row of it: then no child of it needs to bring one."""
+    spooled: SpoolMark | None = None
+    """Where the spool goes on after the entry of its end."""
+    held_bytes: int = EVENT_BYTES
+    """About how much memory its texts keep."""
+
+
+def status_of(error: BaseException) -> Status:
+    """Return how a run ended that this error came out of."""
+    if isinstance(error, GeneratorExit):
+        return "closed"
+    return "cancelled" if isinstance(error, (CancelledError, KeyboardInterrupt)) else "error"
+
+
+def segments(content: Content | None) -> Sequence[Segment]:
+    """Return the parts of a prompt."""
+    if content is None:
+        return ()
+    return content() if callable(content) else content
+
+
+def characters(parts: Sequence[Segment]) -> int:
+    """Return the length of the texts, without looking into what is not text."""
+    return sum(len(part.body) for part in parts if type(part.body) is str)

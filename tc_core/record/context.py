@@ -1,0 +1,215 @@
+"""What the user says about the code that is running: labels, session, workflow, and the innermost open event.
+
+It lies in context variables, so it follows the program's flow: into tasks, and into threads whose
+function went through `bind_context`.
+"""
+
+import contextvars
+import copy
+import functools
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What holds at a point of the program: dimensions and labels by name, and the user's innermost open run."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    innermost: Hashable | None = None
+    """The run's key."""
+
+
+_here: contextvars.ContextVar[Here] = contextvars.ContextVar("token_calculator_here", default=Here())  # noqa: B039  # frozen
+
+
+def here() -> Here:
+    """Return what holds where this is called."""
+    return _here.get()
+
+
+class Block(ABC):
+    """Something that holds for a block of code: `with`, `async with`, or a decorator.
+
+    As a decorator it opens anew for each call of a function, coroutine or generator. A generator is covered
+    while it runs; between two items nothing leaks to whoever consumes it.
+    """
+
+    def __init__(self) -> None:
+        self._undo: list[contextvars.Token[Here]] = []
+
+    def _open(self) -> None:  # noqa: B027  # nothing to do for most blocks
+        """Begin."""
+
+    def _close(self, error: BaseException | None) -> None:  # noqa: B027  # the same
+        """End; `error` is what the block raised."""
+
+    @abstractmethod
+    def _changed(self, before: Here) -> Here:
+        """Return what holds inside the block."""
+
+    def __enter__(self) -> Self:
+        self._open()
+        self._undo.append(self._enter())
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._leave(self._undo.pop())
+        self._close(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def __call__(self, function: F) -> F:  # noqa: D102  # told above
+        return cast("F", _decorated(self, function))
+
+    def _enter(self) -> contextvars.Token[Here]:
+        return _here.set(self._changed(_here.get()))
+
+    def _leave(self, token: contextvars.Token[Here]) -> None:
+        with suppress(ValueError):  # an async generator may be closed in another context than it ran in
+            _here.reset(token)
+
+    def _again(self) -> Self:
+        again = copy.copy(self)
+        again._undo = []
+        return again
+
+
+class labels(Block):  # noqa: N801  # used like a function
+    """Give labels to everything recorded inside; a name of a dimension (`agent_id`, ...) fills that.
+
+    >>> with labels(user_id="u-17", feature="search"):
+    ...     ...
+    """
+
+    def __init__(self, **values: object) -> None:
+        super().__init__()
+        self._values: Mapping[str, object] = values
+
+    def _changed(self, before: Here) -> Here:
+        return Here({**before.values, **self._values}, before.innermost)
+
+
+class session(labels):  # noqa: N801  # used like a function
+    """Book everything recorded inside under a session, that is a conversation or thread."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id=session_id)
+
+
+hosts: dict[str, Callable[[], Hashable | None]] = {}
+"""For each framework, what tells the key of the run that it is in where this is called."""
+
+
+def register(name: str, current: Callable[[], Hashable | None]) -> None:
+    """Make known how a framework's innermost run is found, so that runs of others can hang under it."""
+    hosts[name] = current
+
+
+def bind_context(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function run with the labels, session and open events of this place, in whatever thread.
+
+    >>> threading.Thread(target=bind_context(work)).start()
+    """
+    context = contextvars.copy_context()
+
+    @functools.wraps(function)
+    def bound(*args: P.args, **kwargs: P.kwargs) -> R:
+        return context.copy().run(function, *args, **kwargs)  # a context can be entered only once at a time
+
+    return bound
+
+
+def _decorated(block: Block, function: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        def asynchronous_items(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            return _drive_async(block._again(), function(*args, **kwargs))
+
+        return asynchronous_items
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def items(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            return _drive(block._again(), function(*args, **kwargs))
+
+        return items
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def asynchronous(*args: Any, **kwargs: Any) -> Any:
+            with block._again():
+                return await function(*args, **kwargs)
+
+        return asynchronous
+
+    @functools.wraps(function)
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        with block._again():
+            return function(*args, **kwargs)
+
+    return plain
+
+
+def _drive(block: Block, generator: Any) -> Generator[Any, Any, Any]:
+    """Run a generator so that the block holds during each of its steps, and only then."""
+    block._open()
+    step, argument = generator.send, None
+    try:
+        while True:
+            token = block._enter()
+            try:
+                item = step(argument)
+            except StopIteration as end:
+                block._close(None)
+                return end.value
+            finally:
+                block._leave(token)
+            try:
+                step, argument = generator.send, (yield item)
+            except GeneratorExit:
+                generator.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  # the generator's own to handle
+                step, argument = generator.throw, error
+    except BaseException as error:
+        block._close(error)
+        raise
+
+
+async def _drive_async(block: Block, generator: Any) -> AsyncIterator[Any]:
+    block._open()
+    step, argument = generator.asend, None
+    try:
+        while True:
+            token = block._enter()
+            try:
+                item = await step(argument)
+            except StopAsyncIteration:
+                block._close(None)
+                return
+            finally:
+                block._leave(token)
+            try:
+                step, argument = generator.asend, (yield item)
+            except GeneratorExit:
+                await generator.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001  # the same
+                step, argument = generator.athrow, error
+    except BaseException as error:
+        block._close(error)
+        raise

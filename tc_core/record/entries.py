@@ -1,0 +1,159 @@
+"""What stands in the spool: one entry says that a run has begun, has ended, or is related to another.
+
+An entry is JSON on one line, and its scope (dimensions and labels) on the next. It holds ids, names, counts and
+labels; of texts only their length.
+"""
+
+import json
+from datetime import date
+from typing import Any
+
+import orjson
+
+from tc_core.model.event import EventRecord
+from tc_core.model.ports import Link
+from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope
+from tc_core.model.usage import Usage
+from tc_core.record.call import OpenCall
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=str)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
+        return json.dumps(value, default=str, separators=(",", ":")).encode()
+
+
+class EntryWriter:
+    """Writes entries; what all events of a scope share is put together once."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[Scope, bytes] = {}
+
+    def start(self, record: EventRecord) -> bytes:
+        """Write that a run has begun."""
+        facts = [
+            "start",
+            record.id.hex(),
+            record.event_type,
+            record.at_us,
+            record.parent_id.hex() if record.parent_id is not None else None,
+            record.name,
+            record.model,
+            record.provider,
+        ]
+        return _encode(facts) + self._scope(record.scope)
+
+    def end(self, call: OpenCall) -> bytes:
+        """Write all facts of a run that has ended."""
+        record = call.record
+        facts = [
+            "end",
+            record.id.hex(),
+            record.event_type,
+            record.at_us,
+            record.parent_id.hex() if record.parent_id is not None else None,
+            record.name,
+            record.model,
+            record.provider,
+            record.served_model,
+            record.status,
+            record.error_type,
+            record.latency_us,
+            tuple(record.usage) if record.usage is not None else None,
+            record.usage_source,
+            call.input_characters,
+            call.output_characters,
+        ]
+        if call.links or record.metadata or record.cost_nanos is not None or record.external_id is not None:
+            facts.append(_rare(call))
+        return _encode(facts) + self._scope(record.scope)
+
+    def link(self, link: Link) -> bytes:
+        """Write a relation that was observed by itself."""
+        return _encode(["link", *_link_values(link)]) + b"\n"
+
+    def _scope(self, scope: Scope) -> bytes:
+        line = self._scopes.get(scope)
+        if line is None:
+            if len(self._scopes) >= 256:
+                self._scopes.clear()
+            dimensions = [getattr(scope, name) for name in DIMENSIONS]
+            line = self._scopes[scope] = b"\n" + _encode([*dimensions, dict(scope.labels)])
+        return line
+
+
+def read_entry(payload: bytes) -> OpenCall | Link:
+    """Read an entry; a start comes back as a call whose record is open. Raises ValueError for anything else."""
+    line, _, scope_line = payload.partition(b"\n")
+    kind, *facts = json.loads(line)
+    if kind == "link":
+        return _read_link(facts)
+    if kind not in ("start", "end"):
+        raise ValueError(f"unknown entry {kind!r}")
+    *dimensions, labels = json.loads(scope_line)
+    scope = Scope.of(dimensions, labels) if labels or any(dimensions) else EMPTY_SCOPE
+    id_, event_type, at_us, parent, name, model, provider, *ended = facts
+    record = EventRecord(
+        id=bytes.fromhex(id_),
+        event_type=event_type,
+        at_us=at_us,
+        parent_id=None if parent is None else bytes.fromhex(parent),
+        scope=scope,
+        name=name,
+        model=model,
+        provider=provider,
+    )
+    call = OpenCall(key=record.id, record=record)
+    if kind == "end":
+        _read_end(call, *ended)
+    return call
+
+
+def _read_end(
+    call: OpenCall,
+    served_model: str | None,
+    status: Any,
+    error_type: str | None,
+    latency_us: int | None,
+    usage: list[int | None] | None,
+    usage_source: Any,
+    input_characters: int | None,
+    output_characters: int | None,
+    rare: dict[str, Any] | None = None,
+) -> None:
+    record = call.record
+    record.served_model, record.status, record.error_type = served_model, status, error_type
+    record.latency_us, record.usage_source = latency_us, usage_source
+    record.usage = None if usage is None else Usage(*usage)
+    call.input_characters, call.output_characters = input_characters, output_characters
+    if rare:
+        call.links = [_read_link(values) for values in rare["links"]]
+        record.metadata, record.cost_nanos, record.external_id = (
+            rare["metadata"],
+            rare["cost"],
+            rare["external_id"],
+        )
+        record.price_source = rare["price_source"]
+        record.price_date = rare["price_date"] and date.fromisoformat(rare["price_date"])
+
+
+def _rare(call: OpenCall) -> dict[str, Any]:
+    record = call.record
+    return {
+        "links": [_link_values(link) for link in call.links],
+        "metadata": record.metadata,
+        "cost": record.cost_nanos,
+        "price_source": record.price_source,
+        "price_date": record.price_date and record.price_date.isoformat(),
+        "external_id": record.external_id,
+    }
+
+
+def _link_values(link: Link) -> list[Any]:
+    return [link.source.hex(), link.relation, link.target.hex(), link.origin, link.confidence]
+
+
+def _read_link(values: list[Any]) -> Link:
+    source, relation, target, origin, confidence = values
+    return Link(bytes.fromhex(source), relation, bytes.fromhex(target), origin, confidence)

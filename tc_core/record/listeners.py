@@ -1,0 +1,54 @@
+"""Telling listeners of committed events, on a thread of their own, so that a slow one holds up nobody."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from tc_core.model.event import EventRecord, TrackingEvent
+from tc_core.record.guard import contained, faults
+
+Listener = Callable[[Sequence[TrackingEvent]], None]
+"""Called with events after their commit, in the order of the commits."""
+
+MOST_WAITING = 100
+"""Batches that wait for slow listeners; further ones are counted and not told."""
+
+
+class Listeners:
+    """Those who want to hear of events."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self.thread: threading.Thread | None = None
+        self._listeners = list(listeners)
+        self._waiting: queue.Queue[list[EventRecord] | None] = queue.Queue(MOST_WAITING)
+
+    def tell(self, records: list[EventRecord]) -> None:
+        """Hand over a batch that is committed."""
+        if not self._listeners or not records:
+            return
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._run, name="token-calculator-listeners", daemon=True)
+            self.thread.start()
+        try:
+            self._waiting.put_nowait(records)
+        except queue.Full:
+            faults.note("listeners: too slow", count=len(records))
+
+    def close(self, timeout: float) -> None:
+        """Let the listeners hear what waits, for at most `timeout` seconds."""
+        if self.thread is not None:
+            self._waiting.put(None)
+            self.thread.join(timeout)
+            self.thread = None
+
+    def after_fork(self) -> None:
+        """In a child process: no thread, nothing waits."""
+        self.thread = None
+        self._waiting = queue.Queue(MOST_WAITING)
+
+    def _run(self) -> None:
+        while (records := self._waiting.get()) is not None:
+            events = [record.to_event() for record in records]
+            for listener in self._listeners:
+                with contained(f"listener {getattr(listener, '__qualname__', type(listener).__qualname__)}"):
+                    listener(events)

@@ -1,0 +1,336 @@
+"""The recorder: what hooks call. It notes, and leaves all work to the writer.
+
+A run is known by its host's own id (`key`). On the caller's thread its facts go into the open table, into the spool
+and into the queue; strings are kept by reference. Nothing here waits for the store.
+"""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from tc_core.model import ids
+from tc_core.model.event import CALL_TYPES, EventRecord, Status
+from tc_core.model.ports import EventSink, Link, SpoolMark
+from tc_core.model.provenance import Relation, RelationSource
+from tc_core.model.scope import EMPTY_SCOPE, Scope
+from tc_core.model.usage import Usage
+from tc_core.record import context
+from tc_core.record.call import EVENT_BYTES, Content, OpenCall, Segment, characters, segments
+from tc_core.record.entries import EntryWriter
+from tc_core.record.guard import attempt, faults
+from tc_core.record.listeners import Listener
+from tc_core.record.spool import Spool
+from tc_core.record.writer import LooseLink, Step, Writer
+
+Key = Hashable
+"""A host's own id of a run."""
+
+MOST_OPEN = 10_000
+MOST_ENDED = 4_096
+MOST_SCOPES = 1_024
+LEAF_SECONDS = 3600
+PARENT_SECONDS = 24 * 3600
+"""After so long without an end a run is given up as abandoned; a late end still replaces that."""
+
+_SWEEP_EVERY = 1024
+_NO_LABELS: Mapping[str, object] = {}
+
+
+class Recorder:
+    """Records the runs of one store; `scope` is what they are booked under unless something says otherwise."""
+
+    def __init__(
+        self,
+        sink: EventSink,
+        *,
+        enrich: Iterable[Step] = (),
+        spool: Spool | None = None,
+        listeners: Iterable[Listener] = (),
+        scope: Scope = EMPTY_SCOPE,
+    ) -> None:
+        self.scope = scope
+        self.writer = Writer(sink, enrich, spool=spool, listeners=listeners)
+        self._entries = EntryWriter()
+        self._open: dict[Key, OpenCall] = {}
+        self._ended: OrderedDict[Key, OpenCall] = OrderedDict()
+        self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
+        self._starts = 0
+        self._is_ending = False
+        self._postponed: deque[Callable[[], None]] = deque()
+
+    def start(
+        self,
+        event_type: str,
+        *,
+        key: Key,
+        event_id: str | ids.EventId | None = None,
+        parent: Key | None = None,
+        name: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        content: Content | None = None,
+        labels: Mapping[str, object] = _NO_LABELS,
+    ) -> str:
+        """Note that a run begins, and return its event id.
+
+        `event_id` is the host's id where that is a UUID (as text or its sixteen bytes). `parent` is the key of the run
+        above; without one the run hangs under the innermost run that is open here, in whatever framework, or is a
+        root. `content` may be a callable, which is asked for the parts of the prompt only where they are needed. The
+        same key again, while it is open, is the same run seen twice: its labels are laid over those it has.
+        """
+        at_us, started_ns = time.time_ns() // 1000, time.perf_counter_ns()
+        with self.writer.lock:
+            known = self._open.get(key)
+            if known is not None:
+                if labels:
+                    known.record.scope = known.record.scope.extended(labels)
+                return ids.to_text(known.record.id)
+            above = self._innermost() if parent is None else self._find(parent)
+            if above is not None:
+                parent_id: ids.EventId | None = above.record.id
+            else:  # a parent that we do not know began before we were installed, or in the process that forked us
+                parent_id = parent if type(parent) is bytes else None
+            id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
+            scope = self._scope(self.scope if above is None else above.record.scope, labels)
+            record = EventRecord(id_, event_type, at_us, parent_id, scope, name, model, provider)
+            self._open[key] = OpenCall(key, record, above, started_ns, content)
+            if self.writer.spool is not None:
+                self.writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
+            self._starts += 1
+            if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
+                self._sweep()
+        return ids.to_text(id_)
+
+    def finish(
+        self,
+        key: Key,
+        *,
+        usage: Usage | None = None,
+        model: str | None = None,
+        output: Sequence[Segment] | None = None,
+    ) -> None:
+        """Note that a run has ended well; `model` is the one that answered, `usage` what its provider reports."""
+        self._end(key, "ok", None, usage, model, output)
+
+    def fail(
+        self,
+        key: Key,
+        *,
+        status: Status = "error",
+        error_type: str | None = None,
+        usage: Usage | None = None,
+        model: str | None = None,
+        output: Sequence[Segment] | None = None,
+    ) -> None:
+        """Note that a run has ended otherwise; `error_type` is the name of a type, never an error's text."""
+        self._end(key, status, error_type, usage, model, output)
+
+    def link(
+        self,
+        source: Key,
+        relation: Relation,
+        target: Key,
+        *,
+        origin: RelationSource = "framework",
+        confidence: float = 1.0,
+    ) -> None:
+        """Relate a run to an older one; both by key, or by event id."""
+        with self.writer.lock:
+            link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
+            call = self._open.get(source)
+            if call is not None:
+                call.links.append(link)
+                return
+            self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
+        self.writer.wake()
+
+    def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
+        """Book an event under what holds here; one without a parent hangs under the innermost open run."""
+        with self.writer.lock:
+            above = self._innermost() if record.parent_id is None else None
+            if above is not None:
+                record.parent_id = above.record.id
+            record.scope = self._scope(self.scope if above is None else above.record.scope, labels)
+        return OpenCall(record.id, record, above)
+
+    def add(self, call: OpenCall) -> None:
+        """Record an event that is whole."""
+        with self.writer.lock:
+            self._queue(call)
+        self.writer.wake()
+
+    def knows(self, key: Key) -> bool:
+        """Tell whether a run is open, or has ended not long ago."""
+        return key in self._open or key in self._ended
+
+    # Life
+
+    def drain(self, timeout: float = 5.0) -> bool:
+        """Bring the store up to date; return whether that was possible within `timeout` seconds."""
+        return self.writer.drain(timeout)
+
+    def rest(self, timeout: float = 5.0) -> bool:
+        """Drain, and while nothing is open keep neither a thread nor a file; return whether all is written."""
+        return self.drain(timeout) if self._open else self.writer.rest(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Give up what is open, and rest: the process ends."""
+        with self.writer.lock:
+            for key in list(self._open):
+                self._give_up(key)
+        return self.rest(timeout)
+
+    def after_fork(self) -> None:
+        """In a child process: nothing is open, nothing queued."""
+        self._open.clear()
+        self._ended.clear()
+        self._postponed.clear()
+        self._is_ending = False
+        self.writer.after_fork()
+
+    # Starting
+
+    def _new_id(self, key: Key, event_id: str | ids.EventId | None) -> ids.EventId:
+        if event_id is None:
+            return ids.new_id()
+        if key in self._ended:
+            faults.note("a run id was used again")
+            return ids.new_id()
+        return ids.from_text(event_id) if isinstance(event_id, str) else event_id
+
+    def _find(self, key: Key) -> OpenCall | None:
+        return self._open.get(key) or self._ended.get(key)
+
+    def _innermost(self) -> OpenCall | None:
+        """Return the run, of the user's own or of a framework, that began last and is open here."""
+        here = context.here().innermost
+        found = None if here is None else self._open.get(here)
+        for current in context.hosts.values():
+            key = attempt(current)
+            call = None if key is None else self._open.get(key)
+            if call is not None and (found is None or call.started_ns > found.started_ns):
+                found = call
+        return found
+
+    def _scope(self, base: Scope, labels: Mapping[str, object]) -> Scope:
+        """Return a scope with what the context says, and then the labels, laid over it."""
+        values = context.here().values
+        if values:
+            labels = {**values, **labels}
+        if not labels:
+            return base
+        said = (base, *labels.items())
+        scope = self._scopes.get(said)
+        if scope is None:
+            if len(self._scopes) >= MOST_SCOPES:
+                self._scopes.clear()
+            scope = self._scopes[said] = base.extended(labels)
+        return scope
+
+    def _id_of(self, key: Key) -> ids.EventId:
+        call = self._find(key)
+        if call is not None:
+            return call.record.id
+        return key if isinstance(key, bytes) else ids.from_text(str(key))
+
+    # Ending
+
+    def _end(
+        self,
+        key: Key,
+        status: Status,
+        error_type: str | None,
+        usage: Usage | None,
+        model: str | None,
+        output: Sequence[Segment] | None,
+    ) -> None:
+        ended_ns = time.perf_counter_ns()
+        with self.writer.lock:
+            if self._is_ending:
+                # A garbage collection in the lines below closed a stream, whose hook is this call.
+                self._postponed.append(lambda: self._end(key, status, error_type, usage, model, output))
+                return
+            self._is_ending = True
+            try:
+                call = self._open.pop(key, None) or self._reopened(key, usage)
+                if call is not None:
+                    _complete(call, status, error_type, usage, model)
+                    call.record.latency_us = (ended_ns - call.started_ns) // 1000
+                    if usage is None and call.record.event_type in CALL_TYPES:
+                        _keep_texts(call, output)
+                    else:
+                        call.content = None
+                    self._queue(call)
+                    self._remember(call)
+            finally:
+                self._is_ending = False
+            while self._postponed:
+                self._postponed.popleft()()
+        self.writer.wake()
+
+    def _reopened(self, key: Key, usage: Usage | None) -> OpenCall | None:
+        """Return a run again whose end says more than what was noted, or None when there is nothing to add."""
+        call = self._ended.get(key)
+        if call is None:
+            faults.note("an end without a start")
+            return None
+        record = call.record
+        knows_more = record.status == "abandoned" or (usage is not None and record.usage_source != "provider")
+        if not knows_more:
+            return None  # the same end, seen through a second handler
+        again = replace(record, status="open", cost_nanos=None, price_source=None, price_date=None)
+        return OpenCall(key, again, started_ns=call.started_ns)
+
+    def _queue(self, call: OpenCall) -> None:
+        call.spooled = self._spooled(self._entries.end(call))
+        self.writer.put(call)
+
+    def _spooled(self, payload: bytes) -> SpoolMark | None:
+        spool = self.writer.spool
+        return None if spool is None else spool.append(payload, self._open_starts, is_end=True)
+
+    def _open_starts(self) -> list[bytes]:
+        return [self._entries.start(call.record) for call in self._open.values()]
+
+    def _remember(self, call: OpenCall) -> None:
+        self._ended[call.key] = call
+        if len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
+
+    # Giving up
+
+    def _sweep(self) -> None:
+        """Give up runs that have been open too long, and the oldest when there are too many."""
+        now_ns = time.perf_counter_ns()
+        for key, call in list(self._open.items()):
+            limit = LEAF_SECONDS if call.record.event_type in CALL_TYPES else PARENT_SECONDS
+            if now_ns - call.started_ns > limit * 1_000_000_000:
+                self._give_up(key)
+        if len(self._open) > MOST_OPEN:
+            leaf = next((key for key, call in self._open.items() if call.record.event_type in CALL_TYPES), None)
+            self._give_up(next(iter(self._open)) if leaf is None else leaf)
+
+    def _give_up(self, key: Key) -> None:
+        call = self._open.pop(key)
+        call.record.status, call.content = "abandoned", None
+        self._queue(call)
+        self._remember(call)
+
+
+def _complete(call: OpenCall, status: Status, error_type: str | None, usage: Usage | None, model: str | None) -> None:
+    record = call.record
+    record.status, record.error_type = status, error_type
+    if usage is not None:
+        record.usage, record.usage_source = usage, "provider"
+    if record.model is None:
+        record.model = model
+    elif model != record.model:
+        record.served_model = model
+
+
+def _keep_texts(call: OpenCall, output: Sequence[Segment] | None) -> None:
+    """Keep the texts for the writer, which will count their tokens, and their lengths for the spool."""
+    call.content, call.output = segments(call.content), output
+    call.input_characters, call.output_characters = characters(call.content), characters(output or ())
+    call.held_bytes = EVENT_BYTES + call.input_characters + call.output_characters

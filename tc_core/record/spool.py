@@ -1,0 +1,279 @@
+"""The spool: what a hook has told is on disk before the hook returns, so that a killed process loses nothing.
+
+A folder beside the database holds one append-only file for each recording process, locked (`flock`) while that
+process lives. Entries are framed by length and checksum. What the store has committed is known by a mark
+that moves in the store's own transaction; the files of dead processes are read by whoever comes next.
+"""
+
+import mmap
+import os
+import struct
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from tc_core.model.ports import SpoolMark
+from tc_core.record.guard import faults
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
+
+GROW_BYTES = 1 << 20
+MOST_FILE_BYTES = 16 << 20
+MOST_UNCOMMITTED_BYTES = 1 << 30
+RETRY_SECONDS = 5.0
+SUFFIX = ".spool"
+
+_FRAME = struct.Struct("<II")
+
+
+class SpoolError(Exception):
+    """The spool cannot be used here; the message says why."""
+
+
+class SpoolFile:
+    """One spool file, open and locked.
+
+    Entries are copied into its memory map, which the kernel keeps when the process is killed. Unlike a call of
+    `write` that does not give up the interpreter's lock, for which the caller might wait milliseconds to get it back.
+    The file is made longer in steps, each of which takes its room on the disk at once: a full disk is an
+    error then, not a signal later. Behind the last entry it holds zeros.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.name = path.name
+        self.descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+        """Where the next entry begins; in the file of a dead process, where the file ends."""
+        self.last_end = 0
+        """Where the last entry ends that the store must have."""
+        self._room = self.size
+        self._map: mmap.mmap | None = None
+
+    @classmethod
+    def create(cls, folder: Path) -> "SpoolFile":
+        """Make a new file in a folder; raise SpoolError where that or locking is impossible."""
+        if fcntl is None:
+            raise SpoolError("this system has no flock")
+        for _attempt in range(100):
+            path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+            except FileNotFoundError:
+                continue  # another process removed the empty folder in between
+            except OSError as error:
+                raise SpoolError(f"{folder}: {error.strerror}") from error
+            try:
+                if _lock(descriptor) and _is_named(path, descriptor):
+                    return cls(path, descriptor)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                os.close(descriptor)
+                raise SpoolError(f"{folder} cannot be locked: {error.strerror}") from error
+            os.close(descriptor)  # a process that looks for the files of dead ones was faster
+        raise SpoolError(f"{folder} cannot be made")
+
+    @classmethod
+    def take(cls, path: Path) -> "SpoolFile | None":
+        """Lock the file of a dead process, or return None when its process lives or it is gone."""
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            return None
+        with suppress(OSError):
+            if _lock(descriptor) and _is_named(path, descriptor):
+                return cls(path, descriptor)
+        os.close(descriptor)
+        return None
+
+    def append(self, payload: bytes) -> None:
+        """Write one entry; raise OSError when there is no room on the disk."""
+        start = self.size + _FRAME.size
+        end = start + len(payload)
+        if self._map is None or end > self._room:
+            self._map = self._mapped(end)
+        self._map[start:end] = payload
+        _FRAME.pack_into(self._map, self.size, len(payload), zlib.crc32(payload))
+        self.size = end
+
+    def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield each whole entry and where it ends, up to the end or to the first torn one."""
+        position = start
+        while True:
+            header = os.pread(self.descriptor, _FRAME.size, position)
+            if len(header) < _FRAME.size:
+                return
+            length, checksum = _FRAME.unpack(header)
+            if not length:
+                return
+            payload = os.pread(self.descriptor, length, position + _FRAME.size)
+            if len(payload) < length or zlib.crc32(payload) != checksum:
+                return
+            position += _FRAME.size + length
+            yield position, payload
+
+    def delete(self) -> None:
+        """Remove the file for good, and its folder when that is empty."""
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # else a power cut could bring the file back after its mark is gone
+            finally:
+                os.close(folder)
+        self.close()
+        with suppress(OSError):
+            self.path.parent.rmdir()
+
+    def close(self) -> None:
+        """Close the file, and thereby unlock it."""
+        if self._map is not None:
+            self._map.close()
+        with suppress(OSError):
+            os.close(self.descriptor)
+
+    def _mapped(self, end: int) -> mmap.mmap:
+        """Make the file long enough for an entry that ends at `end`, and map it."""
+        room = -(-end // GROW_BYTES) * GROW_BYTES
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(self.descriptor, 0, room)
+        else:  # macOS
+            os.pwrite(self.descriptor, bytes(room - self._room), self._room)
+        if self._map is not None:
+            self._map.close()
+        self._room = room
+        return mmap.mmap(self.descriptor, room)
+
+
+class Spool:
+    """This process's files in a spool folder: one that grows, and full ones until the store has them.
+
+    A file is made on first use. Where that is impossible, or the disk is full, entries are lost to a kill
+    but not to the queue in memory; `trouble` says why.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trouble: str | None = None
+        self._current: SpoolFile | None = None
+        self._full: list[SpoolFile] = []
+        self._committed: dict[str, int] = {}
+        self._retry_at = 0.0
+
+    @property
+    def files(self) -> list[SpoolFile]:
+        """All files of this process, the oldest first."""
+        return [*self._full, *([self._current] if self._current is not None else [])]
+
+    @property
+    def uncommitted_bytes(self) -> int:
+        """How much the store does not have yet."""
+        return sum(max(0, file.last_end - self._committed.get(file.name, 0)) for file in self.files)
+
+    def append(self, payload: bytes, open_starts: Callable[[], Iterable[bytes]], *, is_end: bool) -> SpoolMark | None:
+        """Write an entry; `open_starts` gives the entries of runs that are open, which begin each new file.
+
+        Returns for an end the mark to set once the store has it; None, with a fault counted, when it is not on disk.
+        """
+        file = self._current
+        try:
+            if file is None or file.size >= MOST_FILE_BYTES:
+                file = self._begin_file(open_starts)
+                if file is None:
+                    return None
+            file.append(payload)
+        except OSError as error:
+            self.trouble = f"{self.folder}: {error.strerror or error}"
+            faults.note("spool", error)
+            return None
+        if not is_end:
+            return None
+        file.last_end = file.size
+        return SpoolMark(file.name, file.size)
+
+    def committed(self, mark: SpoolMark) -> None:
+        """Learn that the store has everything before the mark."""
+        self._committed[mark.file] = mark.position
+
+    def is_committed(self, file: SpoolFile) -> bool:
+        """Tell whether the store has every run that ends in the file."""
+        return self._committed.get(file.name, 0) >= file.last_end
+
+    def done(self, *, closing: bool = False) -> list[SpoolFile]:
+        """Return the files that the store has whole; the one that still grows only with `closing`."""
+        return [file for file in (self.files if closing else self._full) if self.is_committed(file)]
+
+    def forget(self, file: SpoolFile) -> None:
+        """Drop a deleted file."""
+        self._committed.pop(file.name, None)
+        if file is self._current:
+            self._current = None
+        else:
+            self._full.remove(file)
+
+    def release(self) -> None:
+        """Close and unlock all files; what the store lacks of them is for whoever comes next.
+
+        In a forked child this leaves the parent's lock alone, which goes with the parent's own descriptor.
+        """
+        for file in self.files:
+            file.close()
+        self._current, self._full = None, []
+        self._committed.clear()
+
+    def _begin_file(self, open_starts: Callable[[], Iterable[bytes]]) -> SpoolFile | None:
+        if self.uncommitted_bytes > MOST_UNCOMMITTED_BYTES:
+            self.trouble = f"{self.folder}: more than {MOST_UNCOMMITTED_BYTES >> 20} MiB wait for the store"
+            faults.note("spool: full")
+            return None
+        now = time.monotonic()
+        if now < self._retry_at:
+            return None
+        try:
+            file = SpoolFile.create(self.folder)
+        except SpoolError as error:
+            self.trouble, self._retry_at = str(error), now + RETRY_SECONDS
+            faults.note("spool", error)
+            return None
+        for payload in open_starts():
+            file.append(payload)
+        if self._current is not None:
+            self._full.append(self._current)
+        self._current, self.trouble = file, None
+        return file
+
+
+def files_of_others(folder: Path, own: Iterable[str]) -> list[Path]:
+    """Return the files in a spool folder that are not one's own."""
+    mine = set(own)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  # a third of the time, and it is done for each question
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(SUFFIX) and name not in mine]
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file unless another process has; raise OSError where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_named(path: Path, descriptor: int) -> bool:
+    """Tell whether the path still leads to the open file."""
+    try:
+        named = path.stat()
+    except OSError:
+        return False
+    opened = os.fstat(descriptor)
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)

@@ -1,0 +1,1 @@
+"""Wires the rooms together: settings to stores, stores to recorders, recorders to frameworks."""

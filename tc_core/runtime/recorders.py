@@ -1,0 +1,191 @@
+"""One recorder for each store in a process, from the first event to the last.
+
+It is found by the store's identity (the resolved path or URL), so that two ways to the same store share it. Every store
+that opens is tied in here: a question first brings in what this process has recorded, and what dead ones left.
+"""
+
+import atexit
+import os
+import threading
+import weakref
+from pathlib import Path
+
+from tc_core import settings
+from tc_core.model.ports import Batch, EventSink, SpoolMark
+from tc_core.model.scope import EMPTY_SCOPE
+from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.guard import faults
+from tc_core.record.recorder import Recorder
+from tc_core.record.spool import Spool
+from tc_core.store import sql
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+
+_lock = threading.RLock()
+_recorders: dict[str, Recorder] = {}
+_default: tuple[str, StorageBackend] | None = None
+_chosen: StorageBackend | None = None
+
+
+class BackendSink:
+    """Writes to a backend of the user's own, which knows no batches and no marks: each event at least once."""
+
+    def __init__(self, backend: StorageBackend) -> None:
+        self._backend = backend
+
+    def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
+        """Save the events; what else a batch has, such a backend cannot keep."""
+        self._backend.save_events([record.to_event() for record in batch.records if record.status != "open"])
+
+    def position(self, file: str) -> int:
+        """There is no spool for such a backend."""
+        return 0
+
+    def settle(self, file: str) -> None:
+        """There is no spool for such a backend."""
+
+    def forget(self, file: str) -> None:
+        """There is no spool for such a backend."""
+
+
+def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageBackend:
+    """Return a store: the one given, the one at a path or URL, or the default one, which all share.
+
+    The default is what `choose` has chosen, else what the settings say.
+    """
+    global _default
+    if isinstance(storage, StorageBackend):
+        return storage
+    if storage is not None:
+        return sql.create_storage(storage)
+    if _chosen is not None:
+        return _chosen
+    wanted = settings.load().storage
+    with _lock:
+        if _default is None or _default[0] != wanted:
+            _default = (wanted, sql.create_storage(wanted))
+        return _default[1]
+
+
+def choose(storage: StorageBackend | None) -> None:
+    """Make a store the default one of this process; None goes back to what the settings say."""
+    global _chosen
+    _chosen = storage
+
+
+def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder:
+    """Return the recorder of a store, the same for every way to that store."""
+    storage = open_storage(storage)
+    identity = _identity(storage)
+    with _lock:
+        recorder = _recorders.get(identity)
+        if recorder is None:
+            recorder = _recorders[identity] = _make(storage)
+        return recorder
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Bring everything recorded so far into the stores; return whether that succeeded within `timeout` seconds."""
+    return all([recorder.drain(timeout) for recorder in _all()])  # noqa: C419  # each is to be drained
+
+
+def spool_folder(store: SqlStore) -> Path | None:
+    """Return the folder beside the database that holds its spool, or None for a store that has none."""
+    if store.path is None or store.read_only:
+        return None
+    return store.path.with_name(f"{store.path.name}.spool")
+
+
+def _make(storage: StorageBackend) -> Recorder:
+    sink: EventSink = BackendSink(storage)
+    folder = None
+    if isinstance(storage, SqlStore):
+        sink, folder = storage.sink, spool_folder(storage)
+        if storage.path is None:
+            weakref.finalize(storage, _discard, storage.identity)
+    return Recorder(
+        sink,
+        enrich=DEFAULT_STEPS,
+        spool=None if folder is None else Spool(folder),
+        scope=EMPTY_SCOPE.extended(settings.load().labels),
+    )
+
+
+def _identity(storage: StorageBackend) -> str:
+    return storage.identity if isinstance(storage, SqlStore) else f"{type(storage).__qualname__}:{id(storage)}"
+
+
+def _all() -> list[Recorder]:
+    with _lock:
+        return list(_recorders.values())
+
+
+def _discard(identity: str) -> None:
+    recorder = _recorders.pop(identity, None)
+    if recorder is not None:
+        recorder.close(timeout=0.0)
+
+
+# Ties between stores and recorders
+
+
+def _tie_in(store: SqlStore) -> None:
+    reference = weakref.ref(store)
+    store.before_read.append(lambda: _before_read(reference))
+    store.before_close.append(lambda: _before_close(reference))
+
+
+def _before_read(reference: "weakref.ref[SqlStore]") -> None:
+    store = reference()
+    if store is None:
+        return
+    recorder = _recorders.get(store.identity)
+    folder = spool_folder(store)
+    if recorder is None and folder is not None and folder.exists():
+        recorder = recorder_for(store)
+    if recorder is not None:
+        recorder.drain()
+        recorder.writer.take_over()
+
+
+def _before_close(reference: "weakref.ref[SqlStore]") -> None:
+    store = reference()
+    recorder = None if store is None else _recorders.get(store.identity)
+    if recorder is not None:
+        recorder.rest()
+
+
+sql.on_open.append(_tie_in)
+
+
+# The process's life
+
+
+@atexit.register
+def _at_exit() -> None:
+    for recorder in _all():
+        recorder.close()
+
+
+def _before_fork() -> None:
+    _lock.acquire()
+    for recorder in _recorders.values():
+        recorder.writer.lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for recorder in reversed(list(_recorders.values())):
+        recorder.writer.lock.release()
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+    faults.after_fork()
+    for recorder in _recorders.values():
+        recorder.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

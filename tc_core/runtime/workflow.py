@@ -1,0 +1,40 @@
+"""`workflow`: a block of the user's code as a run of its own."""
+
+from tc_core.record.call import status_of
+from tc_core.record.context import Block, Here
+from tc_core.runtime.recorders import recorder_for
+from tc_core.store.base import StorageBackend
+
+
+class workflow(Block):  # noqa: N801  # used like a function
+    """Record a block as one run of a workflow; what is recorded inside hangs under it.
+
+    The id is the user's, and may be used again: each entry is a run of its own. `event_id` is that run's.
+
+    >>> with workflow("nightly-report") as run:
+    ...     ...
+    """
+
+    def __init__(self, workflow_id: str, *, storage: StorageBackend | str | None = None) -> None:
+        super().__init__()
+        self.workflow_id = workflow_id
+        self.event_id: str | None = None
+        self._storage = storage
+        self._key: object = None
+
+    def _open(self) -> None:
+        self._key = object()
+        recorder = recorder_for(self._storage)
+        self.event_id = recorder.start(
+            "workflow", key=self._key, name=self.workflow_id, labels={"workflow_id": self.workflow_id}
+        )
+
+    def _changed(self, before: Here) -> Here:
+        return Here({**before.values, "workflow_id": self.workflow_id}, self._key)
+
+    def _close(self, error: BaseException | None) -> None:
+        recorder = recorder_for(self._storage)
+        if error is None:
+            recorder.finish(self._key)
+        else:
+            recorder.fail(self._key, status=status_of(error), error_type=type(error).__name__)

@@ -1,0 +1,1 @@
+"""Where events are kept; the only place that knows SQL."""

@@ -1,0 +1,94 @@
+"""The small keys of repeating texts, both ways.
+
+Keys never change and rows are never deleted, so a cache of them is right for ever, in every process. It
+only takes up what a transaction has committed.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from tc_core.store.dialect import SQLite, chunks, insert_into
+from tc_core.store.tables import SEED, SEED_KEYS, Dimension, table
+
+Term = tuple[str, str]
+"""A kind and a value."""
+
+_MOST_CACHED = 50_000
+_TABLE = table(Dimension)
+
+
+class Dimensions:
+    """The table `dimension`, with a bounded cache."""
+
+    def __init__(self, database: SQLite) -> None:
+        self._database = database
+        self._keys: dict[Term, int] = {}
+        self._values: dict[int, str] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all but the rows that every store has."""
+        self._keys = dict(SEED_KEYS)
+        self._values = {key: value for key, _, value in SEED}
+
+    def keys(self, connection: Connection, terms: set[Term]) -> dict[Term, int]:
+        """Return the key of each term, writing those that are new, for use inside this transaction."""
+        cached = self._keys
+        missing = [term for term in terms if term not in cached]
+        if not missing:
+            return cached
+        insert = insert_into("dimension", ("kind", "value"), self._database.placeholder)
+        connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING", missing)
+        return {
+            **{term: cached[term] for term in terms if term in cached},
+            **self._look_up(connection, missing),
+        }
+
+    def keep(self, keys: dict[Term, int]) -> None:
+        """Take up keys whose transaction is committed."""
+        if keys is self._keys:
+            return
+        if len(self._keys) + len(keys) > _MOST_CACHED:
+            self.clear()
+        for term, key in keys.items():
+            self._keys[term] = key
+            self._values[key] = term[1]
+
+    def find(self, connection: Connection, kind: str, values: Iterable[str]) -> list[int]:
+        """Return the keys of those values that the store knows."""
+        terms = [(kind, value) for value in values]
+        found = {term: self._keys[term] for term in terms if term in self._keys}
+        missing = [term for term in terms if term not in found]
+        if missing:
+            looked_up = self._look_up(connection, missing)
+            self.keep(looked_up)
+            found |= looked_up
+        return list(found.values())
+
+    def values(self, connection: Connection, keys: set[int]) -> dict[int, str]:
+        """Return the text of each key."""
+        values = self._values
+        missing = sorted(key for key in keys if key not in values)
+        if not missing:
+            return values
+        looked_up: dict[Term, int] = {}
+        for some in chunks(missing):
+            for row in connection.execute(select(_TABLE).where(_TABLE.c.id.in_(some))):
+                looked_up[row.kind, row.value] = row.id
+        known = {key: values[key] for key in keys if key in values}
+        self.keep(looked_up)
+        return known | {key: value for (_, value), key in looked_up.items()}
+
+    def _look_up(self, connection: Connection, terms: list[Term]) -> dict[Term, int]:
+        by_kind: dict[str, list[str]] = {}
+        for kind, value in terms:
+            by_kind.setdefault(kind, []).append(value)
+        found: dict[Term, int] = {}
+        for kind, values in by_kind.items():
+            for some in chunks(values):
+                rows = connection.execute(
+                    select(_TABLE.c.id, _TABLE.c.value).where(_TABLE.c.kind == kind, _TABLE.c.value.in_(some))
+                )
+                found.update({(kind, value): key for key, value in rows})
+        return found

@@ -1,0 +1,97 @@
+"""Schema versions: a new store is made at today's, an older one is migrated when it is opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from tc_core.errors import StorageError
+from tc_core.store.dialect import SQLite
+from tc_core.store.tables import SEED
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest version, which this code reads and writes."""
+
+VERSION_TABLE = "token_calculator_version"
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def prepare(database: SQLite) -> None:
+    """Bring a database to today's schema.
+
+    Raises StorageError, before anything is changed, for a database that is not ours, that a newer version
+    made, or that would need a change and can only be read.
+    """
+    tables = database.tables()
+    if tables and VERSION_TABLE not in tables:
+        raise StorageError(f"{database} is not a Token Calculator store: choose another path")
+    version = _version(database) if tables else None
+    if version == HEAD:
+        return
+    if version is not None and version not in _known_versions():
+        raise StorageError(f"{database} was made by a newer version (schema {version}): upgrade the package")
+    if database.read_only:
+        raise StorageError(f"{database} has no up-to-date schema and can only be read")
+    database.prepare()
+    with database.writing() as connection:
+        if version is None:
+            _create(connection, database)
+        else:
+            _upgrade(connection, database)
+
+
+def _version(database: SQLite) -> str | None:
+    with database.reading() as connection:
+        return _version_on(connection)
+
+
+def _version_on(connection: Connection) -> str | None:
+    version: str | None = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return version
+
+
+def _create(connection: Connection, database: SQLite) -> None:
+    if connection.dialect.has_table(connection, VERSION_TABLE):
+        return  # another process was faster
+    SQLModel.metadata.create_all(connection, tables=SQLModel.metadata.sorted_tables)
+    seed(connection, database)
+    connection.exec_driver_sql(database.events_view)
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
+        f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")
+
+
+def seed(connection: Connection, database: SQLite) -> None:
+    """Write the rows that every store has from the start."""
+    mark = database.placeholder
+    connection.exec_driver_sql(f"INSERT INTO dimension (id, kind, value) VALUES ({mark}, {mark}, {mark})", list(SEED))
+
+
+def _upgrade(connection: Connection, database: SQLite) -> None:
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    connection.exec_driver_sql("DROP VIEW IF EXISTS events")  # alembic renames tables, which a view on them forbids
+    command.upgrade(config, "head")
+    connection.exec_driver_sql(database.events_view)
+
+
+def _known_versions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

@@ -1,0 +1,141 @@
+"""Reading events and runs; each `Reader` sees one consistent state."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from tc_core.model import ids
+from tc_core.model.event import TrackingEvent, from_us
+from tc_core.model.ports import Filters
+from tc_core.model.run import Run
+from tc_core.model.totals import MEASURES, Totals
+from tc_core.store import rows
+from tc_core.store.dialect import SQLite, chunks
+from tc_core.store.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
+from tc_core.store.interning import Dimensions
+from tc_core.store.sums import row_measures
+from tc_core.store.tables import CALLS, INTERNED, ExternalId, Fault, LabelSet, MetadataBody, table
+
+_OWN_ID = table(ExternalId).alias("own_external_id")
+_PARENT_ID = table(ExternalId).alias("parent_external_id")
+_ROOT_ID = table(ExternalId).alias("root_external_id")
+_LABEL_SET = table(LabelSet)
+_METADATA = table(MetadataBody)
+_FAULT = table(Fault)
+
+_JOINS = (
+    EVENT.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
+    .outerjoin(ROOT, ROOT.c.key == EVENT.c.root)
+    .outerjoin(ORPHAN, ORPHAN.c.event == EVENT.c.key)
+    .outerjoin(_OWN_ID, _OWN_ID.c.id == EVENT.c.id)
+    .outerjoin(_PARENT_ID, _PARENT_ID.c.id == func.coalesce(PARENT.c.id, ORPHAN.c.parent_id))
+    .outerjoin(_ROOT_ID, _ROOT_ID.c.id == ROOT.c.id)
+    .outerjoin(_LABEL_SET, _LABEL_SET.c.id == EVENT.c.labels)
+    .outerjoin(_METADATA, _METADATA.c.id == EVENT.c.details)
+)
+_WHOLE = select(
+    EVENT,
+    func.coalesce(PARENT.c.id, ORPHAN.c.parent_id).label("parent_uuid"),
+    ROOT.c.id.label("root_uuid"),
+    _OWN_ID.c.value.label("own_text"),
+    _PARENT_ID.c.value.label("parent_text"),
+    _ROOT_ID.c.value.label("root_text"),
+    _LABEL_SET.c.body.label("label_body"),
+    _METADATA.c.body.label("metadata_body"),
+).select_from(_JOINS)
+
+
+class Reader:
+    """Answers questions for events from one connection."""
+
+    def __init__(self, connection: Connection, database: SQLite, dimensions: Dimensions) -> None:
+        self._connection = connection
+        self._database = database
+        self._dimensions = dimensions
+        self._conditions = Conditions(connection, database, dimensions)
+
+    def events(
+        self,
+        filters: Filters,
+        start_us: int | None,
+        end_us: int | None,
+        *,
+        limit: int | None = None,
+        descending: bool = False,
+    ) -> list[TrackingEvent]:
+        """Return matching events in order of time."""
+        question = _WHOLE.where(*self._conditions.of(filters, start_us, end_us)).limit(limit)
+        order = (EVENT.c.at.desc(), EVENT.c.key.desc()) if descending else (EVENT.c.at, EVENT.c.key)
+        return self._events(self._connection.execute(question.order_by(*order)).all())
+
+    def by_ids(self, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
+        """Return those events that are recorded."""
+        found: dict[str, TrackingEvent] = {}
+        for some in chunks([ids.from_text(event_id) for event_id in event_ids]):
+            events = self._events(self._connection.execute(_WHOLE.where(EVENT.c.id.in_(some))).all())
+            found.update({event.event_id: event for event in events})
+        return found
+
+    def tree(self, root_id: str) -> list[TrackingEvent]:
+        """Return a root and everything below it, in order of time."""
+        root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
+        question = _WHOLE.where(EVENT.c.root == root).order_by(EVENT.c.at, EVENT.c.key)
+        return self._events(self._connection.execute(question).all())
+
+    def ids_like(self, fragment: str, limit: int) -> list[str]:
+        """Return ids, the newest first, whose digits start or end with those of `fragment`."""
+        digits = fragment.replace("-", "").lower()
+        written = self._database.digits(EVENT.c.id)
+        question = select(EVENT.c.id).where(or_(written.startswith(digits), written.endswith(digits)))
+        found = self._connection.execute(question.order_by(EVENT.c.at.desc()).limit(limit)).scalars()
+        return [ids.to_text(id_) for id_ in found]
+
+    def runs(self, filters: Filters, limit: int, *, single_calls: bool) -> list[Run]:
+        """Return the latest roots with the sums over their trees; bare model calls only when asked for."""
+        conditions = [EVENT.c.parent.is_(None), *self._conditions.of(filters, None, None)]
+        if not single_calls:
+            conditions.append(EVENT.c.event_type.not_in(CALLS))
+        latest = _WHOLE.where(*conditions).order_by(EVENT.c.at.desc(), EVENT.c.key.desc()).limit(limit)
+        found = self._connection.execute(latest).all()
+        sums = {
+            row.root: row
+            for row in self._connection.execute(
+                select(EVENT.c.root, func.count().label("events"), *row_measures(all_types=False))
+                .where(EVENT.c.root.in_([row.key for row in found]))
+                .group_by(EVENT.c.root)
+            )
+        }
+        return [
+            Run(event, Totals(*(getattr(sums[row.key], name) for name in MEASURES)), sums[row.key].events)
+            for row, event in zip(found, self._events(found), strict=True)
+        ]
+
+    def faults(self) -> dict[str, int]:
+        """Return how often each swallowed error was met, the most frequent first."""
+        counted = select(_FAULT.c.fault, _FAULT.c.count).order_by(_FAULT.c.count.desc())
+        return {fault: count for fault, count in self._connection.execute(counted)}  # noqa: C416  # rows are not pairs
+
+    def _events(self, found: Sequence[Row[Any]]) -> list[TrackingEvent]:
+        keys = {key for row in found for name in INTERNED if (key := getattr(row, name)) is not None}
+        values = self._dimensions.values(self._connection, keys)
+        return [_event(row, values) for row in found]
+
+
+def _event(row: Row[Any], values: Mapping[int, str]) -> TrackingEvent:
+    texts = {name: None if (key := getattr(row, name)) is None else values[key] for name in INTERNED}
+    return TrackingEvent(
+        event_id=row.own_text or ids.to_text(row.id),
+        timestamp=from_us(row.at),
+        parent_id=row.parent_text or (row.parent_uuid and ids.to_text(row.parent_uuid)),
+        root_id=row.root_text or ids.to_text(row.root_uuid),
+        depth=row.depth,
+        labels=json.loads(row.label_body) if row.label_body else {},
+        metadata=json.loads(row.metadata_body) if row.metadata_body else {},
+        latency_ms=None if row.latency_us is None else row.latency_us / 1000,
+        cost_nanos=row.cost_nanos,
+        price_date=rows.date_of(row.price_day),
+        **{name: getattr(row, name) for name in rows.USAGE_COLUMNS},
+        **texts,  # type: ignore[arg-type]  # event_type and status are never None
+    )

@@ -1,0 +1,270 @@
+"""The SQL store and its public faces."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tc_core.errors import ConfigurationError
+from tc_core.model import ids
+from tc_core.model.event import EventRecord, TrackingEvent, to_us
+from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric
+from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.run import Run
+from tc_core.model.totals import Totals
+from tc_core.store import migrate, relations
+from tc_core.store.base import StorageBackend
+from tc_core.store.bulk import BulkWriter
+from tc_core.store.dialect import SQLite
+from tc_core.store.interning import Dimensions
+from tc_core.store.metrics import value_of
+from tc_core.store.query import Reader
+from tc_core.store.sums import Summing
+
+on_open: list[Callable[["SqlStore"], object]] = []
+"""Called with each store that opens."""
+
+_serial = itertools.count(1)
+
+
+class SqlStore(StorageBackend):
+    """A store in a SQL database.
+
+    `before_read` holds callbacks that run before each question, so that a question sees what this process
+    has recorded; `before_close` holds those that run before the store closes.
+    """
+
+    def __init__(self, database: SQLite, identity: str) -> None:
+        self.identity = identity
+        self.before_read: list[Callable[[], object]] = []
+        self.before_close: list[Callable[[], object]] = []
+        self._database = database
+        self._dimensions = Dimensions(database)
+        self._writer = BulkWriter(database, self._dimensions)
+        migrate.prepare(database)
+        database.on_fork = partial(_begin_empty, database, self._dimensions)
+        for callback in on_open:
+            callback(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self._database)!r})"
+
+    @property
+    def sink(self) -> EventSink:
+        """What a recorder writes to."""
+        return self._writer
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, or None."""
+        return self._database.path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store only answers questions."""
+        return self._database.read_only
+
+    # Writing
+
+    def save_event(self, event: TrackingEvent) -> None:
+        """Save one event; see `StorageBackend`."""
+        self.save_events([event])
+
+    def save_events(self, events: Iterable[TrackingEvent]) -> None:
+        """Save several events in one transaction; see `save_event`."""
+        fresh: dict[str, TrackingEvent] = {}
+        events = list(events)
+        known = self._recorded(event.event_id for event in events)
+        for event in events:
+            before = fresh.get(event.event_id) or known.get(event.event_id)
+            if before is None or before.status in ("open", "abandoned"):
+                fresh[event.event_id] = event
+            elif before != event:
+                raise ValueError(f"event {event.event_id!r} is already recorded with other facts")
+        if fresh:
+            self._writer.write(Batch([EventRecord.from_event(event) for event in fresh.values()]))
+
+    def save_relationship(self, relationship: ProvenanceRelationship) -> None:
+        """Save a relation between two recorded events; see `StorageBackend`."""
+        self.flush()
+        link = Link(
+            ids.from_text(relationship.source_id),
+            relationship.relation,
+            ids.from_text(relationship.target_id),
+            relationship.source,
+            relationship.confidence,
+        )
+        self._writer.relate(link, relationship.metadata)
+
+    # Reading
+
+    def query_events(
+        self,
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        *,
+        limit: int | None = None,
+        descending: bool = False,
+    ) -> list[TrackingEvent]:
+        """Return matching events in order of time; see `StorageBackend`."""
+        with self._reading() as reader:
+            return reader.events(filters or {}, *_span(start_time, end_time), limit=limit, descending=descending)
+
+    def get_event(self, event_id: str) -> TrackingEvent | None:
+        """Return one event, or None."""
+        with self._reading() as reader:
+            return reader.by_ids([event_id]).get(event_id)
+
+    def aggregate(
+        self,
+        metric: Metric,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> dict[GroupKey, float | int | None]:
+        """Return one sum for each group; see `StorageBackend`."""
+        read = value_of(metric)
+        return {key: read(total) for key, total in self.totals(group_by, filters, start_time, end_time).items()}
+
+    def totals(
+        self,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> dict[GroupKey, Totals]:
+        """Return all sums of each group at once."""
+        self._ask()
+        with self._database.reading() as connection:
+            question = Summing(connection, self._database, self._dimensions, group_by, filters or {})
+            return question.totals(*_span(start_time, end_time))
+
+    def relationships(
+        self, event_id: str | None = None, workflow_id: str | None = None
+    ) -> list[ProvenanceRelationship]:
+        """Return the relations that touch an event, or the events of a workflow, or all."""
+        self._ask()
+        with self._database.reading() as connection:
+            return relations.relationships(connection, event_id, workflow_id)
+
+    def tree(self, root_id: str) -> tuple[list[TrackingEvent], list[ProvenanceRelationship]]:
+        """Return a root with everything below it in order of time, and the relations from these events."""
+        self._ask()
+        with self._database.reading() as connection:
+            reader = Reader(connection, self._database, self._dimensions)
+            return reader.tree(root_id), relations.within(connection, root_id)
+
+    def runs(self, filters: Filters | None = None, *, limit: int = 20, single_calls: bool = False) -> list[Run]:
+        """Return the latest runs, newest first; model calls that stand alone only with `single_calls`."""
+        with self._reading() as reader:
+            return reader.runs(filters or {}, limit, single_calls=single_calls)
+
+    def ids_like(self, fragment: str, *, limit: int = 10) -> list[str]:
+        """Return event ids, newest first, that begin or end with `fragment`."""
+        with self._reading() as reader:
+            return reader.ids_like(fragment, limit)
+
+    def faults(self) -> dict[str, int]:
+        """Return how often each error was met and swallowed in a hook."""
+        with self._reading() as reader:
+            return reader.faults()
+
+    def size(self) -> dict[str, int]:
+        """Return the number of `events` and the `bytes` on disk (0 for memory)."""
+        self._ask()
+        with self._database.reading() as connection:
+            events = connection.exec_driver_sql("SELECT count(*) FROM event").scalar_one()
+        files = [] if self.path is None else [self.path, self.path.with_name(self.path.name + "-wal")]
+        return {"events": events, "bytes": sum(file.stat().st_size for file in files if file.exists())}
+
+    # Life
+
+    def flush(self) -> None:
+        """Return once everything recorded in this process is in the store."""
+        self._ask()
+
+    def close(self) -> None:
+        """Flush, and close the database; the store can still be used and opens it again."""
+        for callback in list(self.before_close):
+            callback()
+        self._database.close()
+
+    def _ask(self) -> None:
+        for callback in list(self.before_read):
+            callback()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        self._ask()
+        with self._database.reading() as connection:
+            yield Reader(connection, self._database, self._dimensions)
+
+    def _recorded(self, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
+        with self._reading() as reader:
+            return reader.by_ids(event_ids)
+
+
+class SQLiteStorage(SqlStore):
+    """Events in a SQLite file, made on first use; `:memory:` keeps them in memory.
+
+    Raises StorageError for a file that is no store of ours, or that a newer version made. A file that
+    cannot be written opens for questions, and raises when something is saved.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        if str(path) == ":memory:":
+            super().__init__(SQLite(None), f"memory:{next(_serial)}")
+            return
+        resolved = Path(path).expanduser().resolve()
+        super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
+
+
+class InMemoryStorage(SqlStore):
+    """Events in memory, for development and tests; gone with the process, and not shared with a forked child."""
+
+    def __init__(self) -> None:
+        super().__init__(SQLite(None), f"memory:{next(_serial)}")
+
+
+def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
+    """Open a store by kind (`memory`, `sqlite`), URL (`sqlite:///costs.db`) or path.
+
+    The kind `sqlite` takes `path=`. Raises ConfigurationError for a kind that does not exist.
+    """
+    text = str(url_or_kind)
+    if text in ("memory", ":memory:", "sqlite://"):
+        return InMemoryStorage()
+    if text == "sqlite":
+        return SQLiteStorage(options.get("path") or options.get("db_path") or DEFAULT_PATH)
+    if text.startswith("sqlite:///"):
+        return SQLiteStorage(text.removeprefix("sqlite:///"))
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        raise ConfigurationError(f"unknown kind of storage {scheme!r}: use memory, sqlite, sqlite:///PATH or a path")
+    return SQLiteStorage(text)
+
+
+DEFAULT_PATH = "token_calculator.db"
+"""The file of the default store, in the working directory."""
+
+
+def _begin_empty(database: SQLite, dimensions: Dimensions) -> None:
+    """In a forked child a memory store is empty: what its parent has in memory cannot be shared."""
+    dimensions.clear()
+    migrate.prepare(database)
+
+
+def _is_read_only(path: Path) -> bool:
+    if path.exists():
+        return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    return False
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:
+    return (None if start is None else to_us(start), None if end is None else to_us(end))

@@ -1,0 +1,1 @@
+"""The classes that users create: thin faces over what lies below."""

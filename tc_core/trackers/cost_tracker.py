@@ -1,0 +1,161 @@
+"""CostTracker: record calls by hand, and ask what calls cost."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from tc_core.analyse import costs
+from tc_core.analyse.costs import CostReport
+from tc_core.analyse.plain import PlainTotals
+from tc_core.meter import prices
+from tc_core.model import ids, money, period
+from tc_core.model.event import STATUSES, EventRecord, Status, to_us
+from tc_core.model.ports import AggregateReader, Filters
+from tc_core.model.usage import Usage, check_usage
+from tc_core.runtime.recorders import open_storage, recorder_for
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class CostRecord:
+    """One recorded call: cost in US dollars, None when its model has no known price."""
+
+    event_id: str
+    model: str
+    cost: float | None
+    cost_exact: Decimal | None
+    input_tokens: int
+    output_tokens: int
+    usage_source: str
+    price_source: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `cost_nanos` is the exact cost."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "cost_exact"}
+        plain["cost_nanos"] = None if self.cost_exact is None else money.to_nanos(self.cost_exact)
+        return plain
+
+
+class CostTracker:
+    """Tracks what model calls cost.
+
+    `storage` is a store, a path or a URL; without it the default store is used, which everything shares.
+    """
+
+    def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:
+        self.storage = open_storage(storage)
+
+    def track_call(
+        self,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        provider: str | None = None,
+        cached_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        event_id: str | None = None,
+        parent_id: str | None = None,
+        timestamp: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        latency_ms: float | None = None,
+        status: str = "ok",
+        **labels: object,
+    ) -> CostRecord:
+        """Record one call; the very next question sees it, in any thread.
+
+        `input_tokens` include `cached_tokens`, `output_tokens` include `reasoning_tokens`. `timestamp` is when the
+        call was made (default: now; naive: local time) and decides which price holds. A label named like a
+        dimension (`agent_id`, `session_id`, `environment`, ...) fills it. Raises ValueError for counts that no call
+        can have, and for an `event_id` that is already recorded with other facts.
+        """
+        usage = Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens)
+        check_usage(usage)
+        recorder = recorder_for(self.storage)
+        known = None if event_id is None else self.storage.get_event(event_id)
+        moment = known.timestamp if known is not None and timestamp is None else timestamp
+        record = EventRecord(
+            id=ids.new_id() if event_id is None else ids.from_text(event_id),
+            event_type="llm_call",
+            at_us=time.time_ns() // 1000 if moment is None else to_us(moment),
+            parent_id=None if parent_id is None else ids.from_text(parent_id),
+            model=model,
+            provider=provider,
+            status=_status(status),
+            latency_us=None if latency_ms is None else round(latency_ms * 1000),
+            usage=usage,
+            usage_source="provider",
+            metadata=metadata or None,
+            external_id=_external(event_id),
+            parent_external_id=_external(parent_id),
+        )
+        price = prices.price_of(usage, model, provider=provider, at_us=record.at_us)
+        if price is not None:
+            record.cost_nanos, record.price_source, record.price_date = price
+        call = recorder.place(record, labels)
+        if event_id is None:
+            recorder.add(call)
+        else:
+            self.storage.save_event(record.to_event())
+        return _cost_record(record, usage)
+
+    def get_costs(
+        self,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        group_by: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        *,
+        tz: str | tzinfo = "UTC",
+    ) -> CostReport:
+        """Report what calls cost in a period.
+
+        Dates are `2024-01-31` (the whole day), `today`, `yesterday`, `this-week`, `this-month`, `last-month`,
+        `last-30-days` and the like, or a datetime (naive: in `tz`); a named period without an end is meant whole.
+        `group_by` and `filters` name dimensions, labels, or `hour`, `day` and `month`; a filter's value may be a
+        list. Raises ConfigurationError for a date or time zone that cannot be read.
+        """
+        where = period.zone(tz)
+        return costs.report(
+            self._reader(),
+            period.period(start_date, end_date, tz=where),
+            group_by=[group_by] if isinstance(group_by, str) else group_by or (),
+            filters=filters,
+            tz=where,
+        )
+
+    def _reader(self) -> AggregateReader:
+        storage = self.storage
+        if isinstance(storage, SqlStore):
+            return storage
+        recorder_for(storage).drain()
+        return PlainTotals(storage)
+
+
+def _cost_record(record: EventRecord, usage: Usage) -> CostRecord:
+    nanos = record.cost_nanos
+    return CostRecord(
+        event_id=record.external_id or ids.to_text(record.id),
+        model=record.model or "",
+        cost=None if nanos is None else money.to_dollars(nanos),
+        cost_exact=None if nanos is None else money.to_decimal(nanos),
+        input_tokens=usage.input_tokens or 0,
+        output_tokens=usage.output_tokens or 0,
+        usage_source="provider",
+        price_source=record.price_source,
+    )
+
+
+def _external(event_id: str | None) -> str | None:
+    return event_id if event_id is not None and ids.is_external(event_id) else None
+
+
+def _status(status: str) -> Status:
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
+    return cast("Status", status)

@@ -1,0 +1,255 @@
+"""LangChain's callbacks, translated into calls of the recorder."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import LLMResult
+
+from tc_core.adapter import Content, attempt, never_raises, recorder_for, status_of
+from tc_core.trackers.cost_tracker import CostTracker
+from tc_langchain import reading
+from tc_langchain.runs import Runs
+
+_EMPTY: Mapping[str, Any] = {}
+_INTERRUPTS = frozenset({"GraphInterrupt", "NodeInterrupt"})
+"""Errors by which LangGraph leaves a graph that will go on later: control flow, not failures."""
+
+
+class TokenCalculatorCallback(BaseCallbackHandler):
+    """Records the runs of the models, chains and agents that it is given to.
+
+    >>> model = ChatOpenAI(callbacks=[TokenCalculatorCallback(agent_id="rag", environment="production")])
+
+    `tracker` says where to; without one the default store is used. `default_labels` are laid over every event; names of
+    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
+    """
+
+    run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
+
+    def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
+        self.tracker = tracker
+        self.default_labels = default_labels
+        self._recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._runs = Runs.of(self._recorder)
+
+    # Models
+
+    @never_raises
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that a chat model is asked."""
+        parameters = kwargs.get("invocation_params") or _EMPTY
+        content = partial(reading.prompt, list(messages[0]) if messages else [], parameters)
+        self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
+
+    @never_raises
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that a completion model is asked."""
+        parameters = kwargs.get("invocation_params") or _EMPTY
+        content = partial(reading.texts, list(prompts))
+        self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
+
+    @never_raises
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that a model has answered."""
+        usage = attempt(reading.usage, response)
+        self._recorder.finish(
+            run_id.bytes,
+            usage=usage,
+            model=attempt(reading.served_model, response),
+            output=attempt(reading.answer, response) if usage is None else None,
+        )
+
+    @never_raises
+    def on_llm_error(
+        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Note that a model call has failed, or that its stream was closed early."""
+        response, status = kwargs.get("response"), status_of(error)
+        if status == "error":
+            self._runs.failed(run_id.bytes, _key(parent_run_id))
+        self._recorder.fail(
+            run_id.bytes,
+            status=status,
+            error_type=type(error).__name__,
+            usage=attempt(reading.usage, response),
+            model=attempt(reading.served_model, response),
+            output=attempt(reading.answer, response),
+        )
+
+    # Chains, graphs and agents
+
+    @never_raises
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that a chain begins; graphs, nodes, agents and roots are recorded."""
+        metadata, name = metadata or {}, kwargs.get("name")
+        above = _key(parent_run_id)
+        chain = self._runs.open(run_id.bytes, above, name=name, repeats=reading.is_later_attempt(tags))
+        kind = reading.chain_kind(metadata, tags, name, is_root=above is None)
+        if kind is not None:
+            chain.recorded, chain.is_recorded = run_id.bytes, True
+            self._start(*kind, run_id, parent_run_id, metadata)
+
+    @never_raises
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that a chain has ended."""
+        if self._runs.close(run_id.bytes):
+            self._recorder.finish(run_id.bytes)
+
+    @never_raises
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that a chain has failed; a graph that waits for a human has not."""
+        if self._runs.close(run_id.bytes):
+            self._end_with(error, run_id)
+
+    # Tools and retrievers
+
+    @never_raises
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that a tool is called."""
+        name = (serialized or _EMPTY).get("name") or kwargs.get("name")
+        self._start("tool", name, run_id, parent_run_id, metadata or _EMPTY)
+
+    @never_raises
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that a tool has answered."""
+        self._recorder.finish(run_id.bytes)
+
+    @never_raises
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that a tool has failed."""
+        self._end_with(error, run_id)
+
+    @never_raises
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any],
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note that passages are looked for."""
+        metadata = metadata or {}
+        self._start("retrieval", metadata.get("ls_retriever_name"), run_id, parent_run_id, metadata)
+
+    @never_raises
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that passages are found."""
+        self._recorder.finish(run_id.bytes)
+
+    @never_raises
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note that the search has failed."""
+        self._end_with(error, run_id)
+
+    # All of them
+
+    def _start_model(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        content: Content,
+    ) -> None:
+        key, above = run_id.bytes, _key(parent_run_id)
+        self._recorder.start(
+            "llm_call",
+            key=key,
+            event_id=key,
+            parent=None if above is None else self._runs.parent(above),
+            model=attempt(reading.model_name, metadata, parameters),
+            provider=metadata.get("ls_provider"),
+            content=content,
+            labels=self._labels(metadata),
+        )
+        if above is not None:
+            self._link(key, above, repeats=reading.is_later_attempt(tags))
+
+    def _start(
+        self,
+        event_type: str,
+        name: object,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        key = run_id.bytes
+        self._recorder.start(
+            event_type,
+            key=key,
+            event_id=key,
+            parent=self._runs.parent(_key(parent_run_id)),
+            name=name if isinstance(name, str) else None,
+            labels=self._labels(metadata),
+        )
+
+    def _link(self, key: bytes, above: bytes, *, repeats: bool) -> None:
+        """Relate a model call to the failed one that it repeats or stands in for."""
+        repeated = self._runs.repeated(above, repeats=repeats)
+        if repeated is not None:
+            self._recorder.link(key, "retry_of", repeated)
+        replaced = self._runs.replaced(above)
+        if replaced is not None:
+            self._recorder.link(key, "fallback_for", replaced)
+
+    def _labels(self, metadata: Mapping[str, Any]) -> Mapping[str, object]:
+        dimensions = reading.dimensions(metadata)
+        return {**dimensions, **self.default_labels} if dimensions else self.default_labels
+
+    def _end_with(self, error: BaseException, run_id: UUID) -> None:
+        if type(error).__name__ in _INTERRUPTS:
+            self._recorder.finish(run_id.bytes)
+        else:
+            self._recorder.fail(run_id.bytes, status=status_of(error), error_type=type(error).__name__)
+
+
+def _key(run_id: UUID | None) -> bytes | None:
+    """Return what the recorder knows a run by: its bytes, whose hash is worked out once."""
+    return None if run_id is None else run_id.bytes

@@ -1,0 +1,107 @@
+"""The chains that are open: what hangs under what, and what follows on a failure.
+
+LangChain makes a run of every step of a chain. Only graphs, nodes, agents and roots are recorded; the others are
+known here while they are open, so that what lies below them finds the recorded run above.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+from tc_core.adapter import Recorder
+
+RunKey = bytes
+"""The sixteen bytes of a run id."""
+
+MOST_CHAINS = 10_000
+
+FALLBACKS = "RunnableWithFallbacks"
+
+
+@dataclass(slots=True, eq=False)
+class Chain:
+    """An open chain."""
+
+    recorded: RunKey | None
+    """The nearest recorded run: itself, or one above."""
+    above: "Chain | None"
+    is_recorded: bool = False
+    is_fallbacks: bool = False
+    failed: RunKey | None = None
+    """The model call inside that failed last, and that nothing has followed yet."""
+    repeats: RunKey | None = None
+    """The failed model call that this chain, as a whole, tries again."""
+
+
+class Runs:
+    """The open chains of one recorder, shared by all its handlers."""
+
+    _of: ClassVar["WeakKeyDictionary[Recorder, Runs]"] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.chains: OrderedDict[RunKey, Chain] = OrderedDict()
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> "Runs":
+        """Return the open chains of a recorder."""
+        return cls._of.setdefault(recorder, cls())
+
+    def parent(self, above_key: RunKey | None) -> RunKey | None:
+        """Return the key of the recorded run above a run."""
+        if above_key is None:
+            return None
+        chain = self.chains.get(above_key)
+        return above_key if chain is None else chain.recorded
+
+    def open(self, key: RunKey, above_key: RunKey | None, *, name: str | None, repeats: bool) -> Chain:
+        """Note that a chain begins, or return it when another handler has; `is_recorded` is for the caller to set."""
+        known = self.chains.get(key)
+        if known is not None:
+            return known
+        above = None if above_key is None else self.chains.get(above_key)
+        chain = Chain(
+            recorded=self.parent(above_key),
+            above=above,
+            is_fallbacks=name == FALLBACKS,
+            repeats=above.failed if repeats and above is not None else None,
+        )
+        self.chains[key] = chain
+        if len(self.chains) > MOST_CHAINS:
+            self.chains.popitem(last=False)
+        return chain
+
+    def close(self, key: RunKey) -> bool:
+        """Note that a chain has ended; return whether it was recorded."""
+        chain = self.chains.pop(key, None)
+        return chain is not None and chain.is_recorded
+
+    def failed(self, key: RunKey, above_key: RunKey | None) -> None:
+        """Note that a model call has failed."""
+        chain = None if above_key is None else self.chains.get(above_key)
+        while chain is not None:
+            chain.failed = key
+            chain = None if chain.is_recorded and not chain.is_fallbacks else chain.above
+
+    def repeated(self, above_key: RunKey | None, *, repeats: bool) -> RunKey | None:
+        """Return the failed call that a model call which begins now tries again."""
+        chain = None if above_key is None else self.chains.get(above_key)
+        if chain is not None and repeats:
+            failed, chain.failed = chain.failed, None
+            return failed
+        while chain is not None:
+            if chain.repeats is not None:
+                repeated, chain.repeats = chain.repeats, None
+                return repeated
+            chain = chain.above
+        return None
+
+    def replaced(self, above_key: RunKey | None) -> RunKey | None:
+        """Return the failed call in whose place a model call begins now, as a fallback."""
+        chain = None if above_key is None else self.chains.get(above_key)
+        while chain is not None:
+            if chain.is_fallbacks and chain.failed is not None:
+                failed, chain.failed = chain.failed, None
+                return failed
+            chain = chain.above
+        return None
