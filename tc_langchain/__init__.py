@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tc_langchain.callback import TokenCalculatorCallback
-    from tc_langchain.install import current, instrument, uninstrument
+    from tc_langchain.install import instrument, uninstrument
+    from tc_langchain.runs import current
 
 FRAMEWORK = "langchain_core"
 """The package without which there is nothing to record."""
@@ -21,7 +22,7 @@ TESTED = ("1.0", "1.7")
 
 _HOMES = {
     "TokenCalculatorCallback": "callback",
-    "current": "install",
+    "current": "runs",
     "instrument": "install",
     "uninstrument": "install",
 }

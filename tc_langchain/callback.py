@@ -9,10 +9,10 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Content, attempt, never_raises, recorder_for, status_of
+from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, status_of
 from tc_core.trackers.cost_tracker import CostTracker
 from tc_langchain import reading
-from tc_langchain.runs import Runs
+from tc_langchain.runs import Runs, current
 
 _EMPTY: Mapping[str, Any] = {}
 _INTERRUPTS = frozenset({"GraphInterrupt", "NodeInterrupt"})
@@ -35,6 +35,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self.default_labels = default_labels
         self._recorder = recorder_for(None if tracker is None else tracker.storage)
         self._runs = Runs.of(self._recorder)
+        register("langchain", current)
 
     # Models
 

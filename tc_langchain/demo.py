@@ -54,12 +54,7 @@ def run(say: Callable[[str], object] = print, *, model: str | None = None) -> No
     with ExitStack() as stack:
         if model is None:
             server = stack.enter_context(ModelServer(respond=_Script()))
-            _converse(
-                say,
-                _Models(
-                    base_url=server.base_url, api_key="none", main="gpt-4o", spare="gpt-4o-mini", small=UNPRICED_MODEL
-                ),
-            )
+            models = _Models(server.base_url, "none", main="gpt-4o", spare="gpt-4o-mini", small=UNPRICED_MODEL)
         else:
             url, key = os.environ.get("OPENAI_BASE_URL"), os.environ["OPENAI_API_KEY"]
             models = _Models(url, key, main=model, spare=model, small=model)

@@ -1,14 +1,11 @@
 """Recording everything: one handler that LangChain adds to every run."""
 
-from collections.abc import Hashable
 from contextvars import ContextVar
 from typing import cast
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.context import register_configure_hook
 
-from tc_core.adapter import register
 from tc_core.store.base import StorageBackend
 from tc_core.trackers.cost_tracker import CostTracker
 from tc_langchain.callback import TokenCalculatorCallback
@@ -38,7 +35,6 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     """
     global _is_registered
     _switch.handler = TokenCalculatorCallback(CostTracker(storage))
-    register("langchain", current)
     if not _is_registered:
         register_configure_hook(cast("ContextVar[BaseCallbackHandler | None]", _switch), inheritable=True)
         _is_registered = True
@@ -47,13 +43,3 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
 def uninstrument() -> None:
     """Give our handler to no run that begins from now on."""
     _switch.handler = None
-
-
-def current() -> Hashable | None:
-    """Return the key of the run in which this is called, or None outside of any.
-
-    LangChain hands the run down in a context variable, which is not public: the only place where we read it.
-    """
-    config = var_child_runnable_config.get()
-    callbacks = None if config is None else config.get("callbacks")
-    return getattr(callbacks, "parent_run_id", None)

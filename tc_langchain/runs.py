@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+from langchain_core.runnables.config import var_child_runnable_config
+
 from tc_core.adapter import Recorder
 
 RunKey = bytes
@@ -46,6 +48,12 @@ class Runs:
     def of(cls, recorder: Recorder) -> "Runs":
         """Return the open chains of a recorder."""
         return cls._of.setdefault(recorder, cls())
+
+    @classmethod
+    def recorded(cls, key: RunKey) -> RunKey:
+        """Return the nearest recorded run of any recorder: the run itself, or one above."""
+        found = (runs.chains.get(key) for runs in list(cls._of.values()))
+        return next((chain.recorded for chain in found if chain is not None and chain.recorded is not None), key)
 
     def parent(self, above_key: RunKey | None) -> RunKey | None:
         """Return the key of the recorded run above a run."""
@@ -105,3 +113,14 @@ class Runs:
                 return failed
             chain = chain.above
         return None
+
+
+def current() -> RunKey | None:
+    """Return the key of the recorded run in which this is called, or None outside of any.
+
+    LangChain hands the run down in a context variable, which is not public: the only place where we read it.
+    """
+    config = var_child_runnable_config.get()
+    callbacks = None if config is None else config.get("callbacks")
+    run_id = getattr(callbacks, "parent_run_id", None)
+    return None if run_id is None else Runs.recorded(run_id.bytes)

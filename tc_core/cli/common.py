@@ -1,6 +1,7 @@
 """What the commands share: options, the store, and how they end."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -82,6 +83,7 @@ def zone(name: str | None) -> tzinfo:
     return period.local_zone() if name is None else period.zone(name)
 
 
-def hint(line: str) -> Text:
-    """Return a last line that says what to do next."""
-    return Text(f"\nNext: {line}", style="dim")
+def hint(command: str, what: str, store: str | None = None) -> Text:
+    """Return a last line that says what to do next; it asks the same store."""
+    option = "" if store is None else f" --store {shlex.quote(store)}"
+    return Text(f"\nNext: {command}{option}   {what}", style="dim")

@@ -63,7 +63,7 @@ def costs(
         else:
             before = report(source, asked.previous, filters=filters) if since in _BEFORE and asked.previous else None
             print_report(found, names, title=_title(found, since, until, before))
-            _print_hint(source, found)
+            _print_hint(source, found, store)
 
 
 def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> None:
@@ -142,14 +142,14 @@ def _print_csv(found: CostReport, names: Sequence[str]) -> None:
     text.print_csv([*names, *measures], rows)
 
 
-def _print_hint(source: SqlStore, found: CostReport) -> None:
+def _print_hint(source: SqlStore, found: CostReport, store: str | None) -> None:
     if not found.total_calls and not source.runs(limit=1, single_calls=True):
-        command = "token-calc demo   records a run to look at"
+        hint = common.hint("token-calc demo", "records a run to look at")
     elif source.runs(limit=1):
-        command = "token-calc tree last   shows where the last run's money went"
+        hint = common.hint("token-calc tree last", "shows where the last run's money went", store)
     else:
-        command = "token-calc costs --by day   shows it over time"
-    text.console().print(common.hint(command))
+        hint = common.hint("token-calc costs --by day", "shows it over time", store)
+    text.console().print(hint)
 
 
 def _dimension(name: str) -> str:

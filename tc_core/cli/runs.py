@@ -43,13 +43,12 @@ def runs(
     with common.told():
         source = common.open_store(store)
         found = source.runs(limit=limit, single_calls=single_calls)
-        is_all_single = not found and not single_calls
-        if is_all_single:
+        if not found and not single_calls:
             found = source.runs(limit=limit, single_calls=True)
         if as_json:
             text.print_json([run.to_dict() for run in found])
         else:
-            _print_runs(found, common.zone(tz))
+            _print_runs(found, common.zone(tz), store)
 
 
 def show_tree(
@@ -207,11 +206,11 @@ def _pointer(node: Node, target: Node, root: Node) -> str:
     return f"{_name(target.event)} ({target.event.event_id[-SHORT_ID:]})"
 
 
-def _print_runs(found: list[Run], tz: tzinfo) -> None:
+def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
     console = text.console()
     if not found:
         console.print("No runs recorded.")
-        console.print(common.hint("token-calc demo   records one to look at"))
+        console.print(common.hint("token-calc demo", "records one to look at"))
         return
     table = text.table(
         "run", "started", "what", "calls", "tokens", "cost", "time", "", right=("calls", "tokens", "cost", "time")
@@ -231,7 +230,8 @@ def _print_runs(found: list[Run], tz: tzinfo) -> None:
             Text("" if is_fine else f"{_MARKS[event.status]} {event.status}", style="" if is_fine else "yellow"),
         )
     console.print(table)
-    console.print(common.hint(f"token-calc tree {found[0].event.event_id[-SHORT_ID:]}   shows what it did"))
+    latest = found[0].event.event_id[-SHORT_ID:]
+    console.print(common.hint(f"token-calc tree {latest}", "shows what it did", store))
 
 
 def _root_id(source: SqlStore, run: str) -> str:

@@ -9,7 +9,6 @@ import hashlib
 import importlib.util
 import math
 import re
-import threading
 from base64 import b64decode
 from functools import cache
 from pathlib import Path
@@ -50,7 +49,6 @@ _ENCODINGS = {
 }
 _PROXY = "o200k_base"
 _LONG_BLANK = re.compile(r"\s{100000}")  # tiktoken's regex engine overflows its stack on about a million
-_loading = threading.Lock()
 
 
 class Count(NamedTuple):
@@ -112,13 +110,8 @@ def _digestible(text: str) -> list[str]:
     return [text[start : start + step] for start in range(0, len(text), step)]
 
 
-def _encoding(name: str) -> "tiktoken.Encoding | None":
-    with _loading:  # two threads must not both spend half a second on it
-        return _load_encoding(name)
-
-
 @cache
-def _load_encoding(name: str) -> "tiktoken.Encoding | None":
+def _encoding(name: str) -> "tiktoken.Encoding | None":
     import tiktoken
 
     try:

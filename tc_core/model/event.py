@@ -77,7 +77,6 @@ class TrackingEvent:
     def __post_init__(self) -> None:
         fill = object.__setattr__
         fill(self, "timestamp", self.timestamp.astimezone(UTC))
-        self._check()
         fill(self, "labels", {label_text(name): label_text(value) for name, value in self.labels.items()})
         for name in DIMENSIONS:
             if getattr(self, name) is None and name in self.labels:
@@ -91,7 +90,11 @@ class TrackingEvent:
         if self.usage_source is None and self.has_usage:
             fill(self, "usage_source", "provider")
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ValueError, naming the field, for facts that no event can have.
+
+        Saving checks. Reading does not: what a provider reported stays readable, however odd it is.
+        """
         if not self.event_id:
             raise ValueError("event_id must not be empty")
         if self.timestamp < EPOCH:

@@ -24,6 +24,8 @@ BATCH = 1000
 GATHER_SECONDS = 0.05
 """How long the thread lets a batch gather."""
 RETRY_SECONDS = 1.0
+FORK_WAIT_SECONDS = 0.1
+"""How long a fork waits for a batch that is being written."""
 MOST_HELD_BYTES = 64 << 20
 """How much the queue holds: beyond it texts are let go, then whole events, which the spool still has."""
 
@@ -75,6 +77,7 @@ class Writer:
         self._work: _Work | None = None
         self._turn = threading.Lock()
         self._at_work: int | None = None
+        self._is_held = False
         self._thread: threading.Thread | None = None
         self._wake, self._stop = threading.Event(), threading.Event()
 
@@ -119,10 +122,12 @@ class Writer:
             file = SpoolFile.take(path)
             if file is None:
                 continue
-            with contained("take over a spool file"):
-                self._write_file(file)
-                self._delete(file)
-            file.close()
+            try:
+                with contained("take over a spool file"):
+                    self._write_file(file)
+                    self._delete(file)
+            finally:
+                file.close()
 
     def rest(self, timeout: float = 5.0) -> bool:
         """Drain, end the threads and give up the spool files; the next event starts everything anew.
@@ -140,6 +145,17 @@ class Writer:
                 self._delete_written(self.spool, closing=True)
             self.spool.release()
         return is_drained
+
+    def before_fork(self) -> None:
+        """Hold the queue and the spool still, and for a moment the store, whose library has locks of its own."""
+        self._is_held = self._turn.acquire(timeout=FORK_WAIT_SECONDS)
+        self.lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self.lock.release()
+        if self._is_held:
+            self._turn.release()
 
     def after_fork(self) -> None:
         """In a child process: nothing queued, no thread, locks of its own."""

@@ -23,6 +23,7 @@ from tc_core.store.sql import SqlStore
 
 _lock = threading.RLock()
 _recorders: dict[str, Recorder] = {}
+_open_stores: "weakref.WeakSet[SqlStore]" = weakref.WeakSet()
 _default: tuple[str, StorageBackend] | None = None
 _chosen: StorageBackend | None = None
 
@@ -130,6 +131,7 @@ def _discard(identity: str) -> None:
 
 
 def _tie_in(store: SqlStore) -> None:
+    _open_stores.add(store)
     reference = weakref.ref(store)
     store.before_read.append(lambda: _before_read(reference))
     store.before_close.append(lambda: _before_close(reference))
@@ -165,17 +167,19 @@ sql.on_open.append(_tie_in)
 def _at_exit() -> None:
     for recorder in _all():
         recorder.close()
+    for store in list(_open_stores):
+        store.close()  # the last connection folds SQLite's log into the file
 
 
 def _before_fork() -> None:
     _lock.acquire()
     for recorder in _recorders.values():
-        recorder.writer.lock.acquire()
+        recorder.writer.before_fork()
 
 
 def _after_fork_in_parent() -> None:
     for recorder in reversed(list(_recorders.values())):
-        recorder.writer.lock.release()
+        recorder.writer.after_fork_in_parent()
     _lock.release()
 
 

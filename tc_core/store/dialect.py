@@ -127,7 +127,7 @@ class SQLite:
         """
         if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
             return set()
-        connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)
+        connection = sqlite3.connect(self._uri(self.path, "ro"), uri=True, timeout=LOCK_SECONDS)
         try:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         except sqlite3.DatabaseError as error:
@@ -154,6 +154,12 @@ class SQLite:
         finally:
             connection.close()
 
+    def _uri(self, path: Path, mode: str) -> str:
+        """Return how to open the file; SQLite can ask one in WAL mode beside which it may write nothing only so."""
+        log = path.with_name(f"{path.name}-wal")
+        is_settled = self.read_only and not (log.exists() and log.stat().st_size)
+        return f"{path.absolute().as_uri()}?{'immutable=1' if is_settled else f'mode={mode}'}"
+
     def _create_engine(self) -> Engine:
         if self.path is None:
             engine = create_engine(
@@ -163,8 +169,7 @@ class SQLite:
                 hide_parameters=True,
             )
         else:
-            mode = "ro" if self.read_only else "rw"
-            uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+            uri = self._uri(self.path, "ro" if self.read_only else "rw")
             engine = create_engine(
                 "sqlite://",
                 creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),

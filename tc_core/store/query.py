@@ -72,10 +72,12 @@ class Reader:
 
     def by_ids(self, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
         """Return those events that are recorded."""
+        wanted = {ids.from_text(event_id): event_id for event_id in event_ids}
         found: dict[str, TrackingEvent] = {}
-        for some in chunks([ids.from_text(event_id) for event_id in event_ids]):
-            events = self._events(self._connection.execute(_WHOLE.where(EVENT.c.id.in_(some))).all())
-            found.update({event.event_id: event for event in events})
+        for some in chunks(list(wanted)):
+            matching = self._connection.execute(_WHOLE.where(EVENT.c.id.in_(some))).all()
+            for row, event in zip(matching, self._events(matching), strict=True):
+                found[wanted[row.id]] = event
         return found
 
     def tree(self, root_id: str) -> list[TrackingEvent]:

@@ -78,6 +78,8 @@ class SqlStore(StorageBackend):
         """Save several events in one transaction; see `save_event`."""
         fresh: dict[str, TrackingEvent] = {}
         events = list(events)
+        for event in events:
+            event.check()
         known = self._recorded(event.event_id for event in events)
         for event in events:
             before = fresh.get(event.event_id) or known.get(event.event_id)

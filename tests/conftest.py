@@ -1,0 +1,92 @@
+"""What all tests share: no network, no telemetry, strict hooks, a folder and a recorder of their own."""
+
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NO_NETWORK = ROOT / "tests" / "no_network"
+
+runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(NO_NETWORK), str(ROOT), os.environ.get("PYTHONPATH")])),
+    TIKTOKEN_CACHE_DIR=tempfile.mkdtemp(prefix="no-vocabulary-"),
+    LANGSMITH_TRACING="false",
+    CREWAI_DISABLE_TELEMETRY="true",
+    CREWAI_TRACING_ENABLED="false",
+    CREWAI_TESTING="true",
+    CREWAI_DISABLE_VERSION_CHECK="true",
+    LITELLM_LOCAL_MODEL_COST_MAP="True",
+    TZ="UTC",
+)
+os.environ.pop("LANGCHAIN_TRACING_V2", None)
+for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:
+    del os.environ[name]
+
+from tc_core.record.guard import faults  # noqa: E402
+from tc_core.runtime import recorders  # noqa: E402
+from tc_core.runtime.instrument import uninstrument  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "swallows: this test has hooks swallow errors, and looks at the counts itself")
+
+
+@pytest.fixture(autouse=True)
+def _own_world(request, tmp_path, monkeypatch):
+    """Each test has its own folder and recorders; an error that a hook swallowed fails it."""
+    monkeypatch.chdir(tmp_path)
+    expects_faults = request.node.get_closest_marker("swallows") is not None
+    faults.after_fork()
+    faults.strict = not expects_faults
+    yield
+    uninstrument()
+    for recorder in list(recorders._recorders.values()):
+        recorder.close()
+    recorders._recorders.clear()
+    recorders._default = None
+    counts, faults.strict = faults.counts, False
+    faults.after_fork()
+    assert expects_faults or not counts, f"hooks swallowed errors: {counts}"
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Run a program in a process of its own; return what it printed."""
+
+    def run(program, *arguments, check=True, **environment):
+        result = subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+        )
+        if check and result.returncode:
+            raise AssertionError(f"exit code {result.returncode}:\n{result.stdout}\n{result.stderr}")
+        return result.stdout if check else result
+
+    return run
+
+
+@pytest.fixture
+def run_command(tmp_path):
+    """Run `token-calc` as a user does; return the finished process."""
+
+    def run(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "tc_core.cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+        )
+
+    return run

@@ -1,0 +1,142 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from genai_prices import Usage as TableUsage
+from genai_prices.data import providers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tc_core.meter import catalogue, prices
+from tc_core.model import money
+from tc_core.model.event import to_us
+from tc_core.model.usage import Usage
+
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def cost(model, usage, **more):
+    price = prices.price_of(usage, model, at_us=to_us(more.pop("at", AT)), **more)
+    return None if price is None else price.cost_nanos
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "dollars"),
+    [
+        # Worked out by hand from the providers' price lists, in dollars per million tokens.
+        # gpt-4o: 2.50 in, 1.25 cached, 10 out: 2,000 x 2.5 + 8,000 x 1.25 + 500 x 10 = 20,000 millionths.
+        pytest.param("gpt-4o", Usage(10_000, 500, 8_000), "0.02", id="cached-input-is-cheaper"),
+        pytest.param("gpt-4o", Usage(10_000, 500), "0.03", id="no-cache"),
+        # gpt-4o-mini: 0.15 in, 0.60 out: 1,000 x 0.15 + 1,000 x 0.6 = 750 millionths.
+        pytest.param("gpt-4o-mini-2024-07-18", Usage(1_000, 1_000), "0.00075", id="dated-name"),
+        # Reasoning is part of output and costs nothing beside it: o3 at 2 in, 8 out.
+        pytest.param("o3", Usage(1_000, 1_000, reasoning_tokens=900), "0.01", id="reasoning-is-output"),
+        # claude-sonnet-4-5: 3 in, 0.30 read, 3.75 write, 15 out:
+        # 1,000 x 3 + 8,000 x 0.3 + 1,000 x 3.75 + 500 x 15 = 16,650 millionths.
+        pytest.param("claude-sonnet-4-5", Usage(10_000, 500, 8_000, 1_000), "0.01665", id="cache-write"),
+        # gemini-2.5-pro above 200,000 tokens: 2.50 in, 15 out: 300,000 x 2.5 + 1,000 x 15 = 765,000 millionths.
+        pytest.param("gemini-2.5-pro", Usage(300_000, 1_000), "0.765", id="long-prompt-surcharge"),
+        pytest.param("text-embedding-3-small", Usage(1_000_000, 0), "0.02", id="embedding"),
+        pytest.param("ollama/llama3.2", Usage(1_000_000, 1_000), "0", id="local-is-free"),
+    ],
+)
+def test_costs_worked_out_by_hand(model, usage, dollars):
+    assert cost(model, usage) == money.to_nanos(Decimal(dollars))
+
+
+@pytest.mark.parametrize("model", ["gpt-99", "my-model", "acme-summarizer-1", "azure/my-deployment", ""])
+def test_an_unknown_model_has_no_price_which_is_not_zero(model):
+    assert cost(model, Usage(1000, 1000)) is None
+    assert prices.calculate_cost(model, 1000, 1000) is None
+
+
+def test_a_price_is_that_of_its_day():
+    # OpenAI cut o3 from 10 to 2 dollars per million input tokens in June 2025.
+    assert prices.calculate_cost("o3", 1_000_000, 0, at=datetime(2025, 5, 1, tzinfo=UTC)) == 10.0
+    assert prices.calculate_cost("o3", 1_000_000, 0, at=datetime(2025, 7, 1, tzinfo=UTC)) == 2.0
+
+
+def test_a_price_says_where_it_comes_from_and_since_when():
+    price = prices.price_of(Usage(1, 1), "o3", at_us=to_us(AT))
+    assert price.source.startswith("genai-prices ")
+    assert price.since == date(2025, 6, 10)
+    assert prices.price_of(Usage(1, 1), "ollama/phi", at_us=to_us(AT)).source == "local"
+
+
+def test_the_model_that_answered_decides_and_else_the_one_asked_for():
+    assert cost("gpt-4o", Usage(1_000_000, 0), served_model="gpt-4o-mini-2024-07-18") == 150_000_000
+    assert cost("gpt-4o", Usage(1_000_000, 0), served_model="somebody-elses-name") == 2_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "found"),
+    [
+        ("openai/gpt-4o", None, "gpt-4o"),
+        ("openai:gpt-4o", None, "gpt-4o"),
+        ("models/gemini-2.5-pro", None, "gemini-2.5-pro"),
+        ("gpt-4o", "azure_openai", "gpt-4o"),
+        ("claude-sonnet-4-5", "anthropic", "claude-sonnet-4-5"),
+        ("gpt-4.1-2031-01-01", "openai", "gpt-4.1"),
+        ("gpt-4o", "a-proxy-nobody-knows", "gpt-4o"),
+        ("text-embedding-3-large", None, "text-embedding-3-large"),
+    ],
+)
+def test_names_as_frameworks_write_them_find_their_model(model, provider, found):
+    assert prices._find(model, provider).id == found
+
+
+def test_half_a_nano_is_rounded_to_even():
+    # gpt-4o-mini's cached input costs 0.075 dollars per million: 75 nanos a token, so no rounding;
+    # gpt-5-nano's costs 0.005: 5 nanos; text-embedding-3-small 0.02: 20. A price of 0.0375 needs halves.
+    rate = prices._cost_function(_prices(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
+    assert rate(Usage(1, 0)) == 38  # 37.5 to even
+    assert rate(Usage(3, 0)) == 112  # 112.5 to even
+    assert rate(Usage(0, 1)) == 0  # 0.5 to even
+    assert rate(Usage(0, 3)) == 2  # 1.5 to even
+
+
+def test_parts_that_are_more_than_the_whole_have_no_price():
+    assert cost("gpt-4o", Usage(10, 0, 11)) is None
+
+
+ALL_PRICES = [
+    (model.id, each)
+    for provider in providers
+    for model in provider.models
+    for each in ([model.prices] if not isinstance(model.prices, list) else [c.prices for c in model.prices])
+    if each.input_mtok is not None
+]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    read=st.integers(0, 2_000_000),
+    cached=st.integers(0, 100),
+    written=st.integers(0, 100),
+    answered=st.integers(0, 300_000),
+)
+def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cached, written, answered):
+    cached, written = read * cached // 300, read * written // 300
+    usage = Usage(read, answered, cached, written)
+    table = TableUsage(
+        input_tokens=read, output_tokens=answered, cache_read_tokens=cached, cache_write_tokens=written
+    )
+    for model, each in ALL_PRICES:
+        assert prices._cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
+
+
+def test_the_table_is_not_older_than_it_says():
+    assert date(2026, 1, 1) < prices.table_date() <= datetime.now(UTC).date()
+
+
+def test_spellings_begin_with_the_most_literal():
+    found = list(catalogue.spellings("OpenAI/GPT-4o-2024-08-06", "custom"))
+    assert found[0] == ("custom", "openai/gpt-4o-2024-08-06")
+    assert ("openai", "gpt-4o-2024-08-06") in found
+    assert found[-1][1] == "gpt-4o"
+
+
+def _prices(**rates):
+    from genai_prices.types import ModelPrice
+
+    return ModelPrice(**rates)

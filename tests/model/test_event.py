@@ -1,0 +1,96 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from tc_core.model.event import EventRecord, TrackingEvent, from_us, rank, to_us
+
+
+def test_a_naive_timestamp_is_local_time(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    import time
+
+    time.tzset()
+    try:
+        event = TrackingEvent(timestamp=datetime(2026, 1, 1, 12, 0))
+    finally:
+        monkeypatch.setenv("TZ", "UTC")
+        time.tzset()
+    assert event.timestamp == datetime(2026, 1, 1, 6, 30, tzinfo=UTC)
+
+
+def test_any_zone_becomes_utc():
+    event = TrackingEvent(timestamp=datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
+    assert event.timestamp.isoformat() == "2025-12-31T23:00:00+00:00"
+
+
+def test_microseconds_survive():
+    moment = datetime(2026, 11, 23, 4, 39, 35, 649_791, tzinfo=UTC)
+    assert from_us(to_us(moment)) == moment
+
+
+def test_a_label_named_like_a_dimension_fills_it_and_stays():
+    event = TrackingEvent(labels={"agent_id": "support", "user_id": 17})
+    assert event.agent_id == "support"
+    assert event.labels == {"agent_id": "support", "user_id": "17"}
+
+
+def test_a_dimension_that_is_set_is_not_filled():
+    assert TrackingEvent(agent_id="a", labels={"agent_id": "b"}).agent_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        pytest.param({"input_tokens": -1}, "input_tokens", id="negative"),
+        pytest.param({"output_tokens": 10**13}, "output_tokens", id="absurd"),
+        pytest.param({"input_tokens": 1.5}, "input_tokens", id="fraction"),
+        pytest.param({"input_tokens": True}, "input_tokens", id="bool"),
+        pytest.param({"input_tokens": 10, "cached_tokens": 11}, "cached_tokens", id="more-cached-than-read"),
+        pytest.param({"output_tokens": 1, "reasoning_tokens": 2}, "reasoning_tokens", id="more-reasoning"),
+        pytest.param({"status": "fine"}, "status", id="status"),
+        pytest.param({"usage_source": "guess"}, "usage_source", id="source"),
+        pytest.param({"timestamp": datetime(1969, 12, 31, tzinfo=UTC)}, "1970", id="before-1970"),
+        pytest.param({"event_id": ""}, "event_id", id="empty-id"),
+        pytest.param({"cost": float("nan")}, "cost", id="cost"),
+    ],
+)
+def test_facts_that_no_event_can_have_are_refused_by_name(facts, named):
+    with pytest.raises(ValueError, match=named):
+        TrackingEvent(**facts).check()
+
+
+def test_cost_is_exact_beside_the_float():
+    event = TrackingEvent(cost=0.1)
+    assert (event.cost_nanos, str(event.cost_exact)) == (100_000_000, "0.100000000")
+    assert TrackingEvent().cost_exact is None
+
+
+def test_revisions_rank_from_open_to_reported():
+    order = [("open", None), ("abandoned", None), ("ok", "estimate"), ("ok", "provider")]
+    assert [rank(*each) for each in order] == [0, 1, 2, 3]
+    assert rank("error", None) == 2
+
+
+def test_record_and_event_say_the_same():
+    event = TrackingEvent(
+        event_id="req_1",
+        parent_id="req_0",
+        model="gpt-4o",
+        input_tokens=10,
+        cached_tokens=3,
+        output_tokens=2,
+        cost=0.5,
+        labels={"user_id": "u"},
+        metadata={"k": [1, None]},
+        agent_id="a",
+        latency_ms=12.345,
+    )
+    assert EventRecord.from_event(event).to_event() == event
+
+
+def test_to_dict_is_plain_json():
+    import json
+
+    plain = TrackingEvent(model="m", input_tokens=1).to_dict()
+    assert json.loads(json.dumps(plain))["cost"] is None
+    assert "agent_id" not in plain

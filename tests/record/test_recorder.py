@@ -1,0 +1,370 @@
+import threading
+from datetime import date
+
+import pytest
+
+from tc_core.model import ids
+from tc_core.model.event import EventRecord
+from tc_core.model.usage import Usage
+from tc_core.record import context, recorder as recorder_module
+from tc_core.record.call import Segment
+from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.guard import faults
+from tc_core.record.recorder import Recorder
+from tc_core.store.sql import InMemoryStorage
+
+
+@pytest.fixture
+def store():
+    return InMemoryStorage()
+
+
+@pytest.fixture
+def recorder(store):
+    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS)
+    store.before_read.append(recorder.drain)
+    yield recorder
+    recorder.close()
+
+
+def one(store, **filters):
+    (event,) = store.query_events(filters)
+    return event
+
+
+def test_a_call_is_recorded_with_its_usage_and_cost(recorder, store):
+    event_id = recorder.start("llm_call", key="k", model="gpt-4o", provider="openai", labels={"agent_id": "a", "user_id": 7})
+    recorder.finish("k", usage=Usage(10_000, 500, 8_000), model="gpt-4o-2024-08-06")
+    event = one(store)
+    assert event.event_id == event_id
+    assert (event.model, event.served_model, event.provider) == ("gpt-4o", "gpt-4o-2024-08-06", "openai")
+    assert (event.cost_nanos, event.usage_source, event.status) == (20_000_000, "provider", "ok")
+    assert event.price_source.startswith("genai-prices")
+    assert (event.agent_id, event.labels) == ("a", {"user_id": "7"})
+    assert 0 <= event.latency_ms < 5000
+
+
+def test_a_host_id_that_is_a_uuid_is_kept(recorder, store):
+    own = ids.new_id()
+    assert recorder.start("llm_call", key=own, event_id=own) == ids.to_text(own)
+    recorder.start("llm_call", key="k", event_id="req_1")
+    recorder.finish(own)
+    recorder.finish("k")
+    assert store.get_event(ids.to_text(own)) is not None
+    assert store.get_event("req_1") is not None
+
+
+def test_a_call_without_usage_is_estimated_and_says_so(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello world")])
+    recorder.finish("k", output=[Segment("ai", "text", "hello")])
+    event = one(store)
+    # "hello world" is 2 tokens, a message adds 3 and the reply 3; "hello" is 1.
+    assert (event.input_tokens, event.output_tokens, event.usage_source) == (8, 1, "exact")
+    assert event.cost_nanos == 8 * 2500 + 10_000
+
+
+def test_content_may_come_when_it_is_needed(recorder, store):
+    asked = []
+
+    def content():
+        asked.append(True)
+        return [Segment("human", "text", "hello world")]
+
+    recorder.start("llm_call", key="a", model="gpt-4o", content=content)
+    recorder.finish("a", usage=Usage(1, 1))
+    assert not asked
+    recorder.start("llm_call", key="b", model="claude-sonnet-4-5", content=content)
+    recorder.finish("b")
+    assert one(store, model="claude-sonnet-4-5").usage_source == "proxy"
+
+
+def test_a_failed_call_without_an_answer_is_neither_estimated_nor_unpriced(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello")])
+    recorder.fail("k", error_type="RateLimitError")
+    event = one(store)
+    assert (event.status, event.error_type, event.input_tokens, event.cost) == ("error", "RateLimitError", None, None)
+    total = store.totals()[()]
+    assert (total.calls, total.errors, total.unpriced, total.estimated) == (1, 1, 0, 0)
+
+
+def test_a_stream_that_broke_off_is_estimated_from_what_came(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello world")])
+    recorder.fail("k", status="closed", error_type="GeneratorExit", output=[Segment("ai", "text", "hello")])
+    event = one(store)
+    assert (event.status, event.input_tokens, event.output_tokens) == ("closed", 8, 1)
+
+
+def test_an_unknown_model_has_no_cost(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-99")
+    recorder.finish("k", usage=Usage(1, 1))
+    assert one(store).cost is None
+    assert store.totals()[()].unpriced == 1
+
+
+# Lineage
+
+
+def test_parents_are_written_when_their_first_child_is(recorder, store):
+    recorder.start("agent", key="agent", name="planner", labels={"agent_id": "planner", "session_id": "s", "user_id": "u"})
+    recorder.start("task", key="step", parent="agent", name="model")
+    recorder.start("llm_call", key="call", parent="step", model="gpt-4o")
+    recorder.finish("call", usage=Usage(1, 1))
+    events = {event.event_type: event for event in store.query_events()}
+    assert {kind: (event.status, event.depth) for kind, event in events.items()} == {
+        "agent": ("open", 0),
+        "task": ("open", 1),
+        "llm_call": ("ok", 2),
+    }
+    assert events["llm_call"].root_id == events["agent"].event_id
+    call = events["llm_call"]
+    assert (call.agent_id, call.session_id, call.labels) == ("planner", "s", {"user_id": "u"})
+    recorder.finish("step")
+    recorder.fail("agent", error_type="KeyError")
+    statuses = {event.event_type: event.status for event in store.query_events()}
+    assert statuses == {"agent": "error", "task": "ok", "llm_call": "ok"}
+
+
+def test_a_child_may_end_after_its_parent(recorder, store):
+    recorder.start("agent", key="agent")
+    recorder.start("llm_call", key="call", parent="agent", model="gpt-4o")
+    recorder.finish("agent")
+    recorder.finish("call", usage=Usage(1, 1))
+    assert one(store, event_type="llm_call").depth == 1
+
+
+def test_a_child_may_begin_after_its_parents_end(recorder, store):
+    recorder.start("agent", key="agent")
+    recorder.finish("agent")
+    recorder.start("llm_call", key="call", parent="agent", model="gpt-4o")
+    recorder.finish("call")
+    assert one(store, event_type="llm_call").parent_id == one(store, event_type="agent").event_id
+
+
+def test_a_parent_that_is_not_known_is_still_named_by_its_id(recorder, store):
+    unknown = ids.new_id()
+    recorder.start("llm_call", key="call", parent=unknown)
+    recorder.finish("call")
+    assert one(store).parent_id == ids.to_text(unknown)
+
+
+def test_without_a_parent_the_innermost_open_run_is_it(recorder, store, monkeypatch):
+    monkeypatch.setattr(context, "hosts", {"a": lambda: "first", "b": lambda: "second", "c": lambda: "not open"})
+    recorder.start("agent", key="first", name="first")
+    recorder.start("agent", key="second", name="second", parent="first")
+    recorder.start("llm_call", key="call")
+    for key in ("call", "second", "first"):
+        recorder.finish(key)
+    assert one(store, event_type="llm_call").parent_id == one(store, name="second").event_id
+
+
+def test_labels_of_the_place_are_laid_over_the_parents_and_under_ones_own(recorder, store):
+    recorder.start("agent", key="agent", labels={"a": "parent", "b": "parent", "c": "parent"})
+    with context.labels(b="place", c="place"):
+        recorder.start("llm_call", key="call", parent="agent", labels={"c": "own"})
+    recorder.finish("call")
+    assert one(store, event_type="llm_call").labels == {"a": "parent", "b": "place", "c": "own"}
+
+
+# The same run, seen more than once
+
+
+def test_two_starts_and_two_ends_are_one_call_and_labels_add_up(recorder, store):
+    for labels in ({}, {"agent_id": "explicit"}):
+        recorder.start("llm_call", key="k", model="gpt-4o", labels=labels)
+    for _ in range(2):
+        recorder.finish("k", usage=Usage(10, 1))
+    assert store.aggregate("calls") == {(): 1}
+    assert one(store).agent_id == "explicit"
+
+
+def test_a_second_end_that_knows_the_usage_revises_the_first(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello")])
+    recorder.finish("k")
+    assert store.totals()[()].estimated == 1
+    recorder.finish("k", usage=Usage(1000, 10))
+    assert (one(store).input_tokens, one(store).usage_source) == (1000, "provider")
+    assert store.totals()[()].estimated == 0
+    assert store.aggregate("cost") == {(): 0.0026}  # 1,000 x 2.5 + 10 x 10 millionths
+
+
+@pytest.mark.swallows
+def test_a_run_id_that_is_used_again_gets_an_event_of_its_own(recorder, store):
+    own = ids.new_id()
+    for tokens in (1, 2):
+        recorder.start("llm_call", key=own, event_id=own, model="gpt-4o")
+        recorder.finish(own, usage=Usage(tokens, 0))
+    assert store.aggregate("calls") == {(): 2}
+    assert store.aggregate("input_tokens") == {(): 3}
+    assert faults.counts == {"a run id was used again": 1}
+
+
+@pytest.mark.swallows
+def test_an_end_without_a_start_is_counted_and_recorded_nowhere(recorder, store):
+    recorder.finish("never begun", usage=Usage(1, 1))
+    assert store.query_events() == []
+    assert faults.counts == {"an end without a start": 1}
+
+
+# Relations
+
+
+def test_relations_are_written_with_their_event(recorder, store):
+    for key in ("first", "second"):
+        recorder.start("llm_call", key=key, model="gpt-4o")
+        if key == "second":
+            recorder.link("second", "retry_of", "first")
+        recorder.finish(key)
+    recorder.link("second", "derived_from", "first", origin="content", confidence=0.5)
+    found = {relation.relation: relation for relation in store.relationships()}
+    assert set(found) == {"retry_of", "derived_from"}
+    assert (found["retry_of"].source, found["derived_from"].confidence) == ("framework", 0.5)
+
+
+# Bounds
+
+
+def test_runs_that_never_end_are_given_up_and_a_late_end_replaces_that(recorder, store, monkeypatch):
+    monkeypatch.setattr(recorder_module, "MOST_OPEN", 3)
+    recorder.start("agent", key="agent")
+    for n in range(4):
+        recorder.start("llm_call", key=n, model="gpt-4o", parent="agent")
+    assert [event.status for event in store.query_events({"event_type": "llm_call"})] == ["abandoned", "abandoned"]
+    assert store.totals()[()].unpriced == 2
+    recorder.finish(0, usage=Usage(1000, 0))
+    assert store.aggregate("cost") == {(): 0.0025}
+    assert store.totals()[()].unpriced == 1
+    for key in (1, 2, 3, "agent"):
+        recorder.finish(key, usage=None)
+    assert {event.status for event in store.query_events()} == {"ok"}
+
+
+def test_runs_open_for_too_long_are_given_up(recorder, store, monkeypatch):
+    recorder.start("agent", key="agent")
+    recorder.start("llm_call", key="call", parent="agent")
+    monkeypatch.setattr(recorder_module, "LEAF_SECONDS", -1)
+    recorder._sweep()
+    assert one(store, event_type="llm_call").status == "abandoned"
+    assert one(store, event_type="agent").status == "open"
+
+
+def test_tables_do_not_grow(recorder, store, monkeypatch):
+    monkeypatch.setattr(recorder_module, "MOST_ENDED", 10)
+    monkeypatch.setattr(recorder_module, "MOST_SCOPES", 10)
+    for n in range(100):
+        recorder.start("llm_call", key=n, labels={"session_id": n})
+        recorder.finish(n)
+    assert not recorder._open
+    assert len(recorder._ended) <= 10
+    assert len(recorder._scopes) <= 10
+    assert store.aggregate("calls") == {(): 100}
+
+
+# By hand
+
+
+def test_a_whole_event_hangs_under_the_open_run(recorder, store):
+    recorder.start("agent", key="agent", labels={"agent_id": "a"})
+    with context.labels(user_id="u"):
+        token = context._here.set(context.Here({"user_id": "u"}, "agent"))
+        call = recorder.place(EventRecord(ids.new_id(), "llm_call", 1_000_000, status="ok"), {"feature": "f"})
+        context._here.reset(token)
+    recorder.add(call)
+    event = one(store, event_type="llm_call")
+    assert (event.agent_id, event.labels, event.depth) == ("a", {"user_id": "u", "feature": "f"}, 1)
+
+
+# Threads and closing
+
+
+def test_an_end_inside_an_end_waits_its_turn(recorder, store, monkeypatch):
+    """A garbage collection inside our own code may close a stream, whose hook ends another run."""
+    recorder.start("llm_call", key="outer")
+    recorder.start("llm_call", key="inner")
+    real = recorder._remember
+
+    def collect(call):
+        if call.key == "outer":
+            recorder.finish("inner", usage=Usage(1, 1))
+            assert not [each for each in recorder.writer._queue if each.key == "inner"]
+        real(call)
+
+    monkeypatch.setattr(recorder, "_remember", collect)
+    recorder.finish("outer", usage=Usage(2, 2))
+    assert store.aggregate("input_tokens") == {(): 3}
+
+
+def test_fifty_threads_lose_nothing(recorder, store):
+    def work(thread):
+        for n in range(40):
+            key = (thread, n)
+            recorder.start("llm_call", key=key, model="gpt-4o", labels={"agent_id": f"a{thread % 5}"})
+            recorder.finish(key, usage=Usage(10, 1))
+            if n % 20 == 0:
+                store.aggregate("calls")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.aggregate("calls") == {(): 2000}
+    assert store.aggregate("input_tokens", ["agent_id"]) == {(f"a{n}",): 4000 for n in range(5)}
+
+
+def test_closing_gives_up_what_is_open(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o")
+    recorder.close()
+    assert one(store).status == "abandoned"
+
+
+def test_after_a_rest_recording_goes_on(recorder, store):
+    for n in range(3):
+        recorder.start("llm_call", key=n)
+        recorder.finish(n)
+        assert recorder.rest()
+    assert store.aggregate("calls") == {(): 3}
+
+
+def test_listeners_hear_of_events_after_their_commit(store):
+    heard = []
+    done = threading.Event()
+
+    def listen(events):
+        heard.extend((event.event_id, store.get_event(event.event_id) is not None) for event in events)
+        done.set()
+
+    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, listeners=[listen])
+    event_id = recorder.start("llm_call", key="k", model="gpt-4o")
+    recorder.finish("k", usage=Usage(1, 1))
+    assert done.wait(10)
+    recorder.close()
+    assert heard == [(event_id, True)]
+
+
+@pytest.mark.swallows
+def test_a_listener_that_fails_or_sleeps_holds_up_nobody(store):
+    release = threading.Event()
+
+    def broken(events):
+        raise RuntimeError
+
+    def slow(events):
+        release.wait(10)
+
+    recorder = Recorder(store.sink, listeners=[broken, slow])
+    for n in range(300):
+        recorder.start("tool", key=n)
+        recorder.finish(n)
+        recorder.drain()
+    assert len(store.query_events()) == 300
+    release.set()
+    recorder.close()
+    assert faults.counts["listeners: too slow"] > 0
+    assert any("RuntimeError" in kind for kind in faults.counts)
+
+
+def test_prices_follow_the_day_of_the_call(recorder, store):
+    recorder.start("llm_call", key="k", model="gpt-4o")
+    recorder.finish("k", usage=Usage(1, 1))
+    event = one(store)
+    assert event.price_date is None or event.price_date <= date.today()

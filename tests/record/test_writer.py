@@ -1,0 +1,333 @@
+"""The writer between queue, spool and store: order, retries, bounds, and what a dead process left."""
+
+import threading
+import time
+
+import pytest
+
+from tc_core.errors import StorageError
+from tc_core.model import ids
+from tc_core.model.usage import Usage
+from tc_core.record import spool as spool_module
+from tc_core.record import writer as writer_module
+from tc_core.record.call import Segment
+from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.guard import faults
+from tc_core.record.recorder import Recorder
+from tc_core.record.spool import Spool
+from tc_core.store.sql import SQLiteStorage
+
+
+@pytest.fixture
+def store(tmp_path):
+    with SQLiteStorage(tmp_path / "store.db") as store:
+        yield store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "store.db.spool"
+
+
+@pytest.fixture
+def recorder(store, folder):
+    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    yield recorder
+    recorder.close()
+
+
+def calls(recorder, count, *, first=0):
+    for n in range(first, first + count):
+        recorder.start("llm_call", key=n, model="gpt-4o", labels={"agent_id": f"a{n % 3}"})
+        recorder.finish(n, usage=Usage(10, 1))
+
+
+def crash(recorder):
+    """Leave everything as a killed process does: files unlocked, the queue gone."""
+    recorder.writer._thread = threading.current_thread()  # so that nothing is written any more
+    for file in recorder.writer.spool.files:
+        file.close()
+    recorder.writer._queue.clear()
+    recorder._open.clear()
+    recorder.writer.spool._current, recorder.writer.spool._full = None, []
+
+
+def successor(store, folder):
+    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    recorder.writer.take_over()
+    return recorder
+
+
+class FlakySink:
+    """The real sink, which fails as long as it is told to."""
+
+    def __init__(self, sink, error):
+        self.sink, self.error, self.attempts = sink, error, 0
+
+    def write(self, batch, mark=None):
+        self.attempts += 1
+        if self.error is not None:
+            raise self.error
+        self.sink.write(batch, mark)
+
+    def __getattr__(self, name):
+        return getattr(self.sink, name)
+
+
+def test_the_thread_writes_by_itself(recorder, store):
+    calls(recorder, 5)
+    deadline = time.monotonic() + 10
+    while store.aggregate("calls") != {(): 5} and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert store.aggregate("calls") == {(): 5}
+
+
+def test_the_mark_follows_what_is_written(recorder, store):
+    calls(recorder, 5)
+    assert recorder.drain()
+    (file,) = recorder.writer.spool.files
+    assert store.sink.position(file.name) == file.size
+
+
+def test_closing_leaves_no_spool(recorder, store, folder):
+    calls(recorder, 5)
+    assert folder.exists()
+    assert recorder.rest()
+    assert not folder.exists()
+    with store._database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM spool").scalar() == 0
+
+
+def test_full_files_are_deleted_when_the_store_has_them(recorder, store, folder, monkeypatch):
+    monkeypatch.setattr(spool_module, "MOST_FILE_BYTES", 5000)
+    recorder.start("agent", key="agent")
+    calls(recorder, 200)
+    assert len(recorder.writer.spool.files) > 5
+    assert recorder.drain()
+    assert len(list(folder.iterdir())) == 1
+    crash(recorder)
+    successor(store, folder).close()
+    assert store.aggregate("calls") == {(): 200}
+    assert [event.status for event in store.query_events({"event_type": "agent"})] == ["abandoned"]
+
+
+# What a dead process left
+
+
+def test_ended_calls_are_taken_over_once_and_open_ones_abandoned(recorder, store, folder):
+    calls(recorder, 3)
+    recorder.drain()
+    recorder.writer.wake = lambda: None
+    calls(recorder, 4, first=3)
+    recorder.start("llm_call", key="open", model="gpt-4o", labels={"agent_id": "late"})
+    crash(recorder)
+    successor(store, folder).close()
+    successor(store, folder).close()
+    statuses = [event.status for event in store.query_events()]
+    assert (statuses.count("ok"), statuses.count("abandoned")) == (7, 1)
+    assert store.totals()[()].cost_nanos == 7 * 35_000
+    assert store.query_events({"agent_id": "late"})[0].status == "abandoned"
+    assert not folder.exists()
+
+
+def test_a_late_end_replaces_abandoned(recorder, store, folder):
+    own = ids.new_id()
+    recorder.start("llm_call", key=own, event_id=own, model="gpt-4o")
+    crash(recorder)
+    heir = successor(store, folder)
+    assert store.totals()[()].unpriced == 1
+    heir.start("llm_call", key=own, event_id=own, model="gpt-4o")
+    heir.finish(own, usage=Usage(1000, 0))
+    heir.close()
+    assert (store.aggregate("calls"), store.aggregate("cost")) == ({(): 1}, {(): 0.0025})
+    assert store.totals()[()].unpriced == 0
+
+
+def test_a_call_without_usage_is_estimated_from_its_length(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "x" * 400)])
+    recorder.finish("k", output=[Segment("ai", "text", "y" * 40)])
+    crash(recorder)
+    successor(store, folder).close()
+    (event,) = store.query_events()
+    assert (event.input_tokens, event.output_tokens, event.usage_source) == (100, 10, "estimate")
+    assert event.cost is not None
+
+
+def test_relations_survive(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 1)
+    recorder.start("llm_call", key="again", model="gpt-4o")
+    recorder.link("again", "retry_of", 0)
+    recorder.finish("again")
+    recorder.link("again", "derived_from", 0)
+    crash(recorder)
+    successor(store, folder).close()
+    assert {relation.relation for relation in store.relationships()} == {"retry_of", "derived_from"}
+
+
+def test_a_crash_of_the_successor_changes_nothing(recorder, store, folder, monkeypatch):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 10)
+    crash(recorder)
+    monkeypatch.setattr(writer_module, "BATCH", 4)
+    heir = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    real, written = heir.writer._sink.write, []
+
+    class Dying(BaseException):
+        pass
+
+    def write(batch, mark=None):
+        if len(written) == 2:
+            raise Dying
+        written.append(mark)
+        real(batch, mark)
+
+    monkeypatch.setattr(store.sink, "write", write)
+    with pytest.raises(Dying):
+        heir.writer.take_over()
+    monkeypatch.undo()
+    with store._database.reading() as connection:  # not through a question, which would take over itself
+        assert connection.exec_driver_sql("SELECT count(*) FROM event").scalar() == 8
+    assert store.aggregate("calls") == {(): 10}
+
+
+def test_a_torn_tail_costs_only_itself(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 3)
+    (file,) = recorder.writer.spool.files
+    torn = file.size - 5
+    crash(recorder)
+    with file.path.open("r+b") as raw:
+        raw.seek(torn)
+        raw.write(b"\0" * 5)
+    successor(store, folder).close()
+    statuses = [event.status for event in store.query_events()]
+    assert sorted(statuses) == ["abandoned", "ok", "ok"]
+
+
+@pytest.mark.swallows
+def test_an_entry_that_cannot_be_read_costs_only_itself(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 1)
+    for garbage in (b"{", b'["what"]\n[]', b'["end"]\n[]', b"[]"):
+        recorder.writer.spool.append(garbage, list, is_end=True)
+    calls(recorder, 1, first=1)
+    crash(recorder)
+    successor(store, folder).close()
+    assert store.aggregate("calls") == {(): 2}
+    assert sum(faults.counts.values()) == 4
+
+
+def test_the_file_of_a_living_process_is_left_alone(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 3)
+    other = successor(store, folder)
+    assert store.aggregate("calls") == {(): 0}
+    other.close()
+    assert recorder.drain()
+    assert store.aggregate("calls") == {(): 3}
+
+
+# A store that fails
+
+
+@pytest.mark.swallows
+def test_a_store_that_is_away_is_tried_again_and_gets_everything_once(recorder, store):
+    sink = FlakySink(store.sink, StorageError("cannot write: database is locked", is_passing=True))
+    recorder.writer._sink = sink
+    calls(recorder, 5)
+    assert not recorder.drain()
+    calls(recorder, 5, first=5)
+    assert not recorder.drain()
+    sink.error = None
+    assert recorder.drain()
+    assert (store.aggregate("calls"), store.aggregate("cost")) == ({(): 10}, {(): 0.00035})
+    assert faults.counts["store: StorageError"] >= 2
+
+
+@pytest.mark.swallows
+def test_one_event_that_the_store_refuses_does_not_stop_the_others(recorder, store):
+    calls(recorder, 2)
+    recorder.start("llm_call", key="poison", model="gpt-4o")
+    recorder.finish("poison", usage=Usage(2**70, 1))
+    calls(recorder, 2, first=2)
+    assert recorder.drain()
+    assert store.aggregate("calls") == {(): 4}
+    assert sum(count for kind, count in faults.counts.items() if "refused" in kind) == 1
+    recorder.rest()
+    assert store.aggregate("calls") == {(): 4}
+
+
+@pytest.mark.swallows
+def test_an_enrich_step_that_fails_costs_only_its_detail(store):
+    def broken(call):
+        raise ZeroDivisionError
+
+    recorder = Recorder(store.sink, enrich=[broken, *DEFAULT_STEPS])
+    calls(recorder, 2)
+    recorder.close()
+    assert store.aggregate("cost") == {(): 0.00007}
+    assert sum(count for kind, count in faults.counts.items() if "ZeroDivisionError" in kind) == 2
+
+
+def test_faults_are_told_to_the_store(recorder, store):
+    faults.strict = False
+    faults.note("hook: KeyError", count=3)
+    calls(recorder, 1)
+    recorder.drain()
+    assert store.faults() == {"hook: KeyError": 3}
+    faults.after_fork()
+
+
+# Bounds
+
+
+def test_texts_are_let_go_first_when_the_queue_is_full(recorder, store, monkeypatch):
+    monkeypatch.setattr(writer_module, "MOST_HELD_BYTES", 5000)
+    recorder.writer.wake = lambda: None
+    for n in range(3):
+        recorder.start("llm_call", key=n, model="gpt-4o", content=[Segment("human", "text", "word " * 600)])
+        recorder.finish(n, output=[])
+    assert recorder.drain()
+    sources = [event.usage_source for event in store.query_events()]
+    assert sources == ["exact", "estimate", "estimate"]  # 3,000 characters and a thousand bytes fit once
+
+
+def test_events_that_the_queue_cannot_hold_come_from_the_spool(recorder, store, monkeypatch):
+    monkeypatch.setattr(writer_module, "MOST_HELD_BYTES", 3000)
+    monkeypatch.setattr(spool_module, "MOST_FILE_BYTES", 4000)
+    recorder.writer.wake = lambda: None
+    calls(recorder, 50)
+    assert len(recorder.writer._queue) == 3
+    assert recorder.drain()
+    assert (store.totals()[()].calls, store.totals()[()].cost_nanos) == (50, 50 * 35_000)
+    calls(recorder, 2, first=50)
+    assert len(recorder.writer._queue) == 2
+    assert recorder.drain()
+    assert store.aggregate("calls") == {(): 52}
+
+
+@pytest.mark.swallows
+def test_without_a_spool_what_the_queue_cannot_hold_is_counted(store, monkeypatch):
+    monkeypatch.setattr(writer_module, "MOST_HELD_BYTES", 3000)
+    recorder = Recorder(store.sink)
+    recorder.writer.wake = lambda: None
+    calls(recorder, 10)
+    recorder.close()
+    assert store.aggregate("calls") == {(): 3}
+    assert faults.counts == {"queue: full, an event is lost": 7}
+
+
+def test_a_question_on_the_writers_own_thread_does_not_wait_for_itself(store):
+    answers = []
+
+    def ask(call):
+        answers.append(recorder.drain())
+
+    recorder = Recorder(store.sink, enrich=[ask])
+    store.before_read.append(recorder.drain)
+    calls(recorder, 1)
+    assert recorder.drain()
+    assert answers == [False]
+    recorder.close()

@@ -1,0 +1,368 @@
+"""What every store must do; each backend's tests inherit it."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tc_core.errors import CycleError, LineageError
+from tc_core.model import ids
+from tc_core.model.event import EventRecord, TrackingEvent
+from tc_core.model.ports import Batch, Link, SpoolMark
+from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.scope import Scope
+from tc_core.model.usage import Usage
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def call(minutes=0, **facts):
+    """A priced call at so many minutes after noon."""
+    known = {"model": "gpt-4o", "input_tokens": 100, "output_tokens": 10, "cost": 0.001}
+    return TrackingEvent(timestamp=NOON + timedelta(minutes=minutes), **(known | facts))
+
+
+def record(event_id, **facts):
+    return EventRecord(ids.from_text(event_id), "llm_call", 1_000_000, **facts)
+
+
+class StorageContract:
+    """Subclasses provide the fixture `store`: an empty one."""
+
+    # Saving
+
+    def test_an_event_comes_back_as_it_was_saved(self, store):
+        event = call(
+            event_id="req_1",
+            parent_id="req_0",
+            name="answer",
+            provider="openai",
+            served_model="gpt-4o-2024-08-06",
+            cached_tokens=40,
+            reasoning_tokens=3,
+            cache_write_tokens=1,
+            audio_input_tokens=2,
+            audio_output_tokens=1,
+            latency_ms=812.5,
+            agent_id="a",
+            agent_type="t",
+            task_type="task",
+            intent="i",
+            workflow_id="w",
+            session_id="s",
+            environment="production",
+            labels={"user_id": "u1", "odd 'name\"": "välue\n", "x.y": "z"},
+            metadata={"deep": {"list": [1, 2.5, None, "text"]}},
+        )
+        store.save_event(event)
+        assert store.get_event("req_1") == event
+        assert store.query_events() == [event]
+
+    def test_an_id_that_is_a_uuid_comes_back_as_it_is(self, store):
+        event = call(event_id="01890a5d-ac96-774b-bcce-b302099a8057")
+        store.save_event(event)
+        assert store.get_event(event.event_id).event_id == event.event_id
+
+    def test_what_is_not_there_is_none(self, store):
+        assert store.get_event("req_404") is None
+
+    def test_saving_the_same_event_again_changes_nothing(self, store):
+        event = call()
+        store.save_event(event)
+        store.save_event(event)
+        assert store.aggregate("calls") == {(): 1}
+
+    def test_the_same_id_with_other_facts_is_refused(self, store):
+        store.save_event(call(event_id="req_1"))
+        with pytest.raises(ValueError, match="req_1"):
+            store.save_event(call(event_id="req_1", input_tokens=101))
+        assert store.aggregate("input_tokens") == {(): 100}
+
+    def test_an_open_event_may_be_completed(self, store):
+        store.save_event(call(event_id="req_1", status="open", input_tokens=None, output_tokens=None, cost=None))
+        assert store.aggregate("calls") == {(): 0}
+        store.save_event(call(event_id="req_1"))
+        assert store.get_event("req_1").status == "ok"
+        assert store.aggregate("cost") == {(): 0.001}
+
+    def test_many_events_are_saved_at_once(self, store):
+        store.save_events([call(minutes=n) for n in range(1500)])
+        assert store.aggregate("calls") == {(): 1500}
+
+    def test_one_bad_event_saves_none_of_its_batch(self, store):
+        with pytest.raises(ValueError, match="req_1"):
+            store.save_events([call(), call(event_id="req_1"), call(event_id="req_1", cost=9.0)])
+        assert store.query_events() == []
+
+    def test_facts_that_no_event_can_have_are_refused(self, store):
+        with pytest.raises(ValueError, match="input_tokens"):
+            store.save_event(call(input_tokens=-1))
+        assert store.query_events() == []
+
+    # Asking
+
+    def test_events_come_in_order_of_time(self, store):
+        store.save_events([call(2, name="b"), call(1, name="a"), call(3, name="c")])
+        assert [event.name for event in store.query_events()] == ["a", "b", "c"]
+        assert [event.name for event in store.query_events(descending=True, limit=2)] == ["c", "b"]
+
+    def test_a_period_includes_its_start_and_not_its_end(self, store):
+        store.save_events([call(0, name="a"), call(10, name="b"), call(20, name="c")])
+        found = store.query_events(start_time=NOON, end_time=NOON + timedelta(minutes=20))
+        assert [event.name for event in found] == ["a", "b"]
+        assert store.aggregate("calls", start_time=NOON, end_time=NOON + timedelta(minutes=20)) == {(): 2}
+
+    @pytest.mark.parametrize(
+        ("filters", "names"),
+        [
+            pytest.param({"agent_id": "x"}, ["a"], id="dimension"),
+            pytest.param({"agent_id": ["x", "y"]}, ["a", "b"], id="one-of-several"),
+            pytest.param({"agent_id": None}, ["c"], id="without"),
+            pytest.param({"agent_id": ["x", None]}, ["a", "c"], id="one-or-without"),
+            pytest.param({"user_id": "u1"}, ["a", "b"], id="label"),
+            pytest.param({"user_id": ["u1", "u2"]}, ["a", "b", "c"], id="label-one-of"),
+            pytest.param({"feature": None}, ["b", "c"], id="without-label"),
+            pytest.param({"labels.model": "blue"}, ["c"], id="a-label-named-like-a-column"),
+            pytest.param({"model": "blue"}, [], id="the-column-is-not-the-label"),
+            pytest.param({"odd 'na\"me": "1"}, ["b"], id="odd-label"),
+            pytest.param({"agent_id": "x", "user_id": "u1"}, ["a"], id="both"),
+            pytest.param({"agent_id": "nobody"}, [], id="nobody"),
+            pytest.param({"agent_id": []}, [], id="none-of-nothing"),
+            pytest.param({"status": "error"}, ["b"], id="status"),
+            pytest.param({"hour": "2026-11-20T13:00"}, ["c"], id="hour"),
+            pytest.param({"day": ["2026-11-20"]}, ["a", "b", "c"], id="day"),
+            pytest.param({"month": "2026-10"}, [], id="month"),
+        ],
+    )
+    def test_filters(self, store, filters, names):
+        store.save_events(
+            [
+                call(0, name="a", agent_id="x", labels={"user_id": "u1", "feature": "f"}),
+                call(1, name="b", agent_id="y", labels={"user_id": "u1", "odd 'na\"me": "1"}, status="error"),
+                call(61, name="c", labels={"user_id": "u2", "model": "blue"}),
+            ]
+        )
+        assert [event.name for event in store.query_events(filters)] == names
+        assert sum(store.aggregate("calls", filters=filters).values()) == len(names)
+
+    def test_sql_in_names_and_values_is_only_text(self, store):
+        evil = "x'; DROP TABLE event; --"
+        store.save_event(call(agent_id=evil, labels={evil: evil}))
+        assert store.aggregate("calls", ["agent_id"], {evil: evil}) == {(evil,): 1}
+        assert store.aggregate("calls", [evil]) == {(evil,): 1}
+
+    def test_groups(self, store):
+        store.save_events(
+            [
+                call(0, agent_id="x", labels={"user_id": "u1"}),
+                call(70, agent_id="x", labels={"user_id": "u2"}, cost=0.002),
+                call(2 * 24 * 60, agent_id="y", model="gpt-99", cost=None),
+            ]
+        )
+        assert store.aggregate("cost", ["agent_id"]) == {("x",): 0.003, ("y",): None}
+        assert store.aggregate("calls", ["user_id"]) == {("u1",): 1, ("u2",): 1, (None,): 1}
+        assert store.aggregate("calls", ["user_id", "agent_id"]) == {("u1", "x"): 1, ("u2", "x"): 1, (None, "y"): 1}
+        assert store.aggregate("calls", ["day"]) == {("2026-11-20",): 2, ("2026-11-22",): 1}
+        assert store.aggregate("calls", ["month", "model"]) == {("2026-11", "gpt-4o"): 2, ("2026-11", "gpt-99"): 1}
+        assert store.aggregate("calls", ["hour"], {"agent_id": "x"}) == {
+            ("2026-11-20T12:00+00:00",): 1,
+            ("2026-11-20T13:00+00:00",): 1,
+        }
+        assert store.aggregate("calls", ["user_id"], {"user_id": "u1"}) == {("u1",): 1}
+
+    def test_metrics(self, store):
+        store.save_events(
+            [
+                call(latency_ms=100.5, cached_tokens=50),
+                call(status="error", error_type="E", input_tokens=None, output_tokens=None, cost=None, latency_ms=1),
+                TrackingEvent(timestamp=NOON, event_type="tool", name="t", status="error", latency_ms=1000),
+            ]
+        )
+        wanted = {
+            "cost": 0.001,
+            "input_tokens": 100,
+            "output_tokens": 10,
+            "total_tokens": 110,
+            "cached_tokens": 50,
+            "calls": 2,
+            "errors": 1,
+            "latency_ms": 101.5,
+        }
+        assert {metric: store.aggregate(metric)[()] for metric in wanted} == wanted
+        assert store.aggregate("errors", filters={"event_type": "tool"}) == {(): 1}
+        with pytest.raises(ValueError, match="metric must be one of"):
+            store.aggregate("profit")
+
+    def test_nothing_costs_nothing(self, store):
+        assert store.aggregate("cost") == {(): 0.0}
+        assert store.aggregate("cost", ["model"]) == {}
+
+    def test_money_sums_exactly(self, store):
+        store.save_events([call(cost=0.1) for _ in range(10)])
+        assert store.aggregate("cost") == {(): 1.0}
+
+
+class RevisionContract:
+    """For stores that a recorder writes to: batches, revisions, marks. Fixture: `store`."""
+
+    def test_a_more_final_record_replaces_what_was_known(self, store):
+        later = Usage(50, 5)
+        sink = store.sink
+        sink.write(Batch([record("r", model="gpt-4o", status="open", scope=Scope(agent_id="a"))]))
+        assert store.aggregate("calls") == {(): 0}
+        sink.write(Batch([record("r", status="abandoned")]))
+        assert store.aggregate("calls", ["agent_id"]) == {("a",): 1}
+        sink.write(Batch([record("r", status="ok", usage=later, usage_source="estimate", cost_nanos=7)]))
+        sink.write(Batch([record("r", status="ok", usage=Usage(60, 6), usage_source="provider", cost_nanos=9)]))
+        sink.write(Batch([record("r", status="abandoned")]))
+        sink.write(Batch([record("r", status="ok", usage=Usage(1, 1), usage_source="estimate", cost_nanos=1)]))
+        found = store.get_event("r")
+        assert (found.model, found.agent_id, found.input_tokens, found.cost_nanos) == ("gpt-4o", "a", 60, 9)
+        total = store.totals(["agent_id"])[("a",)]
+        assert (total.calls, total.input_tokens, total.cost_nanos, total.estimated, total.unpriced) == (1, 60, 9, 0, 0)
+
+    def test_a_revision_that_moves_an_event_moves_its_sums(self, store):
+        before = record("r", status="abandoned", scope=Scope(agent_id="a", labels={"user_id": "u1"}))
+        after = record(
+            "r",
+            status="ok",
+            usage=Usage(5, 1),
+            usage_source="provider",
+            cost_nanos=3,
+            scope=Scope(agent_id="b", labels={"user_id": "u2"}),
+        )
+        store.sink.write(Batch([before]))
+        store.sink.write(Batch([after]))
+        for group in ("agent_id", "user_id"):
+            assert list(store.totals([group]).values()) == [store.totals()[()]]
+
+    def test_two_records_of_one_event_in_a_batch_are_one_row(self, store):
+        store.sink.write(Batch([record("r", status="open"), record("r", status="ok", usage=Usage(1, 1))]))
+        assert store.get_event("r").status == "ok"
+        assert store.aggregate("calls") == {(): 1}
+
+    def test_what_a_provider_reports_stays_readable_however_odd(self, store):
+        odd = Usage(10, 1, cached_tokens=99, reasoning_tokens=7)
+        store.sink.write(Batch([record("r", status="ok", usage=odd, usage_source="provider")]))
+        assert store.get_event("r").cached_tokens == 99
+
+    def test_the_mark_moves_with_the_batch(self, store):
+        assert store.sink.position("f") == 0
+        store.sink.write(Batch([record("r", status="ok")]), SpoolMark("f", 100))
+        assert store.sink.position("f") == 100
+        store.sink.settle("f")
+        store.sink.forget("f")
+        assert store.sink.position("f") == 0
+
+    def test_faults_add_up(self, store):
+        store.sink.write(Batch(faults={"hook: KeyError": 2}))
+        store.sink.write(Batch(faults={"hook: KeyError": 1, "other": 1}))
+        assert store.faults() == {"hook: KeyError": 3, "other": 1}
+
+    # Lineage
+
+    def test_roots_and_depths_follow_the_parents(self, store):
+        child = record("c", parent_id=ids.from_text("p"), status="ok")
+        store.sink.write(Batch([child, record("p", parent_id=ids.from_text("g"), status="ok"), record("g", status="ok")]))
+        store.sink.write(Batch([record("later", parent_id=ids.from_text("c"), status="ok")]))
+        events = {event.event_id[-4:]: event for event in store.query_events()}
+        found = {(store.get_event(name).depth, store.get_event(name).root_id) for name in ("g", "p", "c", "later")}
+        root = ids.to_text(ids.from_text("g"))
+        assert len(events) == 4
+        assert found == {(0, root), (1, root), (2, root), (3, root)}
+
+    def test_a_parent_that_comes_late_adopts_its_children(self, store):
+        store.save_event(call(event_id="child", parent_id="parent"))
+        store.save_event(call(event_id="grandchild", parent_id="child"))
+        assert store.get_event("child").parent_id == "parent"
+        store.save_event(call(event_id="parent", parent_id="root"))
+        store.save_event(call(event_id="root"))
+        found = {name: store.get_event(name) for name in ("root", "parent", "child", "grandchild")}
+        assert {name: event.depth for name, event in found.items()} == {
+            "root": 0,
+            "parent": 1,
+            "child": 2,
+            "grandchild": 3,
+        }
+        assert {event.root_id for event in found.values()} == {"root"}
+        assert len(store.tree("root")[0]) == 4
+
+    @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+    def test_parents_in_a_circle_do_no_harm(self, store, order):
+        parents = {"a": "b", "b": "a"}
+        for name in order:
+            store.save_event(call(event_id=name, parent_id=parents[name]))
+        store.save_event(call(event_id="self", parent_id="self"))
+        assert {event.event_id for event in store.query_events()} == {"a", "b", "self"}
+        assert store.get_event("self").parent_id == "self"
+
+    def test_a_chain_of_thousands_is_no_problem(self, store):
+        chain = [record(f"e{n}", parent_id=ids.from_text(f"e{n - 1}") if n else None, status="ok") for n in range(3000)]
+        store.sink.write(Batch(list(reversed(chain))))
+        assert store.get_event("e2999").depth == 2999 if store.get_event("e2999") else True
+        deepest = max(event.depth for event in store.query_events())
+        assert deepest == 2999
+
+    def test_runs_are_roots_with_the_sums_below_them(self, store):
+        store.save_events(
+            [
+                TrackingEvent(event_id="run1", event_type="agent", name="planner", timestamp=NOON),
+                call(1, event_id="c1", parent_id="run1"),
+                call(2, event_id="c2", parent_id="run1", cost=None),
+                call(3, event_id="lone"),
+                TrackingEvent(event_id="run2", event_type="workflow", timestamp=NOON + timedelta(minutes=5)),
+            ]
+        )
+        runs = store.runs()
+        assert [run.event.event_id for run in runs] == ["run2", "run1"]
+        assert (runs[1].totals.calls, runs[1].totals.cost_nanos, runs[1].totals.unpriced, runs[1].events) == (2, 1_000_000, 1, 3)
+        assert [run.event.event_id for run in store.runs(limit=2, single_calls=True)] == ["run2", "lone"]
+
+    # Relations
+
+    def test_relations_are_kept_and_found(self, store):
+        store.save_events([call(event_id="old", workflow_id="w"), call(1, event_id="new", workflow_id="w")])
+        retry = ProvenanceRelationship("new", "old", "retry_of", "framework", 0.95, {"attempt": 2})
+        store.save_relationship(retry)
+        store.save_relationship(retry)
+        assert store.relationships() == [retry]
+        assert store.relationships(event_id="old") == [retry]
+        assert store.relationships(workflow_id="w") == [retry]
+        assert store.relationships(event_id="other") == []
+
+    def test_a_relation_by_hand_that_closes_a_circle_raises(self, store):
+        store.save_events([call(n, event_id=f"e{n}") for n in range(3)])
+        store.save_relationship(ProvenanceRelationship("e1", "e0", "retry_of"))
+        store.save_relationship(ProvenanceRelationship("e2", "e1", "derived_from"))
+        with pytest.raises(CycleError):
+            store.save_relationship(ProvenanceRelationship("e0", "e2", "derived_from"))
+        with pytest.raises(CycleError):
+            store.save_relationship(ProvenanceRelationship("e0", "e0", "retry_of"))
+        assert len(store.relationships()) == 2
+
+    def test_a_relation_to_nothing_raises(self, store):
+        store.save_event(call(event_id="e0"))
+        with pytest.raises(LineageError, match="no event"):
+            store.save_relationship(ProvenanceRelationship("e0", "nothing", "retry_of"))
+
+    def test_an_observed_relation_that_cannot_be_kept_is_counted(self, store):
+        store.sink.write(Batch([record("a", status="ok")], [Link(ids.from_text("a"), "retry_of", ids.from_text("x"))]))
+        assert store.relationships() == []
+        assert store.faults() == {"relation retry_of: LineageError": 1}
+
+    # Threads
+
+    def test_fifty_threads_write_and_read_at_once(self, store):
+        def work(thread):
+            for n in range(10):
+                store.save_event(call(n, agent_id=f"a{thread % 5}", labels={"t": str(thread)}))
+                store.aggregate("calls", ["agent_id"])
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert store.aggregate("calls") == {(): 500}
+        assert set(store.aggregate("calls", ["agent_id"]).values()) == {100}
+        assert set(store.aggregate("calls", ["t"]).values()) == {10}

@@ -1,0 +1,199 @@
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tc_core.errors import StorageError
+from tc_core.store.sql import SQLiteStorage
+from tests.store.contract import RevisionContract, StorageContract, call
+
+
+class TestSQLite(StorageContract, RevisionContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        with SQLiteStorage(tmp_path / "store.db") as store:
+            yield store
+
+
+def test_the_file_is_private_and_alone_after_closing(tmp_path):
+    store = SQLiteStorage(tmp_path / "costs.db")
+    store.save_event(call())
+    store.close()
+    assert stat.S_IMODE((tmp_path / "costs.db").stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["costs.db"]
+
+
+def test_what_was_saved_is_there_when_opened_again(tmp_path):
+    with SQLiteStorage(tmp_path / "costs.db") as store:
+        store.save_event(call(agent_id="a", labels={"user_id": "u"}))
+    with SQLiteStorage(str(tmp_path / "costs.db")) as store:
+        assert store.aggregate("calls", ["agent_id"], {"user_id": "u"}) == {("a",): 1}
+
+
+def test_a_closed_store_opens_again_by_itself(tmp_path):
+    store = SQLiteStorage(tmp_path / "costs.db")
+    store.close()
+    store.save_event(call())
+    assert store.aggregate("calls") == {(): 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(b"this is a diary, not a database" * 50, id="text"), pytest.param(b"SQLite format 3\0" + b"\xff" * 4000, id="broken")],
+)
+def test_a_file_that_is_no_database_is_left_alone(tmp_path, content):
+    path = tmp_path / "diary.txt"
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="diary.txt"):
+        SQLiteStorage(path)
+    assert path.read_bytes() == content
+    assert os.listdir(tmp_path) == ["diary.txt"]
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path):
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE event (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="not a Token Calculator store"):
+        SQLiteStorage(path)
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
+    path = tmp_path / "newer.db"
+    SQLiteStorage(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE token_calculator_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StorageError, match="newer version"):
+        SQLiteStorage(path)
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    (tmp_path / "empty.db").touch()
+    with SQLiteStorage(tmp_path / "empty.db") as store:
+        store.save_event(call())
+        assert store.aggregate("calls") == {(): 1}
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot create"):
+        SQLiteStorage(tmp_path / "file" / "costs.db")
+
+
+def test_many_threads_open_a_new_store_at_once(tmp_path):
+    failures = []
+
+    def work():
+        try:
+            with SQLiteStorage(tmp_path / "new.db") as store:
+                store.save_event(call())
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    with SQLiteStorage(tmp_path / "new.db") as store:
+        assert store.aggregate("calls") == {(): 16}
+
+
+def test_eight_processes_open_a_new_store_at_once(tmp_path):
+    program = (
+        "import sys; from tc_core import SQLiteStorage, TrackingEvent\n"
+        "with SQLiteStorage(sys.argv[1]) as store:\n"
+        "    for n in range(25): store.save_event(TrackingEvent(model='m', input_tokens=1, output_tokens=1, cost=0.001))\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "new.db")]) for _ in range(8)]
+    assert [process.wait(timeout=120) for process in running] == [0] * 8
+    with SQLiteStorage(tmp_path / "new.db") as store:
+        assert store.aggregate("calls") == {(): 200}
+        assert store.aggregate("cost") == {(): 0.2}
+
+
+def test_a_lock_is_waited_for(tmp_path):
+    store = SQLiteStorage(tmp_path / "busy.db")
+    blocker = sqlite3.connect(tmp_path / "busy.db", isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.5, lambda: blocker.execute("COMMIT")).start()
+    store.save_event(call())
+    assert store.aggregate("calls") == {(): 1}
+    blocker.close()
+
+
+def test_a_lock_that_stays_is_an_error_that_says_so(tmp_path, monkeypatch):
+    store = SQLiteStorage(tmp_path / "busy.db")
+    blocker = sqlite3.connect(tmp_path / "busy.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match=r"busy\.db: database is locked") as caught:
+        store.save_event(call())
+    assert caught.value.is_passing
+    blocker.execute("COMMIT")
+    blocker.close()
+    store.save_event(call())
+
+
+def test_the_view_events_is_the_seed_documents_table(tmp_path):
+    path = tmp_path / "costs.db"
+    with SQLiteStorage(path) as store:
+        store.save_event(call(event_id="req_1", labels={"user_id": "u"}, metadata={"k": 1}))
+        store.save_event(call(1, event_id="01890a5d-ac96-774b-bcce-b302099a8057", parent_id="req_1", cost=None))
+    connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
+    first, second = (dict(row) for row in connection.execute("SELECT * FROM events ORDER BY timestamp"))
+    connection.close()
+    assert first == {
+        "event_id": "req_1",
+        "timestamp": "2026-11-20T12:00:00.000000+00:00",
+        "event_type": "llm_call",
+        "model": "gpt-4o",
+        "input_tokens": 100,
+        "output_tokens": 10,
+        "cost": 0.001,
+        "parent_id": None,
+        "labels": '{"user_id":"u"}',
+        "metadata": '{"k":1}',
+        "cost_nanos": 1_000_000,
+    }
+    assert (second["event_id"], second["parent_id"], second["cost"]) == (
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        "req_1",
+        None,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_file_that_can_only_be_read_opens_for_questions(tmp_path):
+    folder = tmp_path / "readonly"
+    folder.mkdir()
+    with SQLiteStorage(folder / "costs.db") as store:
+        store.save_event(call())
+    (folder / "costs.db").chmod(0o444)
+    folder.chmod(0o555)
+    for above in [folder, *folder.parents]:
+        if above.is_relative_to("/tmp") and above.stat().st_uid == os.geteuid():
+            above.chmod(above.stat().st_mode | 0o055)
+    program = (
+        "import os, sys\n"
+        "from tc_core import InMemoryStorage, SQLiteStorage, StorageError, TrackingEvent\n"
+        "InMemoryStorage().aggregate('calls')  # load what is needed, which nobody else may read\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "store = SQLiteStorage(sys.argv[1]); print(store.read_only, store.aggregate('calls'))\n"
+        "try: store.save_event(TrackingEvent(model='m'))\n"
+        "except StorageError as error: print(error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(folder / "costs.db")], capture_output=True, text=True, check=False
+    )
+    assert result.stdout.startswith("True {(): 1}\n"), result.stderr
+    assert "can only be read" in result.stdout
