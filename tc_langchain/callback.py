@@ -70,6 +70,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     ) -> None:
         """Note that a completion model is asked."""
         parameters = kwargs.get("invocation_params") or _EMPTY
+        if kwargs.get("batch_size", 1) > 1:
+            self._runs.begin_batched(run_id.bytes)
         content = partial(reading.texts, list(prompts))
         self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
 
@@ -77,6 +79,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a model has answered."""
         usage = attempt(reading.usage, response)
+        if self._runs.batched:
+            usage = self._runs.share(run_id.bytes, usage)
         self._recorder.finish(
             run_id.bytes,
             usage=usage,
@@ -90,6 +94,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     ) -> None:
         """Note that a model call has failed, or that its stream was closed early."""
         response, status = kwargs.get("response"), status_of(error)
+        self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
         self._recorder.fail(
@@ -199,7 +204,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         parameters: Mapping[str, Any],
         content: Content,
     ) -> None:
-        key, above = run_id.bytes, _key(parent_run_id)
+        key, above = run_id.bytes, None if parent_run_id is None else parent_run_id.bytes
         self._recorder.start(
             "llm_call",
             key=key,
@@ -208,7 +213,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             model=attempt(reading.model_name, metadata, parameters),
             provider=metadata.get("ls_provider"),
             content=content,
-            labels=self._labels(metadata),
+            labels=self._labels(key, metadata),
         )
         if above is not None:
             self._link(key, above, repeats=reading.is_later_attempt(tags))
@@ -228,8 +233,13 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             event_id=key,
             parent=self._runs.parent(_key(parent_run_id)),
             name=name if isinstance(name, str) else None,
-            labels=self._labels(metadata),
+            labels=self._labels(key, metadata),
         )
+
+    def _labels(self, key: bytes, metadata: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return what the host says and the user's labels; of a run that another handler has begun, only the user's."""
+        is_known = self._recorder.is_open(key)
+        return self.default_labels if is_known else reading.labels(metadata, self.default_labels)
 
     def _link(self, key: bytes, above: bytes, *, repeats: bool) -> None:
         """Relate a model call to the failed one that it repeats or stands in for."""
@@ -239,10 +249,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         replaced = self._runs.replaced(above)
         if replaced is not None:
             self._recorder.link(key, "fallback_for", replaced)
-
-    def _labels(self, metadata: Mapping[str, Any]) -> Mapping[str, object]:
-        dimensions = reading.dimensions(metadata)
-        return {**dimensions, **self.default_labels} if dimensions else self.default_labels
 
     def _end_with(self, error: BaseException, run_id: UUID) -> None:
         if type(error).__name__ in _INTERRUPTS:

@@ -51,7 +51,16 @@ def usage(response: LLMResult | None) -> Usage | None:
     """
     metadata = getattr(getattr(_first(response), "message", None), "usage_metadata", None)
     if metadata:
-        return _from_usage_metadata(metadata)
+        read, written = metadata.get("input_token_details"), metadata.get("output_token_details")
+        return _usage(
+            metadata.get("input_tokens"),
+            metadata.get("output_tokens"),
+            read and read.get("cache_read"),
+            read and read.get("cache_creation"),
+            written and written.get("reasoning"),
+            read and read.get("audio"),
+            written and written.get("audio"),
+        )
     reported = _output(response).get("token_usage")
     return _from_token_usage(reported) if reported else None
 
@@ -87,14 +96,17 @@ def chain_kind(
     return "workflow", name if integration == "langgraph" else None
 
 
-def dimensions(metadata: Mapping[str, Any]) -> Mapping[str, object]:
-    """Return session and agent: the agent by its name, else by the node of a graph that is no agent itself."""
-    if "langgraph_node" not in metadata and "thread_id" not in metadata and "lc_agent_name" not in metadata:
-        return _EMPTY
+def labels(metadata: Mapping[str, Any], default: Mapping[str, object]) -> Mapping[str, object]:
+    """Return session and agent, with the defaults laid over them.
+
+    The agent is known by its name, else by the node of a graph that is no agent itself.
+    """
+    if "thread_id" not in metadata and "langgraph_node" not in metadata and "lc_agent_name" not in metadata:
+        return default
     agent = metadata.get("lc_agent_name")
     if agent is None and metadata.get("ls_integration") != "langchain_create_agent":
         agent = metadata.get("langgraph_node")
-    return {"session_id": metadata.get("thread_id"), "agent_id": agent}
+    return {"session_id": metadata.get("thread_id"), "agent_id": agent, **default}
 
 
 def _is_node(metadata: Mapping[str, Any], tags: Sequence[str] | None, name: str | None) -> bool:
@@ -124,20 +136,6 @@ def _parts(message: BaseMessage) -> list[Segment]:
     if calls:
         parts += [Segment(role, "tool_call", [call.get("name"), call.get("args")]) for call in calls]
     return parts
-
-
-def _from_usage_metadata(metadata: Mapping[str, Any]) -> Usage | None:
-    read = metadata.get("input_token_details")
-    written = metadata.get("output_token_details")
-    return _usage(
-        metadata.get("input_tokens"),
-        metadata.get("output_tokens"),
-        read and read.get("cache_read"),
-        read and read.get("cache_creation"),
-        written and written.get("reasoning"),
-        read and read.get("audio"),
-        written and written.get("audio"),
-    )
 
 
 def _from_token_usage(reported: Mapping[str, Any]) -> Usage | None:

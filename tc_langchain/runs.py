@@ -4,6 +4,7 @@ LangChain makes a run of every step of a chain. Only graphs, nodes, agents and r
 known here while they are open, so that what lies below them finds the recorded run above.
 """
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from tc_core.adapter import Recorder
+from tc_core.adapter import Recorder, Usage
 
 RunKey = bytes
 """The sixteen bytes of a run id."""
@@ -43,6 +44,9 @@ class Runs:
 
     def __init__(self) -> None:
         self.chains: OrderedDict[RunKey, Chain] = OrderedDict()
+        self.batched: set[RunKey] = set()
+        """Runs of completion models that were asked several prompts at once."""
+        self._batch = threading.local()
 
     @classmethod
     def of(cls, recorder: Recorder) -> "Runs":
@@ -83,6 +87,25 @@ class Runs:
         """Note that a chain has ended; return whether it was recorded."""
         chain = self.chains.pop(key, None)
         return chain is not None and chain.is_recorded
+
+    def begin_batched(self, key: RunKey) -> None:
+        """Note that one of several prompts begins; all of them do before the first ends."""
+        self.batched.add(key)
+        self._batch.is_counted = False
+
+    def share(self, key: RunKey, usage: Usage | None) -> Usage | None:
+        """Return the usage of one of several prompts: LangChain gives that of all to the first, and none to the rest.
+
+        The ends of a batch come one after another on one thread, the first first.
+        """
+        if key not in self.batched:
+            return usage
+        self.batched.discard(key)
+        if usage is not None:
+            self._batch.is_counted = True
+        elif getattr(self._batch, "is_counted", False):
+            usage = Usage(0, 0)
+        return usage
 
     def failed(self, key: RunKey, above_key: RunKey | None) -> None:
         """Note that a model call has failed."""

@@ -90,10 +90,15 @@ def chat_stream(turn: Turn, request: Mapping[str, Any]) -> Events:
 # Text completions
 
 
-def text(turn: Turn, _request: Mapping[str, Any]) -> Payload:
-    """Answer a text completion."""
-    choice = {"index": 0, "text": turn.text, "logprobs": None, "finish_reason": "stop"}
-    answer = {**_head("cmpl", "text_completion", turn), "choices": [choice]}
+def text(turn: Turn, request: Mapping[str, Any]) -> Payload:
+    """Answer a text completion, each of its prompts."""
+    prompts = request.get("prompt")
+    choice = {"text": turn.text, "logprobs": None, "finish_reason": "stop"}
+    count = len(prompts) if isinstance(prompts, list) else 1
+    answer = {
+        **_head("cmpl", "text_completion", turn),
+        "choices": [{"index": index, **choice} for index in range(count)],
+    }
     return answer if turn.step.no_usage else {**answer, "usage": chat_usage(turn)}
 
 

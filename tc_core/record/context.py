@@ -29,11 +29,8 @@ class Here:
 
 
 _here: contextvars.ContextVar[Here] = contextvars.ContextVar("token_calculator_here", default=Here())  # noqa: B039  # frozen
-
-
-def here() -> Here:
-    """Return what holds where this is called."""
-    return _here.get()
+here = _here.get
+"""Returns what holds where it is called; it is called for every run, so nothing lies between."""
 
 
 class Block(ABC):

@@ -19,7 +19,7 @@ from tc_core.record.call import OpenCall
 
 def _encode(value: object) -> bytes:
     try:
-        return orjson.dumps(value, default=str)
+        return orjson.dumps(value, str)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits
         return json.dumps(value, default=str, separators=(",", ":")).encode()
 
@@ -42,7 +42,7 @@ class EntryWriter:
             record.model,
             record.provider,
         ]
-        return _encode(facts) + self._scope(record.scope)
+        return _encode(facts) + (self._scopes.get(record.scope) or self._scope(record.scope))
 
     def end(self, call: OpenCall) -> bytes:
         """Write all facts of a run that has ended."""
@@ -67,19 +67,17 @@ class EntryWriter:
         ]
         if call.links or record.metadata or record.cost_nanos is not None or record.external_id is not None:
             facts.append(_rare(call))
-        return _encode(facts) + self._scope(record.scope)
+        return _encode(facts) + (self._scopes.get(record.scope) or self._scope(record.scope))
 
     def link(self, link: Link) -> bytes:
         """Write a relation that was observed by itself."""
         return _encode(["link", *_link_values(link)]) + b"\n"
 
     def _scope(self, scope: Scope) -> bytes:
-        line = self._scopes.get(scope)
-        if line is None:
-            if len(self._scopes) >= 256:
-                self._scopes.clear()
-            dimensions = [getattr(scope, name) for name in DIMENSIONS]
-            line = self._scopes[scope] = b"\n" + _encode([*dimensions, dict(scope.labels)])
+        if len(self._scopes) >= 256:
+            self._scopes.clear()
+        dimensions = [getattr(scope, name) for name in DIMENSIONS]
+        line = self._scopes[scope] = b"\n" + _encode([*dimensions, dict(scope.labels)])
         return line
 
 

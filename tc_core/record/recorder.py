@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from tc_core.model import ids
 from tc_core.model.event import CALL_TYPES, EventRecord, Status
@@ -80,23 +81,21 @@ class Recorder:
         same key again, while it is open, is the same run seen twice: its labels are laid over those it has.
         """
         at_us, started_ns = time.time_ns() // 1000, time.perf_counter_ns()
+        here, spool = context.here(), self.writer.spool
         with self.writer.lock:
-            known = self._open.get(key)
-            if known is not None:
-                if labels:
-                    known.record.scope = known.record.scope.extended(labels)
-                return ids.to_text(known.record.id)
-            above = self._innermost() if parent is None else self._find(parent)
+            if key in self._open:
+                return self._seen_again(self._open[key], labels)
+            above = self._innermost(here) if parent is None else self._find(parent)
             if above is not None:
-                parent_id: ids.EventId | None = above.record.id
+                base, parent_id = above.record.scope, above.record.id
             else:  # a parent that we do not know began before we were installed, or in the process that forked us
-                parent_id = parent if type(parent) is bytes else None
+                base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
             id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
-            scope = self._scope(self.scope if above is None else above.record.scope, labels)
+            scope = self._scope(base, here, labels) if labels or here.values else base
             record = EventRecord(id_, event_type, at_us, parent_id, scope, name, model, provider)
             self._open[key] = OpenCall(key, record, above, started_ns, content)
-            if self.writer.spool is not None:
-                self.writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
+            if spool is not None:
+                spool.append(self._entries.start(record), self._open_starts, is_end=False)
             self._starts += 1
             if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
                 self._sweep()
@@ -106,12 +105,40 @@ class Recorder:
         self,
         key: Key,
         *,
+        status: Status = "ok",
+        error_type: str | None = None,
         usage: Usage | None = None,
         model: str | None = None,
         output: Sequence[Segment] | None = None,
     ) -> None:
-        """Note that a run has ended well; `model` is the one that answered, `usage` what its provider reports."""
-        self._end(key, "ok", None, usage, model, output)
+        """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports."""
+        ended_ns, writer = time.perf_counter_ns(), self.writer
+        with writer.lock:
+            if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
+                again = partial(self.finish, key, status=status, error_type=error_type)
+                self._postponed.append(partial(again, usage=usage, model=model, output=output))
+                return
+            self._is_ending = True
+            try:
+                call = self._open.pop(key, None) or self._reopened(key, usage)
+                if call is not None:
+                    record = call.record
+                    record.status, record.error_type = status, error_type
+                    record.latency_us = (ended_ns - call.started_ns) // 1000
+                    if record.model is None:
+                        record.model = model
+                    elif model != record.model:
+                        record.served_model = model
+                    if usage is not None:
+                        record.usage, record.usage_source, call.content = usage, "provider", None
+                    elif record.event_type in CALL_TYPES:
+                        _keep_texts(call, output)
+                    self._queue(call)
+            finally:
+                self._is_ending = False
+            while self._postponed:
+                self._postponed.popleft()()
+        writer.wake()
 
     def fail(
         self,
@@ -124,7 +151,7 @@ class Recorder:
         output: Sequence[Segment] | None = None,
     ) -> None:
         """Note that a run has ended otherwise; `error_type` is the name of a type, never an error's text."""
-        self._end(key, status, error_type, usage, model, output)
+        self.finish(key, status=status, error_type=error_type, usage=usage, model=model, output=output)
 
     def link(
         self,
@@ -147,11 +174,12 @@ class Recorder:
 
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
+        here = context.here()
         with self.writer.lock:
-            above = self._innermost() if record.parent_id is None else None
+            above = self._innermost(here) if record.parent_id is None else None
             if above is not None:
                 record.parent_id = above.record.id
-            record.scope = self._scope(self.scope if above is None else above.record.scope, labels)
+            record.scope = self._scope(self.scope if above is None else above.record.scope, here, labels)
         return OpenCall(record.id, record, above)
 
     def add(self, call: OpenCall) -> None:
@@ -160,9 +188,9 @@ class Recorder:
             self._queue(call)
         self.writer.wake()
 
-    def knows(self, key: Key) -> bool:
-        """Tell whether a run is open, or has ended not long ago."""
-        return key in self._open or key in self._ended
+    def is_open(self, key: Key) -> bool:
+        """Tell whether a run has begun and not ended."""
+        return key in self._open
 
     # Life
 
@@ -202,10 +230,14 @@ class Recorder:
     def _find(self, key: Key) -> OpenCall | None:
         return self._open.get(key) or self._ended.get(key)
 
-    def _innermost(self) -> OpenCall | None:
+    def _seen_again(self, call: OpenCall, labels: Mapping[str, object]) -> str:
+        if labels:
+            call.record.scope = call.record.scope.extended(labels)
+        return ids.to_text(call.record.id)
+
+    def _innermost(self, here: context.Here) -> OpenCall | None:
         """Return the run, of the user's own or of a framework, that began last and is open here."""
-        here = context.here().innermost
-        found = None if here is None else self._open.get(here)
+        found = None if here.innermost is None else self._open.get(here.innermost)
         for current in context.hosts.values():
             key = attempt(current)
             call = None if key is None else self._open.get(key)
@@ -213,13 +245,10 @@ class Recorder:
                 found = call
         return found
 
-    def _scope(self, base: Scope, labels: Mapping[str, object]) -> Scope:
+    def _scope(self, base: Scope, here: context.Here, labels: Mapping[str, object]) -> Scope:
         """Return a scope with what the context says, and then the labels, laid over it."""
-        values = context.here().values
-        if values:
-            labels = {**values, **labels}
-        if not labels:
-            return base
+        if here.values:
+            labels = {**here.values, **labels}
         said = (base, *labels.items())
         scope = self._scopes.get(said)
         if scope is None:
@@ -236,39 +265,6 @@ class Recorder:
 
     # Ending
 
-    def _end(
-        self,
-        key: Key,
-        status: Status,
-        error_type: str | None,
-        usage: Usage | None,
-        model: str | None,
-        output: Sequence[Segment] | None,
-    ) -> None:
-        ended_ns = time.perf_counter_ns()
-        with self.writer.lock:
-            if self._is_ending:
-                # A garbage collection in the lines below closed a stream, whose hook is this call.
-                self._postponed.append(lambda: self._end(key, status, error_type, usage, model, output))
-                return
-            self._is_ending = True
-            try:
-                call = self._open.pop(key, None) or self._reopened(key, usage)
-                if call is not None:
-                    _complete(call, status, error_type, usage, model)
-                    call.record.latency_us = (ended_ns - call.started_ns) // 1000
-                    if usage is None and call.record.event_type in CALL_TYPES:
-                        _keep_texts(call, output)
-                    else:
-                        call.content = None
-                    self._queue(call)
-                    self._remember(call)
-            finally:
-                self._is_ending = False
-            while self._postponed:
-                self._postponed.popleft()()
-        self.writer.wake()
-
     def _reopened(self, key: Key, usage: Usage | None) -> OpenCall | None:
         """Return a run again whose end says more than what was noted, or None when there is nothing to add."""
         call = self._ended.get(key)
@@ -283,8 +279,12 @@ class Recorder:
         return OpenCall(key, again, started_ns=call.started_ns)
 
     def _queue(self, call: OpenCall) -> None:
+        """Spool a run that has ended, queue it for the writer, and remember it for a while."""
         call.spooled = self._spooled(self._entries.end(call))
         self.writer.put(call)
+        self._ended[call.key] = call
+        if len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
 
     def _spooled(self, payload: bytes) -> SpoolMark | None:
         spool = self.writer.spool
@@ -292,11 +292,6 @@ class Recorder:
 
     def _open_starts(self) -> list[bytes]:
         return [self._entries.start(call.record) for call in self._open.values()]
-
-    def _remember(self, call: OpenCall) -> None:
-        self._ended[call.key] = call
-        if len(self._ended) > MOST_ENDED:
-            self._ended.popitem(last=False)
 
     # Giving up
 
@@ -315,18 +310,6 @@ class Recorder:
         call = self._open.pop(key)
         call.record.status, call.content = "abandoned", None
         self._queue(call)
-        self._remember(call)
-
-
-def _complete(call: OpenCall, status: Status, error_type: str | None, usage: Usage | None, model: str | None) -> None:
-    record = call.record
-    record.status, record.error_type = status, error_type
-    if usage is not None:
-        record.usage, record.usage_source = usage, "provider"
-    if record.model is None:
-        record.model = model
-    elif model != record.model:
-        record.served_model = model
 
 
 def _keep_texts(call: OpenCall, output: Sequence[Segment] | None) -> None:

@@ -118,9 +118,7 @@ ALL_PRICES = [
 def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cached, written, answered):
     cached, written = read * cached // 300, read * written // 300
     usage = Usage(read, answered, cached, written)
-    table = TableUsage(
-        input_tokens=read, output_tokens=answered, cache_read_tokens=cached, cache_write_tokens=written
-    )
+    table = TableUsage(input_tokens=read, output_tokens=answered, cache_read_tokens=cached, cache_write_tokens=written)
     for model, each in ALL_PRICES:
         assert prices._cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
 

@@ -21,7 +21,9 @@ def utc(*parts):
         pytest.param(None, "2026-01-31", (None, utc(2026, 2, 1)), id="until-the-end-of-a-day"),
         pytest.param("2026-01-01", "2026-01-31", (utc(2026, 1, 1), utc(2026, 2, 1)), id="whole-days"),
         pytest.param(date(2026, 1, 1), date(2026, 1, 1), (utc(2026, 1, 1), utc(2026, 1, 2)), id="one-date"),
-        pytest.param("2026-01-01T10:30", "2026-01-01T11:00", (utc(2026, 1, 1, 10, 30), utc(2026, 1, 1, 11)), id="times"),
+        pytest.param(
+            "2026-01-01T10:30", "2026-01-01T11:00", (utc(2026, 1, 1, 10, 30), utc(2026, 1, 1, 11)), id="times"
+        ),
         pytest.param("today", None, (utc(2026, 11, 25), utc(2026, 11, 26)), id="today"),
         pytest.param("yesterday", None, (utc(2026, 11, 24), utc(2026, 11, 25)), id="yesterday"),
         pytest.param("this-week", None, (utc(2026, 11, 23), utc(2026, 11, 30)), id="week-from-monday"),

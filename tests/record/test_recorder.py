@@ -6,7 +6,8 @@ import pytest
 from tc_core.model import ids
 from tc_core.model.event import EventRecord
 from tc_core.model.usage import Usage
-from tc_core.record import context, recorder as recorder_module
+from tc_core.record import context
+from tc_core.record import recorder as recorder_module
 from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
@@ -33,7 +34,9 @@ def one(store, **filters):
 
 
 def test_a_call_is_recorded_with_its_usage_and_cost(recorder, store):
-    event_id = recorder.start("llm_call", key="k", model="gpt-4o", provider="openai", labels={"agent_id": "a", "user_id": 7})
+    event_id = recorder.start(
+        "llm_call", key="k", model="gpt-4o", provider="openai", labels={"agent_id": "a", "user_id": 7}
+    )
     recorder.finish("k", usage=Usage(10_000, 500, 8_000), model="gpt-4o-2024-08-06")
     event = one(store)
     assert event.event_id == event_id
@@ -105,7 +108,9 @@ def test_an_unknown_model_has_no_cost(recorder, store):
 
 
 def test_parents_are_written_when_their_first_child_is(recorder, store):
-    recorder.start("agent", key="agent", name="planner", labels={"agent_id": "planner", "session_id": "s", "user_id": "u"})
+    recorder.start(
+        "agent", key="agent", name="planner", labels={"agent_id": "planner", "session_id": "s", "user_id": "u"}
+    )
     recorder.start("task", key="step", parent="agent", name="model")
     recorder.start("llm_call", key="call", parent="step", model="gpt-4o")
     recorder.finish("call", usage=Usage(1, 1))

@@ -114,10 +114,16 @@ class ThreeMethods(StorageBackend):
 
         def matches(event):
             wanted = (filters or {}).items()
-            return all(value_of(event, name) in ([value] if isinstance(value, str) else value) for name, value in wanted)
+            return all(
+                value_of(event, name) in ([value] if isinstance(value, str) else value) for name, value in wanted
+            )
 
         found = [event for event in self.events if matches(event)]
-        return [e for e in found if (not start_time or e.timestamp >= start_time) and (not end_time or e.timestamp < end_time)]
+        return [
+            e
+            for e in found
+            if (not start_time or e.timestamp >= start_time) and (not end_time or e.timestamp < end_time)
+        ]
 
     def aggregate(self, metric, group_by=(), filters=None, start_time=None, end_time=None):
         return {}
@@ -200,7 +206,9 @@ def test_a_fork_at_any_moment_is_safe():
         for thread in threads:
             thread.join()
     found = {group.key["who"]: group.calls for group in tracker.get_costs(group_by=["who"]).groups}
-    assert {name: calls for name, calls in found.items() if name.startswith("child")} == {f"child {n}": 1 for n in range(20)}
+    assert {name: calls for name, calls in found.items() if name.startswith("child")} == {
+        f"child {n}": 1 for n in range(20)
+    }
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

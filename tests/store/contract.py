@@ -263,7 +263,9 @@ class RevisionContract:
 
     def test_roots_and_depths_follow_the_parents(self, store):
         child = record("c", parent_id=ids.from_text("p"), status="ok")
-        store.sink.write(Batch([child, record("p", parent_id=ids.from_text("g"), status="ok"), record("g", status="ok")]))
+        store.sink.write(
+            Batch([child, record("p", parent_id=ids.from_text("g"), status="ok"), record("g", status="ok")])
+        )
         store.sink.write(Batch([record("later", parent_id=ids.from_text("c"), status="ok")]))
         events = {event.event_id[-4:]: event for event in store.query_events()}
         found = {(store.get_event(name).depth, store.get_event(name).root_id) for name in ("g", "p", "c", "later")}
@@ -315,7 +317,12 @@ class RevisionContract:
         )
         runs = store.runs()
         assert [run.event.event_id for run in runs] == ["run2", "run1"]
-        assert (runs[1].totals.calls, runs[1].totals.cost_nanos, runs[1].totals.unpriced, runs[1].events) == (2, 1_000_000, 1, 3)
+        assert (runs[1].totals.calls, runs[1].totals.cost_nanos, runs[1].totals.unpriced, runs[1].events) == (
+            2,
+            1_000_000,
+            1,
+            3,
+        )
         assert [run.event.event_id for run in store.runs(limit=2, single_calls=True)] == ["run2", "lone"]
 
     # Relations

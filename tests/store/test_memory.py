@@ -37,9 +37,10 @@ def test_ten_thousand_events_take_little_memory():
     tracemalloc.stop()
     pages = 0
     with store._database.reading() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar() * connection.exec_driver_sql(
-            "PRAGMA page_size"
-        ).scalar()
+        pages = (
+            connection.exec_driver_sql("PRAGMA page_count").scalar()
+            * connection.exec_driver_sql("PRAGMA page_size").scalar()
+        )
     assert held + pages < 5_000_000
 
 

@@ -48,7 +48,7 @@ def test_the_newest_version_is_the_head_of_the_migrations():
 def test_reserved_keys_never_move():
     # Stores in the world hold these numbers; a new word goes behind the last of its kind.
     assert [key for key, _, _ in SEED[:8]] == [1, 2, 3, 4, 5, 6, 7, 21]
-    assert dict((key, (kind, value)) for key, kind, value in SEED) == {
+    assert {key: (kind, value) for key, kind, value in SEED} == {
         1: ("event_type", "llm_call"),
         2: ("event_type", "embedding"),
         3: ("event_type", "tool"),
@@ -82,7 +82,10 @@ def test_reserved_keys_never_move():
 
 def test_opening_a_store_of_today_does_not_load_alembic(run_python, tmp_path):
     SQLiteStorage(tmp_path / "s.db").close()
-    program = "import sys; from tc_core import SQLiteStorage; SQLiteStorage('s.db').query_events(); print('alembic' in sys.modules)"
+    program = (
+        "import sys; from tc_core import SQLiteStorage\n"
+        "SQLiteStorage('s.db').query_events(); print('alembic' in sys.modules)"
+    )
     assert run_python(program).strip() == "False"
 
 

@@ -43,12 +43,15 @@ def test_a_closed_store_opens_again_by_itself(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [pytest.param(b"this is a diary, not a database" * 50, id="text"), pytest.param(b"SQLite format 3\0" + b"\xff" * 4000, id="broken")],
+    [
+        pytest.param(b"this is a diary, not a database" * 50, id="text"),
+        pytest.param(b"SQLite format 3\0" + b"\xff" * 4000, id="broken"),
+    ],
 )
 def test_a_file_that_is_no_database_is_left_alone(tmp_path, content):
     path = tmp_path / "diary.txt"
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="diary.txt"):
+    with pytest.raises(StorageError, match=r"diary\.txt"):
         SQLiteStorage(path)
     assert path.read_bytes() == content
     assert os.listdir(tmp_path) == ["diary.txt"]
@@ -112,7 +115,8 @@ def test_eight_processes_open_a_new_store_at_once(tmp_path):
     program = (
         "import sys; from tc_core import SQLiteStorage, TrackingEvent\n"
         "with SQLiteStorage(sys.argv[1]) as store:\n"
-        "    for n in range(25): store.save_event(TrackingEvent(model='m', input_tokens=1, output_tokens=1, cost=0.001))\n"
+        "    for n in range(25):\n"
+        "        store.save_event(TrackingEvent(model='m', input_tokens=1, output_tokens=1, cost=0.001))\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "new.db")]) for _ in range(8)]
     assert [process.wait(timeout=120) for process in running] == [0] * 8

@@ -95,7 +95,9 @@ def by_rows(store, question, start, end):
         return asked.totals(None if start is None else to_us(start), None if end is None else to_us(end))
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns"])
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns"]
+)
 @settings(max_examples=20, deadline=None)
 @given(st.lists(records(), max_size=30), st.lists(st.sampled_from(["hour", "day", "month"]), min_size=1, unique=True))
 def test_sums_by_the_days_of_any_zone_are_exact(zone, batch, units):
@@ -122,7 +124,9 @@ def test_sums_by_the_days_of_any_zone_are_exact(zone, batch, units):
 
 def test_the_common_questions_touch_no_row():
     store = InMemoryStorage()
-    store.sink.write(Batch([EventRecord(ids.from_text("e"), "llm_call", START, status="ok", usage=Usage(1, 1), model="m")]))
+    store.sink.write(
+        Batch([EventRecord(ids.from_text("e"), "llm_call", START, status="ok", usage=Usage(1, 1), model="m")])
+    )
     statements = []
     from sqlalchemy import event
 
