@@ -205,13 +205,14 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         content: Content,
     ) -> None:
         key, above = run_id.bytes, None if parent_run_id is None else parent_run_id.bytes
+        provider = metadata.get("ls_provider")
         self._recorder.start(
             "llm_call",
             key=key,
             event_id=key,
             parent=None if above is None else self._runs.parent(above),
             model=attempt(reading.model_name, metadata, parameters),
-            provider=metadata.get("ls_provider"),
+            provider=provider if isinstance(provider, str) else None,
             content=content,
             labels=self._labels(key, metadata),
         )

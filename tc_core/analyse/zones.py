@@ -32,7 +32,7 @@ def totals_in_zone(
         named = dict(zip(others, values, strict=True)) | {unit: name_in_zone(start, unit, tz) for unit in units}
         total = groups.setdefault(tuple(named[name] for name in group_by), Totals())
         total.add(getattr(totals, measure) for measure in MEASURES)
-    return groups
+    return {key: total for key, total in groups.items() if total != Totals()}
 
 
 def name_in_zone(moment: datetime, unit: str, tz: tzinfo) -> str:

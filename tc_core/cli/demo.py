@@ -92,7 +92,8 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):
-        console.print(f"  {command:70} {what}", soft_wrap=True)
+        console.print(Text(f"  # {what}", style="dim"))
+        console.print(f"  {command}", soft_wrap=True)
 
 
 def _legend() -> Text:

@@ -36,7 +36,9 @@ def doctor(
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Examine the installation and the store; exit code 1 when something is at fault.
+    """Examine the installation and the store.
+
+    The exit code is 1 when something is at fault.
 
     Example: token-calc doctor
     """

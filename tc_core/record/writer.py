@@ -337,17 +337,22 @@ class Writer:
 
 def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threading.Event) -> None:
     """The thread's work; it keeps no writer alive that nobody else holds."""
-    while True:
-        wake.wait()
-        stop.wait(GATHER_SECONDS)
-        wake.clear()
+    try:
+        while True:
+            wake.wait()
+            stop.wait(GATHER_SECONDS)
+            wake.clear()
+            writer = reference()
+            if writer is None or stop.is_set():
+                return
+            if not writer._drain(timeout=60.0):
+                stop.wait(RETRY_SECONDS)
+                wake.set()
+            del writer
+    finally:
         writer = reference()
-        if writer is None or stop.is_set():
-            return
-        if not writer._drain(timeout=60.0):
-            time.sleep(RETRY_SECONDS)
-            wake.set()
-        del writer
+        if writer is not None and writer._thread is threading.current_thread():
+            writer._thread = None  # whatever ended it, the next event starts another
 
 
 def _read_item(payload: bytes, mark: SpoolMark) -> Item:

@@ -1,0 +1,40 @@
+# make demo    install what is needed into .venv, run a real agent, and show what it cost
+# make test    install what is needed into .venv, run every check and test
+# make bench   the measurements of docs/performance.md
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+demo: .venv/demo
+	$(BIN)/token-calc demo
+
+test: check
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.kill
+
+.venv/demo: .venv/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[langchain]'
+	touch $@
+
+.venv/dev: .venv/pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[langchain,dev]'
+	touch $@ .venv/demo
+
+.venv/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "This needs Python 3.11 to 3.13; say which: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

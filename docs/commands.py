@@ -1,0 +1,30 @@
+"""Writes docs/commands.md from what `token-calc --help` prints: `python docs/commands.py`."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from tc_core.cli.main import app
+
+COMMANDS = ("costs", "runs", "tree", "show", "demo", "doctor")
+
+
+def page() -> str:
+    """Return the page."""
+    parts = ["# The commands\n", "Written by `python docs/commands.py`.\n", _help()]
+    parts += [f"## token-calc {command}\n\n{_help(command)}" for command in COMMANDS]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    printed = (
+        CliRunner()
+        .invoke(app, [*command, "--help"], prog_name="token-calc", env={"TERM": "dumb", "COLUMNS": "80"})
+        .output
+    )
+    lines = "\n".join(line.rstrip() for line in printed.strip().splitlines())
+    return f"```text\n{lines}\n```\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "commands.md").write_text(page())

@@ -1,0 +1,281 @@
+"""The commands as a user runs them: their words, their exit codes, their JSON."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tc_core import ProvenanceRelationship, SQLiteStorage, TrackingEvent
+from tc_core.version import __version__
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A store with two runs and a call that stands alone; return its path."""
+    path = tmp_path / "costs.db"
+    with SQLiteStorage(path) as store:
+        store.save_events(
+            [
+                event("run-old", "agent", 50, name="planner", agent_id="planner", latency_ms=4200),
+                call("c1", 49, parent_id="run-old", agent_id="planner", cost=None, model="acme-1"),
+                event(
+                    "run-new",
+                    "workflow",
+                    20,
+                    name="report",
+                    workflow_id="report",
+                    status="error",
+                    error_type="KeyError",
+                ),
+                event("step", "task", 19, name="research", parent_id="run-new", workflow_id="report"),
+                call(
+                    "c2",
+                    18,
+                    parent_id="step",
+                    agent_id="writer",
+                    status="error",
+                    error_type="RateLimitError",
+                    **NO_ANSWER,
+                ),
+                call("c3", 17, parent_id="step", agent_id="writer", cost=0.25, cached_tokens=80, latency_ms=800.0),
+                call("c4", 16, parent_id="run-new", agent_id="writer", cost=0.05, usage_source="estimate"),
+                call("00000000-0000-7000-8000-00000000beef", 5, cost=0.1, labels={"user_id": "=cmd()"}),
+            ]
+        )
+        store.save_relationship(ProvenanceRelationship("c3", "c2", "retry_of", "framework"))
+        store.save_relationship(ProvenanceRelationship("c4", "c2", "fallback_for", "framework"))
+    return path
+
+
+NO_ANSWER = {"input_tokens": None, "output_tokens": None, "cost": None}
+
+
+def event(event_id, event_type, minutes_ago, **facts):
+    moment = NOW - timedelta(minutes=minutes_ago)
+    return TrackingEvent(**({"event_id": event_id, "timestamp": moment, "event_type": event_type} | facts))
+
+
+def call(event_id, minutes_ago, **facts):
+    known = {"model": "gpt-4o", "input_tokens": 100, "output_tokens": 10}
+    return event(event_id, "llm_call", minutes_ago, **(known | facts))
+
+
+def answer(result):
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+# costs
+
+
+def test_costs_answers_in_the_first_line(recorded, run_command):
+    lines = answer(run_command("costs", "--store", recorded)).splitlines()
+    assert lines[0] == "$0.400 in 5 calls.  1 call unpriced, 1 estimated, 1 failed."
+    assert lines[2].split() == ["model", "calls", "input", "cached", "output", "cost", "share"]
+    assert lines[3].split()[:6] == ["gpt-4o", "4", "300", "27", "%", "30"]
+    assert lines[4].split()[:2] == ["acme-1", "1"]
+    assert lines[-1] == f"Next: token-calc tree last --store {recorded}   shows where the last run's money went"
+
+
+def test_costs_by_several_names_with_short_words(recorded, run_command):
+    found = json.loads(answer(run_command("costs", "--by", "agent,model", "--store", recorded, "--json")))
+    assert [group["key"] for group in found["groups"]] == [
+        {"agent_id": "writer", "model": "gpt-4o"},
+        {"agent_id": None, "model": "gpt-4o"},
+        {"agent_id": "planner", "model": "acme-1"},
+    ]
+    assert (found["total_cost"], found["unpriced_calls"], found["estimated_calls"]) == (0.4, 1, 1)
+
+
+def test_costs_of_a_period_and_a_filter(recorded, run_command):
+    found = json.loads(
+        answer(
+            run_command("costs", "--filter", "agent=writer", "--filter", "agent=planner", "--store", recorded, "--json")
+        )
+    )
+    assert found["total_calls"] == 4
+    assert "No calls yesterday." in answer(run_command("costs", "--since", "yesterday", "--store", recorded))
+    shown = answer(run_command("costs", "--since", "this-year", "--store", recorded))
+    assert shown.startswith("$0.400 this year in 5 calls.")
+
+
+def test_costs_compares_with_the_period_before(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "costs.db") as store:
+        last_year = datetime(NOW.year - 1, 6, 1, tzinfo=UTC)
+        store.save_events([call("a", 0, cost=0.3, timestamp=last_year), call("b", 0, cost=0.15)])
+    shown = answer(run_command("costs", "--since", "this-year", "--store", tmp_path / "costs.db"))
+    assert shown.startswith("$0.150 this year in 1 call, 50 % less than last year.")
+
+
+def test_costs_as_csv_that_no_spreadsheet_runs(recorded, run_command):
+    printed = answer(run_command("costs", "--by", "user_id", "--store", recorded, "--csv"))
+    rows = list(csv.DictReader(io.StringIO(printed)))
+    assert {row["user_id"]: row["calls"] for row in rows} == {"'=cmd()": "1", "": "4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        pytest.param(["--since", "someday"], 2, "cannot read 'someday'", id="date"),
+        pytest.param(["--filter", "agent"], 2, "use --filter NAME=VALUE", id="filter"),
+        pytest.param(["--tz", "Mars"], 2, "unknown time zone 'Mars'", id="zone"),
+        pytest.param(["--sinc", "today"], 2, "No such option", id="option"),
+    ],
+)
+def test_what_cannot_be_understood_is_said_in_one_sentence(recorded, run_command, arguments, code, said):
+    result = run_command("costs", "--store", recorded, *arguments)
+    assert result.returncode == code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", [["costs"], ["runs"], ["tree"], ["show", "x"]])
+def test_a_store_that_does_not_exist_is_not_made_but_said(run_command, tmp_path, command):
+    result = run_command(*command, "--store", "nowhere.db")
+    assert result.returncode == 1
+    assert "There is no store at nowhere.db" in result.stderr
+    assert "token-calc demo" in result.stderr
+    assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_an_empty_store_says_what_to_do(run_command, tmp_path):
+    SQLiteStorage(tmp_path / "empty.db").close()
+    assert "No calls recorded." in answer(run_command("costs", "--store", "empty.db"))
+    assert "token-calc demo" in answer(run_command("costs", "--store", "empty.db"))
+    assert "No runs recorded." in answer(run_command("runs", "--store", "empty.db"))
+    result = run_command("tree", "last", "--store", "empty.db")
+    assert (result.returncode, "token-calc demo" in result.stderr) == (1, True)
+
+
+def test_a_file_that_is_no_store_has_its_own_exit_code(run_command, tmp_path):
+    (tmp_path / "diary.txt").write_text("dear diary " * 100)
+    result = run_command("costs", "--store", "diary.txt")
+    assert result.returncode == 3
+    assert "diary.txt" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in run_command("--debug", "costs", "--store", "diary.txt").stderr
+
+
+def test_the_store_is_that_of_the_environment(recorded, run_command):
+    found = run_command("costs", "--json", TOKEN_CALC_STORAGE=str(recorded))
+    assert json.loads(answer(found))["total_calls"] == 5
+
+
+# runs, tree, show
+
+
+def test_runs_lists_the_latest_first(recorded, run_command):
+    lines = answer(run_command("runs", "--store", recorded)).splitlines()
+    assert lines[1].split()[0] == "run-new"[-8:]
+    assert "✗ error" in lines[1]
+    assert lines[2].split()[0] == "run-old"[-8:]
+    found = json.loads(answer(run_command("runs", "--store", recorded, "--json", "-n", "1")))
+    assert [(run["event_id"], run["calls"], run["cost"], run["failed_calls"]) for run in found] == [
+        ("run-new", 3, 0.3, 1)
+    ]
+    assert len(json.loads(answer(run_command("runs", "--all", "--store", recorded, "--json")))) == 3
+
+
+def test_tree_shows_lineage_tokens_and_cost(recorded, run_command):
+    printed = answer(run_command("tree", "last", "--store", recorded))
+    lines = [line.rstrip() for line in printed.splitlines()]
+    assert lines[0].startswith("report  run run-new")
+    assert "$0.300" in lines[0]
+    assert "error" in lines[0]
+    assert lines[1].startswith("├─ step research")
+    assert lines[2].startswith("│  ├─ gpt-4o")
+    assert lines[2].endswith("✗ RateLimitError")
+    assert "100 in (80 % cached)  10 out" in lines[3]
+    assert lines[3].endswith("$0.250  ↻ retry of the call above")
+    assert "estimated" in lines[4]
+    assert "⇢ fallback for gpt-4o (c2)" in lines[4]
+
+
+@pytest.mark.parametrize("wanted", ["run-new", "report", "c3", "step"])
+def test_a_run_is_found_by_any_of_its_names(recorded, run_command, wanted):
+    found = json.loads(answer(run_command("tree", wanted, "--store", recorded, "--json")))
+    assert found["event_id"] == "run-new"
+    assert (found["total_cost"], found["total_calls"], len(found["children"])) == (0.3, 3, 2)
+    assert found["children"][0]["children"][1]["relations"][0]["relation"] == "retry_of"
+
+
+def test_show_tells_everything_of_one_event(recorded, run_command):
+    printed = answer(run_command("show", "c3", "--store", recorded, "--tz", "UTC"))
+    fields = dict(line.split(maxsplit=1) for line in printed.splitlines())
+    assert (fields["model"], fields["cost"], fields["cached_tokens"], fields["retry_of"]) == (
+        "gpt-4o",
+        "$0.250",
+        "80",
+        "c2",
+    )
+    plain = json.loads(answer(run_command("show", "c2", "--store", recorded, "--json")))
+    assert {(relation["relation"], relation["source_id"]) for relation in plain["relations"]} == {
+        ("retry_of", "c3"),
+        ("fallback_for", "c4"),
+    }
+
+
+def test_the_end_of_an_id_is_enough(recorded, run_command):
+    assert "0000beef" in answer(run_command("show", "beef", "--store", recorded))
+    for wanted in ("dead", "be", "not-hex"):
+        result = run_command("show", wanted, "--store", recorded)
+        assert result.returncode == 1
+        assert f"No event {wanted} is recorded" in result.stderr
+
+
+def test_an_end_that_several_ids_share_is_said(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_events([call(f"0000000{n}-0000-7000-8000-00000000beef", n) for n in range(3)])
+    result = run_command("show", "beef", "--store", "s.db")
+    assert (result.returncode, "give more of it" in result.stderr) == (1, True)
+
+
+# doctor, help
+
+
+def test_doctor_finds_nothing_wrong(recorded, run_command):
+    printed = answer(run_command("doctor", "--store", recorded))
+    assert "fault" not in printed
+    for word in ("package", "langchain-core", "genai-prices", "o200k_base", "8 events", "spool"):
+        assert word in printed
+    assert all(
+        finding["state"] == "ok" for finding in json.loads(answer(run_command("doctor", "--store", recorded, "--json")))
+    )
+
+
+def test_doctor_of_a_store_that_is_none(run_command, tmp_path):
+    (tmp_path / "diary.txt").write_text("dear diary " * 100)
+    result = run_command("doctor", "--store", "diary.txt")
+    assert result.returncode == 1
+    assert "fault   store" in result.stdout
+    assert "warning store" in answer(run_command("doctor", "--store", "not-yet.db"))
+
+
+@pytest.mark.parametrize("command", ["costs", "runs", "tree", "show", "demo", "doctor"])
+def test_every_command_has_help_with_an_example(run_command, command):
+    printed = answer(run_command(command, "--help"))
+    assert f"Example: token-calc {command}" in printed
+    assert "--store" in printed
+    assert "--json" in printed
+
+
+def test_help_names_the_exit_codes_and_the_version(run_command):
+    assert "Exit codes" in answer(run_command("--help"))
+    assert answer(run_command("--version")).strip() == f"token-calc {__version__}"
+    assert run_command().returncode == 2 or "Usage" in run_command().stdout
+
+
+def test_help_loads_no_framework_and_no_database(run_python):
+    program = (
+        "import sys; sys.argv = ['token-calc', '--version']\n"
+        "from tc_core.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('langchain_core', 'alembic', 'genai_prices', 'tiktoken') if name in sys.modules])"
+    )
+    assert run_python(program).splitlines()[-1] == "[]"

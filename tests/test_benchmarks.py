@@ -1,0 +1,24 @@
+"""The benchmarks run, in small sizes, so that they cannot rot; no time is judged here."""
+
+import json
+
+import pytest
+
+pytest.importorskip("langchain_core", reason="LangChain is not installed")
+
+
+def test_overhead(capsys):
+    from benchmarks.overhead import main
+
+    main(["--blocks", "1", "--calls", "5", "--messages", "1,3", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["messages"] for row in result["rows"]] == [1, 3]
+    assert all(row["ratio"] > 0 and row["own_p99_us"] >= row["own_p50_us"] > 0 for row in result["rows"])
+    assert result["machine"]["cores"]
+
+
+def test_kill(capsys):
+    from benchmarks.kill import main
+
+    main(["--kills", "1", "--threads", "1"])
+    assert "calls_lost" in capsys.readouterr().out

@@ -1,0 +1,84 @@
+"""What the documents show works as they show it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tc_core.demo.script import Step
+from tc_core.demo.server import ModelServer
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def model_environment():
+    """The variables by which a program finds the model server in place of OpenAI."""
+    with ModelServer() as server:
+        server.push(Step(text="A piece of a word."))
+        yield {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": server.base_url}
+
+
+def blocks(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+
+
+def test_the_readme_shows_ten_lines_that_run(model_environment, run_python):
+    pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+    first, second = blocks("README.md", "python")
+    assert len([line for line in first.splitlines() if line.strip()]) <= 10
+    assert re.search(
+        r"^\$[\d.e-]+ for 1 calls, 0 of them unpriced$", run_python(first, **model_environment), re.MULTILINE
+    )
+    assert "'feature': 'search'" in run_python(second, **model_environment)
+
+
+def test_the_commands_of_the_readme_exist(run_command):
+    for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
+        assert run_command(command, "--help").returncode == 0
+
+
+EXAMPLES = {
+    "existing_program.py": r"\$0\.\d+ for 2 calls about tokens",
+    "langgraph_agent.py": r"agent grocer: \d+ nano-dollars\n  task model: \d+ nano-dollars\n    llm_call gpt-4o-mini",
+    "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
+}
+
+
+@pytest.mark.parametrize("program", EXAMPLES)
+def test_every_example_runs(program, model_environment, tmp_path):
+    pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / program],
+        cwd=tmp_path,
+        env={**os.environ, **model_environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(EXAMPLES[program], result.stdout), result.stdout
+
+
+def test_every_example_is_run_by_a_test():
+    assert sorted(EXAMPLES) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def test_the_list_of_commands_is_what_help_prints():
+    from docs.commands import page
+
+    assert (ROOT / "docs" / "commands.md").read_text() == page(), "run: python docs/commands.py"
+
+
+def test_every_link_inside_the_documents_leads_somewhere():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_changelog_speaks_of_what_is_not_released():
+    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,0 +1,215 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from tc_core import ConfigurationError, CostTracker, InMemoryStorage, SQLiteStorage, labels
+
+
+@pytest.fixture
+def tracker():
+    return CostTracker(InMemoryStorage())
+
+
+def at(day, hour=12, minute=0):
+    return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+def test_track_call_says_what_it_cost(tracker):
+    record = tracker.track_call("gpt-4o", 10_000, 500, cached_tokens=8_000, agent_id="a")
+    # 2,000 x 2.50 + 8,000 x 1.25 + 500 x 10 dollars per million.
+    assert (record.cost, record.cost_exact) == (0.02, Decimal("0.020000000"))
+    assert (record.model, record.input_tokens, record.output_tokens) == ("gpt-4o", 10_000, 500)
+    assert record.usage_source == "provider"
+    assert record.price_source.startswith("genai-prices")
+    assert record.to_dict()["cost_nanos"] == 20_000_000
+    assert tracker.storage.get_event(record.event_id).agent_id == "a"
+
+
+def test_an_unknown_model_costs_nobody_knows_what(tracker):
+    record = tracker.track_call("gpt-99", 10, 10)
+    assert (record.cost, record.cost_exact, record.price_source) == (None, None, None)
+    report = tracker.get_costs()
+    assert (report.total_cost, report.unpriced_calls) == (None, 1)
+    tracker.track_call("gpt-4o", 1000, 0)
+    report = tracker.get_costs(group_by=["model"])
+    assert (report.total_cost, report.unpriced_calls, report.total_calls) == (0.0025, 1, 2)
+    assert [(group.key["model"], group.cost, group.unpriced_calls) for group in report.groups] == [
+        ("gpt-4o", 0.0025, 0),
+        ("gpt-99", None, 1),
+    ]
+
+
+def test_the_seed_documents_example(tmp_path):
+    tracker = CostTracker(storage=SQLiteStorage(tmp_path / "costs.db"))
+    tracker.track_call(
+        model="gpt-4",
+        input_tokens=1000,
+        output_tokens=500,
+        agent_id="customer-support",
+        user_id="user-123",
+        environment="production",
+    )
+    costs = tracker.get_costs(
+        start_date="2024-01-01",
+        end_date="2099-01-31",
+        group_by=["agent_id", "model"],
+        filters={"environment": "production"},
+    )
+    # gpt-4: 30 dollars per million in, 60 out.
+    assert costs.total_cost == 0.06
+    assert costs.groups[0].key == {"agent_id": "customer-support", "model": "gpt-4"}
+    assert CostTracker(tracker.storage).get_costs(start_date="this-month", group_by=["agent_id"]).total_cost == 0.06
+
+
+def test_labels_that_are_named_like_dimensions_fill_them(tracker):
+    tracker.track_call("gpt-4o", 1, 1, agent_id="a", task_type="t", session_id=7, user_id=42, event_type="odd")
+    (event,) = tracker.storage.query_events()
+    assert (event.agent_id, event.task_type, event.session_id, event.event_type) == ("a", "t", "7", "llm_call")
+    assert event.labels == {"user_id": "42", "event_type": "odd"}
+
+
+def test_labels_of_the_place_count(tracker):
+    with labels(user_id="u", agent_id="a"):
+        tracker.track_call("gpt-4o", 1, 1, agent_id="b")
+    (event,) = tracker.storage.query_events()
+    assert (event.agent_id, event.labels) == ("b", {"user_id": "u"})
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        ({"input_tokens": -1}, "input_tokens"),
+        ({"output_tokens": 10**13}, "output_tokens"),
+        ({"cached_tokens": 101}, "cached_tokens"),
+        ({"reasoning_tokens": 11}, "reasoning_tokens"),
+        ({"status": "great"}, "status"),
+        ({"event_id": ""}, "event id"),
+    ],
+)
+def test_numbers_that_no_call_can_have_are_refused(tracker, facts, named):
+    with pytest.raises(ValueError, match=named):
+        tracker.track_call("gpt-4o", **({"input_tokens": 100, "output_tokens": 10} | facts))
+    assert tracker.get_costs().total_calls == 0
+
+
+def test_an_id_of_ones_own_is_kept_and_makes_a_retry_harmless(tracker):
+    for _ in range(2):
+        record = tracker.track_call("gpt-4o", 10, 1, event_id="req_123", agent_id="a")
+        assert record.event_id == "req_123"
+    with pytest.raises(ValueError, match="req_123"):
+        tracker.track_call("gpt-4o", 11, 1, event_id="req_123", agent_id="a")
+    assert tracker.get_costs().input_tokens == 10
+
+
+def test_a_parent_of_ones_own(tracker):
+    parent = tracker.track_call("gpt-4o", 1, 1, event_id="req_1")
+    child = tracker.track_call("gpt-4o", 1, 1, parent_id="req_1")
+    event = tracker.storage.get_event(child.event_id)
+    assert (event.parent_id, event.root_id, event.depth) == (parent.event_id, "req_1", 1)
+
+
+def test_facts_of_a_call(tracker):
+    tracker.track_call(
+        "gpt-4o", 5, 3, reasoning_tokens=2, latency_ms=12.5, metadata={"k": [1]}, timestamp=at(5), provider="openai"
+    )
+    (event,) = tracker.storage.query_events()
+    assert (event.reasoning_tokens, event.latency_ms, event.metadata) == (2, 12.5, {"k": [1]})
+    assert (event.timestamp, event.provider) == (at(5), "openai")
+
+
+def test_the_price_is_that_of_the_day_of_the_call(tracker):
+    assert tracker.track_call("o3", 1_000_000, 0, timestamp=datetime(2025, 5, 1, tzinfo=UTC)).cost == 10.0
+    assert tracker.track_call("o3", 1_000_000, 0, timestamp=datetime(2025, 7, 1, tzinfo=UTC)).cost == 2.0
+
+
+# Reports
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "calls"),
+    [
+        pytest.param(None, None, 4, id="all"),
+        pytest.param("2026-01-01", "2026-01-01", 2, id="one-whole-day"),
+        pytest.param("2026-01-01", "2026-01-02", 3, id="two-days"),
+        pytest.param("2026-01-02", None, 2, id="since"),
+        pytest.param(None, "2026-01-01", 2, id="until"),
+        pytest.param(at(1, 12), at(1, 23, 59), 1, id="datetimes-are-half-open"),
+        pytest.param("2026-01-01T12:00", "2026-01-02T00:00", 2, id="times"),
+        pytest.param("2026-02-01", None, 0, id="nothing"),
+    ],
+)
+def test_periods(tracker, start, end, calls):
+    for moment in (at(1, 12), at(1, 23, 59), at(2, 0), at(3)):
+        tracker.track_call("gpt-4o", 1000, 0, timestamp=moment)
+    report = tracker.get_costs(start, end)
+    assert (report.total_calls, report.total_cost) == (calls, calls * 0.0025)
+
+
+def test_days_of_a_zone(tracker):
+    for moment in (at(1, 18, 29), at(1, 18, 30), at(2, 12)):
+        tracker.track_call("gpt-4o", 1000, 0, timestamp=moment)
+    report = tracker.get_costs("2026-01-01", "2026-01-02", group_by=["day"], tz="Asia/Kolkata")
+    assert [(group.key["day"], group.calls) for group in report.groups] == [("2026-01-01", 1), ("2026-01-02", 2)]
+    by_hour = tracker.get_costs("2026-01-02", "2026-01-02", group_by=["hour"], tz="Asia/Kolkata").groups
+    assert [group.key["hour"] for group in by_hour] == ["2026-01-02T00:00+05:30", "2026-01-02T17:00+05:30"]
+
+
+def test_groups_come_dearest_first_and_time_in_its_order(tracker):
+    for day, agent, tokens in ((1, "cheap", 10), (1, "dear", 1000), (2, "cheap", 20)):
+        tracker.track_call("gpt-4o", tokens, 0, timestamp=at(day), agent_id=agent)
+    assert [group.key["agent_id"] for group in tracker.get_costs(group_by=["agent_id"]).groups] == ["dear", "cheap"]
+    by_day = tracker.get_costs(group_by=["day", "agent_id"]).groups
+    assert [tuple(group.key.values()) for group in by_day] == [
+        ("2026-01-01", "dear"),
+        ("2026-01-01", "cheap"),
+        ("2026-01-02", "cheap"),
+    ]
+
+
+def test_one_name_may_come_as_text(tracker):
+    tracker.track_call("gpt-4o", 1, 1, agent_id="a")
+    assert tracker.get_costs(group_by="agent_id").groups[0].key == {"agent_id": "a"}
+
+
+def test_named_periods(tracker):
+    now = datetime.now(UTC)
+    tracker.track_call("gpt-4o", 1000, 0)
+    tracker.track_call("gpt-4o", 1000, 0, timestamp=now - timedelta(days=400))
+    for name in ("today", "this-week", "this-month", "this-year", "last-30-days"):
+        assert tracker.get_costs(name).total_calls == 1, name
+    assert tracker.get_costs("yesterday").total_calls == 0
+
+
+def test_a_report_is_plain_json(tracker):
+    import json
+
+    tracker.track_call("gpt-4o", 1000, 0, agent_id="a")
+    plain = json.loads(json.dumps(tracker.get_costs("this-month", group_by=["agent_id"]).to_dict()))
+    assert plain["groups"][0]["key"] == {"agent_id": "a"}
+    assert (plain["total_cost"], plain["total_cost_nanos"]) == (0.0025, 2_500_000)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"start_date": "soon"}, {"tz": "Nowhere"}, {"start_date": "2026-02-02", "end_date": "2026-02-01"}]
+)
+def test_what_cannot_be_read_is_named(tracker, asked):
+    with pytest.raises(ConfigurationError):
+        tracker.get_costs(**asked)
+
+
+def test_a_call_is_seen_at_once_from_any_thread(tracker):
+    import threading
+
+    seen = []
+
+    def work(number):
+        tracker.track_call("gpt-4o", 1, 0, thread=number)
+        seen.append(tracker.get_costs(filters={"thread": str(number)}).total_calls)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 50
