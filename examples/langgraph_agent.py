@@ -5,6 +5,7 @@ Needs OPENAI_API_KEY, and heeds OPENAI_BASE_URL.
 
 import tc_core
 from langchain.agents import create_agent
+from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from tc_core.analyse.tree import tree
@@ -19,7 +20,7 @@ def price_of(fruit: str) -> str:
 
 
 agent = create_agent(ChatOpenAI(model="gpt-4o-mini"), tools=[price_of], name="grocer")
-answer = agent.invoke({"messages": [("user", "What do an apple and a pear cost?")]})
+answer = agent.invoke({"messages": [HumanMessage("What do an apple and a pear cost?")]})
 print(answer["messages"][-1].text)
 
 store = tc_core.SQLiteStorage("langgraph_agent.db")
