@@ -285,15 +285,15 @@ def test_an_end_inside_an_end_waits_its_turn(recorder, store, monkeypatch):
     """A garbage collection inside our own code may close a stream, whose hook ends another run."""
     recorder.start("llm_call", key="outer")
     recorder.start("llm_call", key="inner")
-    real = recorder._remember
+    real = recorder._entries.end
 
     def collect(call):
         if call.key == "outer":
             recorder.finish("inner", usage=Usage(1, 1))
-            assert not [each for each in recorder.writer._queue if each.key == "inner"]
-        real(call)
+            assert not recorder.writer._queue
+        return real(call)
 
-    monkeypatch.setattr(recorder, "_remember", collect)
+    monkeypatch.setattr(recorder._entries, "end", collect)
     recorder.finish("outer", usage=Usage(2, 2))
     assert store.aggregate("input_tokens") == {(): 3}
 
