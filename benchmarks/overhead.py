@@ -96,6 +96,7 @@ def measure(messages: int, blocks: int, calls: int, folder: Path) -> dict[str, A
             timed.nanos.clear()
     busy, timed.nanos = timed.nanos, []
     _calls(partial(_invoke, model, prompt, timed), max(200, calls), pace=PACE_SECONDS)
+    tracker.storage.close()
     ratios = [each["ours"] / each["idle"] for each in found]
     return {
         "messages": messages,

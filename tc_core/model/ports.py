@@ -62,6 +62,9 @@ class EventSink(Protocol):
     def forget(self, file: str) -> None:
         """Drop the mark of a spool file that is deleted."""
 
+    def close(self) -> None:
+        """Give back what is held open; the next batch opens it again."""
+
 
 class EventReader(Protocol):
     """Reads events."""

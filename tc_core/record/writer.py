@@ -135,15 +135,18 @@ class Writer:
         What could not be written stays in the spool, for whoever comes next.
         """
         is_drained = self.drain(timeout)
+        thread, self._thread = self._thread, None
         self._stop.set()
         self._wake.set()
-        self._thread = None
         self._wake, self._stop = threading.Event(), threading.Event()
+        if thread not in (None, threading.current_thread()):
+            thread.join(timeout)
         self.listeners.close(timeout)
         if self.spool is not None:
             with contained("close the spool"):
                 self._delete_written(self.spool, closing=True)
             self.spool.release()
+        self._sink.close()
         return is_drained
 
     def before_fork(self) -> None:

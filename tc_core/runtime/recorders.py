@@ -48,6 +48,9 @@ class BackendSink:
     def forget(self, file: str) -> None:
         """There is no spool for such a backend."""
 
+    def close(self) -> None:
+        """The backend is its user's to close."""
+
 
 def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageBackend:
     """Return a store: the one given, the one at a path or URL, or the default one, which all share.
@@ -124,7 +127,7 @@ def _all() -> list[Recorder]:
 def _discard(identity: str) -> None:
     recorder = _recorders.pop(identity, None)
     if recorder is not None:
-        recorder.close(timeout=0.0)
+        recorder.close(timeout=1.0)
 
 
 # Ties between stores and recorders

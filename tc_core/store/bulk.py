@@ -80,6 +80,10 @@ class BulkWriter:
         with self._database.writing() as connection:
             connection.exec_driver_sql(f"DELETE FROM spool WHERE file = {self._database.placeholder}", (file,))
 
+    def close(self) -> None:
+        """Give back what is held open; the next batch opens it again."""
+        self._database.close()
+
 
 @dataclass(slots=True)
 class _Place:

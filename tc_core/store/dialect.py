@@ -82,9 +82,15 @@ class SQLite:
                 raw.close()
 
     def close(self) -> None:
-        """Give back all connections; the next use opens new ones."""
-        with self._turn:
-            self.engine.dispose()
+        """Give back all connections; the next use opens new ones. Memory stays, since it lives in its connection."""
+        if self.path is not None:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close all connections for good."""
+        if os.getpid() == self._process:
+            with self._turn:
+                self.engine.dispose()
 
     def _notice_fork(self) -> None:
         """In a forked child: never use, nor close, a connection that the parent has."""

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -46,6 +47,7 @@ class SqlStore(StorageBackend):
         self._dimensions = Dimensions(database)
         self._writer = BulkWriter(database, self._dimensions)
         migrate.prepare(database)
+        weakref.finalize(self, database.discard)
         database.on_fork = partial(_begin_empty, database, self._dimensions)
         for callback in on_open:
             callback(self)

@@ -19,6 +19,13 @@ def test_two_stores_in_memory_are_two():
     assert (first.aggregate("calls"), second.aggregate("calls")) == ({(): 1}, {(): 0})
 
 
+def test_a_closed_store_in_memory_still_has_what_was_saved():
+    store = InMemoryStorage()
+    store.save_event(call())
+    store.close()
+    assert store.aggregate("calls") == {(): 1}
+
+
 @pytest.mark.parametrize("wanted", ["memory", ":memory:", "sqlite://"])
 def test_kinds_of_memory(wanted):
     assert isinstance(create_storage(wanted), InMemoryStorage)
