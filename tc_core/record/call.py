@@ -49,6 +49,19 @@ class OpenCall:
     """About how much memory its texts keep."""
 
 
+@dataclass(slots=True, eq=False)
+class LooseLink:
+    """A relation that was observed after its event had ended, in its place in the queue."""
+
+    link: Link
+    spooled: SpoolMark | None
+    held_bytes: int = 200
+
+
+Item = OpenCall | LooseLink
+"""What waits for the writer."""
+
+
 def status_of(error: BaseException) -> Status:
     """Return how a run ended that this error came out of."""
     if isinstance(error, GeneratorExit):

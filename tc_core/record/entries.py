@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 
 from tc_core.model.event import EventRecord
-from tc_core.model.ports import Link
+from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
-from tc_core.record.call import OpenCall
+from tc_core.record.call import Item, LooseLink, OpenCall
 
 
 def _encode(value: object) -> bytes:
@@ -81,30 +81,26 @@ class EntryWriter:
         return line
 
 
-def read_entry(payload: bytes) -> OpenCall | Link:
-    """Read an entry; a start comes back as a call whose record is open. Raises ValueError for anything else."""
+def read_item(payload: bytes, mark: SpoolMark) -> Item:
+    """Read an entry as what the queue would hold; a run that only began comes back open and without its mark.
+
+    Raises ValueError for anything else.
+    """
     line, _, scope_line = payload.partition(b"\n")
     kind, *facts = json.loads(line)
     if kind == "link":
-        return _read_link(facts)
+        return LooseLink(_read_link(facts), mark, held_bytes=0)
     if kind not in ("start", "end"):
         raise ValueError(f"unknown entry {kind!r}")
     *dimensions, labels = json.loads(scope_line)
     scope = Scope.of(dimensions, labels) if labels or any(dimensions) else EMPTY_SCOPE
     id_, event_type, at_us, parent, name, model, provider, *ended = facts
-    record = EventRecord(
-        id=bytes.fromhex(id_),
-        event_type=event_type,
-        at_us=at_us,
-        parent_id=None if parent is None else bytes.fromhex(parent),
-        scope=scope,
-        name=name,
-        model=model,
-        provider=provider,
-    )
-    call = OpenCall(key=record.id, record=record)
+    parent_id = None if parent is None else bytes.fromhex(parent)
+    record = EventRecord(bytes.fromhex(id_), event_type, at_us, parent_id, scope, name, model, provider)
+    call = OpenCall(record.id, record, held_bytes=0)
     if kind == "end":
         _read_end(call, *ended)
+        call.spooled = mark
     return call
 
 

@@ -17,12 +17,12 @@ from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record import context
-from tc_core.record.call import EVENT_BYTES, Content, OpenCall, Segment, characters, segments
+from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment, characters, segments
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import attempt, faults
 from tc_core.record.listeners import Listener
 from tc_core.record.spool import Spool
-from tc_core.record.writer import LooseLink, Step, Writer
+from tc_core.record.writer import Step, Writer
 
 Key = Hashable
 """A host's own id of a run."""

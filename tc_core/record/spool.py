@@ -206,27 +206,24 @@ class Spool:
         """Tell whether the store has every run that ends in the file."""
         return self._committed.get(file.name, 0) >= file.last_end
 
-    def done(self, *, closing: bool = False) -> list[SpoolFile]:
-        """Return the files that the store has whole; the one that still grows only with `closing`."""
-        return [file for file in (self.files if closing else self._full) if self.is_committed(file)]
+    def done(self) -> list[SpoolFile]:
+        """Return the full files that the store has whole."""
+        return [file for file in self._full if self.is_committed(file)]
 
     def forget(self, file: SpoolFile) -> None:
-        """Drop a deleted file."""
+        """Drop a full file that is deleted."""
+        self._full.remove(file)
         self._committed.pop(file.name, None)
-        if file is self._current:
-            self._current = None
-        else:
-            self._full.remove(file)
 
-    def release(self) -> None:
-        """Close and unlock all files; what the store lacks of them is for whoever comes next.
+    def detach(self) -> list[SpoolFile]:
+        """Give all files away; the next entry begins a new one.
 
-        In a forked child this leaves the parent's lock alone, which goes with the parent's own descriptor.
+        What the store lacks of them is for whoever comes next, once they are closed. Closing them in a forked
+        child leaves the parent's lock alone, which goes with the parent's own descriptor.
         """
-        for file in self.files:
-            file.close()
+        files = self.files
         self._current, self._full = None, []
-        self._committed.clear()
+        return files
 
     def _begin_file(self, open_starts: Callable[[], Iterable[bytes]]) -> SpoolFile | None:
         if self.uncommitted_bytes > MOST_UNCOMMITTED_BYTES:

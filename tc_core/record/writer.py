@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
-from tc_core.model.ports import Batch, EventSink, Link, SpoolMark
-from tc_core.record.call import EVENT_BYTES, OpenCall
-from tc_core.record.entries import read_entry
+from tc_core.model.ports import Batch, EventSink, SpoolMark
+from tc_core.record.call import EVENT_BYTES, Item, LooseLink, OpenCall
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.listeners import Listener, Listeners
-from tc_core.record.spool import Spool, SpoolFile, files_of_others
+from tc_core.record.spool import Spool
+from tc_core.record.succession import BATCH, Succession
 
 Step = Callable[[OpenCall], None]
 """An enrich step: completes a call's record on the writer's thread."""
 
-BATCH = 1000
 GATHER_SECONDS = 0.05
 """How long the thread lets a batch gather."""
 RETRY_SECONDS = 1.0
@@ -28,18 +27,6 @@ FORK_WAIT_SECONDS = 0.1
 """How long a fork waits for a batch that is being written."""
 MOST_HELD_BYTES = 64 << 20
 """How much the queue holds: beyond it texts are let go, then whole events, which the spool still has."""
-
-
-@dataclass(slots=True, eq=False)
-class LooseLink:
-    """A relation that was observed after its event had ended, in its place in the queue."""
-
-    link: Link
-    spooled: SpoolMark | None
-    held_bytes: int = 200
-
-
-Item = OpenCall | LooseLink
 
 
 @dataclass(slots=True)
@@ -75,6 +62,7 @@ class Writer:
         self._held_bytes = 0
         self._is_behind = False  # the spool has ended runs that the queue has not
         self._work: _Work | None = None
+        self._succession = Succession(sink, self._write_items)
         self._turn = threading.Lock()
         self._at_work: int | None = None
         self._is_held = False
@@ -116,18 +104,8 @@ class Writer:
 
     def take_over(self) -> None:
         """Write what dead processes have left in the spool folder."""
-        if self.spool is None:
-            return
-        for path in files_of_others(self.spool.folder, [file.name for file in self.spool.files]):
-            file = SpoolFile.take(path)
-            if file is None:
-                continue
-            try:
-                with contained("take over a spool file"):
-                    self._write_file(file)
-                    self._delete(file)
-            finally:
-                file.close()
+        if self.spool is not None:
+            self._succession.take_over(self.spool.folder, [file.name for file in self.spool.files])
 
     def rest(self, timeout: float = 5.0) -> bool:
         """Drain, end the threads and give up the spool files; the next event starts everything anew.
@@ -143,9 +121,13 @@ class Writer:
             thread.join(timeout)
         self.listeners.close(timeout)
         if self.spool is not None:
-            with contained("close the spool"):
-                self._delete_written(self.spool, closing=True)
-            self.spool.release()
+            with self.lock:
+                files = self.spool.detach()
+            for file in files:
+                with contained("close the spool"):
+                    if self.spool.is_committed(file):
+                        self._succession.delete(file)
+                file.close()
         self._sink.close()
         return is_drained
 
@@ -169,7 +151,8 @@ class Writer:
         self._wake, self._stop = threading.Event(), threading.Event()
         self.listeners.after_fork()
         if self.spool is not None:
-            self.spool.release()
+            for file in self.spool.detach():
+                file.close()
 
     def _drain(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
@@ -180,8 +163,7 @@ class Writer:
             while self._write_some():
                 if time.monotonic() > deadline:
                     return False
-            if self.spool is not None:
-                self._delete_written(self.spool)
+            self._delete_written()
         except StorageError as error:
             faults.note("store", error)
             return False
@@ -270,60 +252,27 @@ class Writer:
         if not self._is_behind or self.spool is None:
             return False
         for file in self.spool.files:
-            with self.lock:
-                end = file.size
             if not self.spool.is_committed(file):
-                self._write_entries(file, start=self._sink.position(file.name), until=end)
+                with self.lock:
+                    end = file.size
+                self._succession.write_rest(file, end)
         with self.lock:
             self._is_behind = not all(self.spool.is_committed(file) for file in self.spool.files)
         return True
 
-    # Spool files
-
-    def _write_file(self, file: SpoolFile) -> None:
-        """Write the file of a dead process; runs that it left open are abandoned."""
-        left_open = self._write_entries(file, mark=self._sink.position(file.name))
-        for call in left_open:
-            call.record.status = "abandoned"
-        work = self._prepare(list(left_open))
-        work.mark = SpoolMark(file.name, file.size)
+    def _write_items(self, items: list[Item], mark: SpoolMark | None) -> None:
+        work = self._prepare(items)
+        work.mark = mark or work.mark
         self._write(work)
 
-    def _write_entries(
-        self, file: SpoolFile, *, mark: int = 0, start: int = 0, until: int | None = None
-    ) -> list[OpenCall]:
-        """Write the ended runs behind the mark; return the runs that have no end in what was read."""
-        left_open: dict[bytes, OpenCall] = {}
-        items: list[Item] = []
-        for position, payload in file.entries(start):
-            if until is not None and position > until:
-                break
-            with contained("read a spool entry"):
-                item = _read_item(payload, SpoolMark(file.name, position))
-                if isinstance(item, OpenCall) and item.spooled is None:
-                    left_open[item.record.id] = item
-                    continue
-                if isinstance(item, OpenCall):
-                    left_open.pop(item.record.id, None)
-                if position > mark:
-                    items.append(item)
-            if len(items) == BATCH:
-                self._write(self._prepare(items))
-                items = []
-        if items:
-            self._write(self._prepare(items))
-        return list(left_open.values())
-
-    def _delete_written(self, spool: Spool, *, closing: bool = False) -> None:
-        for file in spool.done(closing=closing):
-            self._delete(file)
-            spool.forget(file)
-
-    def _delete(self, file: SpoolFile) -> None:
-        """Delete a file whose entries the store has, and that survive even a loss of power."""
-        self._sink.settle(file.name)
-        file.delete()
-        self._sink.forget(file.name)
+    def _delete_written(self) -> None:
+        """Delete own spool files that are full and that the store has whole."""
+        spool = self.spool
+        for file in spool.done() if spool is not None else ():
+            with contained("delete a spool file"):
+                self._succession.delete(file)
+            if spool is not None:
+                spool.forget(file)
 
     # The thread
 
@@ -356,16 +305,6 @@ def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threadin
         writer = reference()
         if writer is not None and writer._thread is threading.current_thread():
             writer._thread = None  # whatever ended it, the next event starts another
-
-
-def _read_item(payload: bytes, mark: SpoolMark) -> Item:
-    """Read an entry as what the queue would hold; a run without an end has no mark."""
-    entry = read_entry(payload)
-    if isinstance(entry, Link):
-        return LooseLink(entry, mark, held_bytes=0)
-    if entry.record.status != "open":
-        entry.spooled = mark
-    return entry
 
 
 def _let_go_of_texts(item: Item) -> None:

@@ -10,7 +10,7 @@ from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
 from tc_core.record.call import OpenCall
-from tc_core.record.entries import EntryWriter, read_entry
+from tc_core.record.entries import EntryWriter, read_item
 from tc_core.record.guard import faults
 from tc_core.record.spool import Spool, SpoolError, SpoolFile, files_of_others
 
@@ -18,6 +18,10 @@ from tc_core.record.spool import Spool, SpoolError, SpoolFile, files_of_others
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "store.db.spool"
+
+
+def read(payload):
+    return read_item(payload, SpoolMark("f", 1))
 
 
 def payloads(file):
@@ -50,7 +54,7 @@ def test_an_end_comes_back_with_all_its_facts():
     )
     link = Link(record.id, "retry_of", ids.new_id(), "framework", 0.9)
     call = OpenCall("k", record, input_characters=10, output_characters=20, links=[link])
-    found = read_entry(EntryWriter().end(call))
+    found = read(EntryWriter().end(call))
     for name in record.__slots__:
         if name != "scope":
             assert getattr(found.record, name) == getattr(record, name), name
@@ -60,18 +64,19 @@ def test_an_end_comes_back_with_all_its_facts():
 
 def test_a_start_comes_back_open():
     record = EventRecord(ids.new_id(), "tool", 5, name="search")
-    found = read_entry(EntryWriter().start(record))
+    found = read(EntryWriter().start(record))
     assert (found.record.id, found.record.name, found.record.status) == (record.id, "search", "open")
 
 
 def test_a_link_comes_back():
     link = Link(ids.new_id(), "fallback_for", ids.new_id())
-    assert read_entry(EntryWriter().link(link)) == link
+    found = read(EntryWriter().link(link))
+    assert (found.link, found.spooled) == (link, SpoolMark("f", 1))
 
 
 def test_half_a_character_is_no_obstacle():
     record = EventRecord(ids.new_id(), "tool", 5, name="half \ud83d")
-    assert read_entry(EntryWriter().start(record)).record.name == "half \ud83d"
+    assert read(EntryWriter().start(record)).record.name == "half \ud83d"
 
 
 # Files
@@ -182,8 +187,9 @@ def test_only_ends_hold_a_file_back(folder):
     spool = Spool(folder)
     mark = spool.append(b"end", nothing_open, is_end=True)
     assert spool.append(b"start", nothing_open, is_end=False) is None
+    assert not spool.is_committed(spool.files[0])
     spool.committed(mark)
-    assert spool.done(closing=True) == spool.files
+    assert spool.is_committed(spool.files[0])
 
 
 @pytest.mark.swallows

@@ -9,6 +9,7 @@ from tc_core.errors import StorageError
 from tc_core.model import ids
 from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
+from tc_core.record import succession
 from tc_core.record import writer as writer_module
 from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
@@ -170,7 +171,7 @@ def test_a_crash_of_the_successor_changes_nothing(recorder, store, folder, monke
     recorder.writer.wake = lambda: None
     calls(recorder, 10)
     crash(recorder)
-    monkeypatch.setattr(writer_module, "BATCH", 4)
+    monkeypatch.setattr(succession, "BATCH", 4)
     heir = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
     real, written = heir.writer._sink.write, []
 
