@@ -25,7 +25,7 @@ class Faults:
     """Counts of swallowed errors, by where they happened and their type; never their text."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
         self._total: Counter[str] = Counter()
         self._untold: Counter[str] = Counter()
         self.strict = False
@@ -65,7 +65,7 @@ class Faults:
 
     def after_fork(self) -> None:
         """In a child process: a new lock, and no counts of the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
         self._total, self._untold = Counter(), Counter()
 
 
