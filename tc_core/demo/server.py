@@ -176,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
         status = answer.step.status or 200
         self._note(request, status, answer.model, None if status >= 400 else answer.tokens)
         if status >= 400:
-            error = {"message": f"scripted error {status}", "type": "scripted_error", "code": None}
+            message = answer.step.text or f"scripted error {status}"
+            error = {"message": message, "type": "scripted_error", "code": None}
             self._send_json({"error": error}, status, {"retry-after-ms": "20"})
         elif request.get("stream"):
             self._send_events(_STREAMED[endpoint](answer, request), answer.step.chunk_delay)
