@@ -38,9 +38,9 @@ class TokenCounts:
 class Step:
     """How to answer one request.
 
-    `status` from 400 on answers with an error, whose message is the text. `usage` overrides single counts (`prompt`, `completion`, `cached`,
-    `reasoning`); `no_usage` leaves them out of the answer. `delay` and `chunk_delay` are seconds; `cut_after` drops
-    a stream's connection after so many pieces.
+    `status` from 400 on answers with an error, whose message is the text. `usage` overrides single counts (`prompt`,
+    `completion`, `cached`, `reasoning`); `no_usage` leaves them out of the answer. `delay` and `chunk_delay` are
+    seconds; `cut_after` drops a stream's connection after so many pieces.
     """
 
     text: str | None = None

@@ -62,13 +62,14 @@ def successor(store, folder):
 class FlakySink:
     """The real sink, which fails as long as it is told to."""
 
-    def __init__(self, sink, error):
-        self.sink, self.error, self.attempts = sink, error, 0
+    def __init__(self, sink, error, *, is_short=False):
+        self.sink, self.error, self.attempts, self.is_short = sink, error, 0, is_short
 
     def write(self, batch, mark=None):
         self.attempts += 1
-        if self.error is not None:
-            raise self.error
+        error, self.error = self.error, None if self.is_short else self.error
+        if error is not None:
+            raise error
         self.sink.write(batch, mark)
 
     def __getattr__(self, name):
@@ -110,6 +111,24 @@ def test_full_files_are_deleted_when_the_store_has_them(recorder, store, folder,
     successor(store, folder).close()
     assert store.aggregate("calls") == {(): 200}
     assert [event.status for event in store.query_events({"event_type": "agent"})] == ["abandoned"]
+
+
+def test_a_file_goes_only_after_what_it_holds_survives_a_loss_of_power(recorder, store, folder):
+    settled = []
+
+    class Watched:
+        def settle(self, file):
+            store.sink.settle(file)
+            settled.append((folder / file).exists())
+
+        def __getattr__(self, name):
+            return getattr(store.sink, name)
+
+    recorder.writer._succession._sink = Watched()
+    calls(recorder, 1)
+    recorder.rest()
+    assert settled == [True]
+    assert not folder.exists()
 
 
 # What a dead process left
@@ -245,6 +264,15 @@ def test_a_store_that_is_away_is_tried_again_and_gets_everything_once(recorder, 
     assert recorder.drain()
     assert (store.aggregate("calls"), store.aggregate("cost")) == ({(): 10}, {(): 0.00035})
     assert faults.counts["store: StorageError"] >= 2
+
+
+@pytest.mark.swallows
+def test_a_moments_failure_costs_nothing(recorder, store):
+    recorder.writer._sink = FlakySink(store.sink, StorageError("database is locked", is_passing=True), is_short=True)
+    calls(recorder, 1)
+    assert not recorder.drain()
+    assert recorder.drain()
+    assert store.aggregate("calls") == {(): 1}
 
 
 @pytest.mark.swallows
