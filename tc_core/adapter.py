@@ -8,7 +8,7 @@ find the host's innermost run.
 
 from tc_core.model.usage import Usage
 from tc_core.record.call import Content, Segment, status_of
-from tc_core.record.context import register
+from tc_core.record.context import register, requesting
 from tc_core.record.guard import attempt, never_raises
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.recorders import recorder_for
@@ -22,5 +22,6 @@ __all__ = [
     "never_raises",
     "recorder_for",
     "register",
+    "requesting",
     "status_of",
 ]

@@ -9,10 +9,11 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, status_of
+from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
 from tc_core.trackers.cost_tracker import CostTracker
 from tc_langchain import reading
 from tc_langchain.runs import Runs, current
+from tc_langchain.tasks import Tasks
 
 _EMPTY: Mapping[str, Any] = {}
 _INTERRUPTS = frozenset({"GraphInterrupt", "NodeInterrupt"})
@@ -35,6 +36,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self.default_labels = default_labels
         self._recorder = recorder_for(None if tracker is None else tracker.storage)
         self._runs = Runs.of(self._recorder)
+        self._tasks = Tasks(self._cancelled)
         register("langchain", current)
 
     # Models
@@ -55,6 +57,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         parameters = kwargs.get("invocation_params") or _EMPTY
         content = partial(reading.prompt, list(messages[0]) if messages else [], parameters)
         self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
+        if kwargs.get("batch_size", 1) == 1:
+            requesting.set((self._recorder, run_id.bytes))
 
     @never_raises
     def on_llm_start(
@@ -74,19 +78,28 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._runs.begin_batched(run_id.bytes)
         content = partial(reading.texts, list(prompts))
         self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
+        if kwargs.get("batch_size", 1) == 1:
+            requesting.set((self._recorder, run_id.bytes))
 
     @never_raises
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a model has answered."""
-        usage = attempt(reading.usage, response)
+        key, usage = run_id.bytes, attempt(reading.usage, response)
         if self._runs.batched:
-            usage = self._runs.share(run_id.bytes, usage)
+            usage = self._runs.share(key, usage)
+        origin = attempt(reading.cached_run, response)
+        if origin:
+            self._recorder.link(key, "derived_from", UUID(origin).bytes)
         self._recorder.finish(
-            run_id.bytes,
+            key,
             usage=usage,
             model=attempt(reading.served_model, response),
             output=attempt(reading.answer, response) if usage is None else None,
+            service_tier=attempt(reading.service_tier, response),
+            is_cached=origin is not None,
         )
+        self._tasks.ended(key)
+        self._runs.asked_for(attempt(reading.tool_call_ids, response) or [], key)
 
     @never_raises
     def on_llm_error(
@@ -94,6 +107,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     ) -> None:
         """Note that a model call has failed, or that its stream was closed early."""
         response, status = kwargs.get("response"), status_of(error)
+        self._tasks.ended(run_id.bytes)
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
@@ -124,6 +138,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         metadata, name = metadata or {}, kwargs.get("name")
         above = _key(parent_run_id)
         chain = self._runs.open(run_id.bytes, above, name=name, repeats=reading.is_later_attempt(tags))
+        chain.is_agent_model = reading.is_agent_model(metadata, name)
         kind = reading.chain_kind(metadata, tags, name, is_root=above is None)
         if kind is not None:
             chain.recorded, chain.is_recorded = run_id.bytes, True
@@ -157,6 +172,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         """Note that a tool is called."""
         name = (serialized or _EMPTY).get("name") or kwargs.get("name")
         self._start("tool", name, run_id, parent_run_id, metadata or _EMPTY)
+        asking = self._runs.tool_calls.pop(kwargs.get("tool_call_id") or "", None)
+        if asking is not None:
+            self._recorder.link(run_id.bytes, "triggered_by", asking)
 
     @never_raises
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -205,19 +223,23 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         content: Content,
     ) -> None:
         key, above = run_id.bytes, None if parent_run_id is None else parent_run_id.bytes
+        parent = None if above is None else self._runs.parent(above)
         provider = metadata.get("ls_provider")
         self._recorder.start(
             "llm_call",
             key=key,
             event_id=key,
-            parent=None if above is None else self._runs.parent(above),
+            parent=parent,
             model=attempt(reading.model_name, metadata, parameters),
             provider=provider if isinstance(provider, str) else None,
             content=content,
-            labels=self._labels(key, metadata),
+            labels=self._labels(key, metadata, parent),
         )
+        self._tasks.began(key)
         if above is not None:
             self._link(key, above, repeats=reading.is_later_attempt(tags))
+            if "lc_source" not in metadata:
+                self._link_to_followed(key, above)
 
     def _start(
         self,
@@ -227,20 +249,27 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         parent_run_id: UUID | None,
         metadata: Mapping[str, Any],
     ) -> None:
-        key = run_id.bytes
+        key, parent = run_id.bytes, self._runs.parent(_key(parent_run_id))
+        is_chain = event_type in ("agent", "task", "workflow")
         self._recorder.start(
             event_type,
             key=key,
             event_id=key,
-            parent=self._runs.parent(_key(parent_run_id)),
+            parent=parent,
             name=name if isinstance(name, str) else None,
-            labels=self._labels(key, metadata),
+            labels=self._labels(key, metadata, None if is_chain else parent),
         )
 
-    def _labels(self, key: bytes, metadata: Mapping[str, Any]) -> Mapping[str, object]:
-        """Return what the host says and the user's labels; of a run that another handler has begun, only the user's."""
-        is_known = self._recorder.is_open(key)
-        return self.default_labels if is_known else reading.labels(metadata, self.default_labels)
+    def _labels(self, key: bytes, metadata: Mapping[str, Any], parent: bytes | None) -> Mapping[str, object]:
+        """Return what the host says and the user's labels.
+
+        Of a run that another handler has begun only the user's; and session and agent not where they come from a
+        recorded parent.
+        """
+        if self._recorder.is_open(key):
+            return self.default_labels
+        inherits = parent is not None and self._recorder.record(parent) is not None
+        return reading.labels(metadata, self.default_labels, inherits=inherits)
 
     def _link(self, key: bytes, above: bytes, *, repeats: bool) -> None:
         """Relate a model call to the failed one that it repeats or stands in for."""
@@ -250,6 +279,18 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         replaced = self._runs.replaced(above)
         if replaced is not None:
             self._recorder.link(key, "fallback_for", replaced)
+
+    def _link_to_followed(self, key: bytes, above: bytes) -> None:
+        """Relate a model call of an agent to the failed one after which a middleware makes it."""
+        followed = self._runs.followed(above)
+        if followed is not None:
+            models = {record.model for record in map(self._recorder.record, (key, followed)) if record is not None}
+            self._recorder.link(key, "retry_of" if len(models) == 1 else "fallback_for", followed)
+
+    def _cancelled(self, key: bytes) -> None:
+        """Note that a call will have no end, since its task has ended."""
+        if self._recorder.is_open(key):
+            self._recorder.fail(key, status="cancelled", error_type="CancelledError")
 
     def _end_with(self, error: BaseException, run_id: UUID) -> None:
         if type(error).__name__ in _INTERRUPTS:

@@ -1,5 +1,6 @@
 """What LangChain's payloads say, in our values. Pure functions; texts are passed on by reference."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,12 @@ from langchain_core.outputs import LLMResult
 
 from tc_core.adapter import Segment, Usage
 
+CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
+
+_TIERS = ("flex", "priority")  # langchain-openai puts these before the names of details
+_HOUR = "ephemeral_1h_input_tokens"
+_RUN_ID = re.compile(r"lc_run--([0-9a-f-]{36})(?:-\d+)?$")
 
 _EMPTY: Mapping[str, Any] = {}
 
@@ -51,18 +57,47 @@ def usage(response: LLMResult | None) -> Usage | None:
     """
     metadata = getattr(getattr(_first(response), "message", None), "usage_metadata", None)
     if metadata:
-        read, written = metadata.get("input_token_details"), metadata.get("output_token_details")
+        read = metadata.get("input_token_details") or _EMPTY
+        written = metadata.get("output_token_details") or _EMPTY
+        tier = next((f"{tier}_" for tier in _TIERS if tier in read or tier in written), "")
         return _usage(
             metadata.get("input_tokens"),
             metadata.get("output_tokens"),
-            read and read.get("cache_read"),
-            read and read.get("cache_creation"),
-            written and written.get("reasoning"),
-            read and read.get("audio"),
-            written and written.get("audio"),
+            read.get(f"{tier}cache_read"),
+            _cache_writes(read, tier),
+            written.get(f"{tier}reasoning"),
+            read.get("audio"),
+            written.get("audio"),
+            read.get(_HOUR),
         )
     reported = _output(response).get("token_usage")
     return _from_token_usage(reported) if reported else None
+
+
+def service_tier(response: LLMResult | None) -> str | None:
+    """Return what the provider calls the kind of processing, where it says."""
+    metadata = getattr(getattr(_first(response), "message", None), "response_metadata", None) or _EMPTY
+    tier = metadata.get("service_tier") or _output(response).get("service_tier")
+    if tier is None:
+        usage = metadata.get("usage")
+        tier = usage.get("service_tier") if isinstance(usage, Mapping) else getattr(usage, "service_tier", None)
+    return tier if isinstance(tier, str) and tier else None
+
+
+def cached_run(response: LLMResult | None) -> str | None:
+    """Return the run that a cache of LangChain's has the answer from, "" for an unnamed one; None for no cache."""
+    message = getattr(_first(response), "message", None)
+    metadata = getattr(message, "usage_metadata", None)
+    if not metadata or metadata.get("total_cost") != 0 or _output(response):
+        return None
+    origin = _RUN_ID.match(getattr(message, "id", None) or "")
+    return origin[1] if origin else ""
+
+
+def tool_call_ids(response: LLMResult | None) -> list[str]:
+    """Return the ids of the tool calls that the answer asks for."""
+    calls = getattr(getattr(_first(response), "message", None), "tool_calls", None) or ()
+    return [call["id"] for call in calls if isinstance(call.get("id"), str)]
 
 
 def served_model(response: LLMResult | None) -> str | None:
@@ -91,22 +126,40 @@ def chain_kind(
     if not is_root:
         return None
     integration = metadata.get("ls_integration")
-    if integration == "langchain_create_agent":
+    if integration == CREATE_AGENT:
         return "agent", None
     return "workflow", name if integration == "langgraph" else None
 
 
-def labels(metadata: Mapping[str, Any], default: Mapping[str, object]) -> Mapping[str, object]:
-    """Return session and agent, with the defaults laid over them.
+def labels(metadata: Mapping[str, Any], default: Mapping[str, object], *, inherits: bool) -> Mapping[str, object]:
+    """Return session, agent and what a call is for, with the defaults laid over them.
 
-    The agent is known by its name, else by the node of a graph that is no agent itself.
+    The agent is known by its name, else by the node of a graph that is no agent itself. LangChain names what its own
+    middlewares ask a model for (`summarization`, `tool_selection`, ...): that is the type of the task.
     """
-    if "thread_id" not in metadata and "langgraph_node" not in metadata and "lc_agent_name" not in metadata:
+    source = metadata.get("lc_source")
+    if source is not None:
+        default = {"task_type": source, **default}
+    if inherits or (
+        "thread_id" not in metadata and "langgraph_node" not in metadata and "lc_agent_name" not in metadata
+    ):
         return default
     agent = metadata.get("lc_agent_name")
-    if agent is None and metadata.get("ls_integration") != "langchain_create_agent":
+    if agent is None and metadata.get("ls_integration") != CREATE_AGENT:
         agent = metadata.get("langgraph_node")
     return {"session_id": metadata.get("thread_id"), "agent_id": agent, **default}
+
+
+def _cache_writes(read: Mapping[str, Any], tier: str) -> object:
+    """Return the tokens written to a cache; where they are told by how long they are kept, the sum is zero."""
+    by_time = [read.get("ephemeral_5m_input_tokens"), read.get(_HOUR)]
+    known = [count for count in by_time if type(count) is int]
+    return sum(known) if any(known) else read.get(f"{tier}cache_creation")
+
+
+def is_agent_model(metadata: Mapping[str, Any], name: str | None) -> bool:
+    """Tell whether a chain is the node of an agent that asks its model."""
+    return name == "model" == metadata.get("langgraph_node") and metadata.get("ls_integration") == CREATE_AGENT
 
 
 def _is_node(metadata: Mapping[str, Any], tags: Sequence[str] | None, name: str | None) -> bool:

@@ -31,6 +31,8 @@ class Chain:
     above: "Chain | None"
     is_recorded: bool = False
     is_fallbacks: bool = False
+    is_agent_model: bool = False
+    """Whether middlewares of an agent may ask a model again here."""
     failed: RunKey | None = None
     """The model call inside that failed last, and that nothing has followed yet."""
     repeats: RunKey | None = None
@@ -44,6 +46,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.chains: OrderedDict[RunKey, Chain] = OrderedDict()
+        self.tool_calls: OrderedDict[str, RunKey] = OrderedDict()
+        """The model calls that asked for tools, by the ids of these tool calls."""
         self.batched: set[RunKey] = set()
         """Runs of completion models that were asked several prompts at once."""
         self._batch = threading.local()
@@ -87,6 +91,13 @@ class Runs:
         """Note that a chain has ended; return whether it was recorded."""
         chain = self.chains.pop(key, None)
         return chain is not None and chain.is_recorded
+
+    def asked_for(self, tool_call_ids: list[str], key: RunKey) -> None:
+        """Note that a model call asks for tools."""
+        for each in tool_call_ids:
+            self.tool_calls[each] = key
+        while len(self.tool_calls) > MOST_CHAINS:
+            self.tool_calls.popitem(last=False)
 
     def begin_batched(self, key: RunKey) -> None:
         """Note that one of several prompts begins; all of them do before the first ends."""
@@ -136,6 +147,14 @@ class Runs:
                 return failed
             chain = chain.above
         return None
+
+    def followed(self, above_key: RunKey | None) -> RunKey | None:
+        """Return the failed call after which a middleware of an agent asks a model again."""
+        chain = None if above_key is None else self.chains.get(above_key)
+        if chain is None or not chain.is_agent_model:
+            return None
+        failed, chain.failed = chain.failed, None
+        return failed
 
 
 def current() -> RunKey | None:

@@ -57,7 +57,7 @@ def chat(turn: Turn, request: Mapping[str, Any]) -> Payload:
     choice = {"message": message, "logprobs": None, "finish_reason": turn.finish}
     answer = {
         **_head("chatcmpl", "chat.completion", turn),
-        "service_tier": "default",
+        "service_tier": _service_tier(request),
         "choices": [{"index": index, **choice} for index in range(request.get("n") or 1)],
     }
     return answer if turn.step.no_usage else {**answer, "usage": chat_usage(turn)}
@@ -66,7 +66,7 @@ def chat(turn: Turn, request: Mapping[str, Any]) -> Payload:
 def chat_stream(turn: Turn, request: Mapping[str, Any]) -> Events:
     """Answer a chat completion in pieces; usage comes last, and only when it was asked for."""
     includes_usage = _includes_usage(request)
-    head = _head("chatcmpl", "chat.completion.chunk", turn)
+    head = {**_head("chatcmpl", "chat.completion.chunk", turn), "service_tier": _service_tier(request)}
 
     def chunk(delta: Payload, finish: str | None = None) -> tuple[None, Payload]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -137,7 +137,7 @@ def responses(turn: Turn, request: Mapping[str, Any]) -> Payload:
         "reasoning": {"effort": None, "summary": None},
         "metadata": {},
         "previous_response_id": request.get("previous_response_id"),
-        "service_tier": "default",
+        "service_tier": _service_tier(request),
         "usage": None if turn.step.no_usage else responses_usage(turn),
     }
 
@@ -250,6 +250,12 @@ def _head(prefix: str, kind: str, turn: Turn) -> Payload:
         "model": turn.model,
         "system_fingerprint": "fp_local",
     }
+
+
+def _service_tier(request: Mapping[str, Any]) -> str:
+    """Return the tier of the answer: the one that was asked for, as a provider that has room for it gives it."""
+    tier = request.get("service_tier")
+    return tier if tier in ("flex", "priority") else "default"
 
 
 def _includes_usage(request: Mapping[str, Any]) -> bool:

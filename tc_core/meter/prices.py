@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _US_PER_DAY = 86_400_000_000
 _TOKENS_PER_PRICE = 1_000_000
 
+PRICED_TIERS = frozenset({"batch", "flex", "priority", "fast"})
+"""Service tiers with prices of their own; all others, such as `default` and `on_demand`, are standard."""
+
+_TIER_KEYS = ("service_tier", "processing", "speed")  # where the table of prices speaks of tiers
+
 # What we can count beyond plain input and output: these go through the library's own arithmetic.
 _SPECIAL_PRICES = ("requests_kcount", "reasoning_mtok", "audio_mtok", "audio_read_mtok")
 
@@ -62,14 +67,23 @@ def calculate_cost(
 
 
 def price_of(
-    usage: Usage, model: str, *, served_model: str | None = None, provider: str | None = None, at_us: int
+    usage: Usage,
+    model: str,
+    *,
+    served_model: str | None = None,
+    provider: str | None = None,
+    service_tier: str | None = None,
+    at_us: int,
 ) -> Price | None:
     """Price one call made at `at_us` (microseconds UTC), by the model that answered, else by the one asked for.
 
-    None when neither has a price, or when the price table has none for a kind of token that was used.
+    `service_tier` is what the provider calls the processing (`batch`, `flex`, `priority`, `fast`; all others are
+    standard). None when neither model has a price, or when the price table has none for that tier, or for a kind of
+    token that was used.
     """
+    tier = service_tier if service_tier in PRICED_TIERS else None
     for name in dict.fromkeys((served_model, model)):
-        rates = _rates(name, provider, at_us) if name else None
+        rates = _rates(name, provider, tier, at_us) if name else None
         if rates is None:
             continue
         cost = rates.cost(usage)
@@ -102,18 +116,20 @@ def table_date() -> date:
     return max(starts)
 
 
-def _rates(model: str, provider: str | None, at_us: int) -> _Rates | None:
-    of_day = _rates_of_day(model, provider, at_us // _US_PER_DAY)
+def _rates(model: str, provider: str | None, tier: str | None, at_us: int) -> _Rates | None:
+    of_day = _rates_of_day(model, provider, tier, at_us // _US_PER_DAY)
     return of_day(at_us) if callable(of_day) else of_day
 
 
 @lru_cache(maxsize=4096)
-def _rates_of_day(model: str, provider: str | None, day: int) -> "_Rates | Callable[[int], _Rates | None] | None":
+def _rates_of_day(
+    model: str, provider: str | None, tier: str | None, day: int
+) -> "_Rates | Callable[[int], _Rates | None] | None":
     """Return the rates of a whole day, or for the few models whose price follows the clock, what resolves them."""
     info = _find(model, provider)
     if info is None:
         return _free("local") if catalogue.is_local(provider, model) else None
-    return partial(_resolve, info) if _changes_within_a_day(info) else _resolve(info, day * _US_PER_DAY)
+    return partial(_resolve, info, tier) if _changes_within_a_day(info) else _resolve(info, tier, day * _US_PER_DAY)
 
 
 def _find(model: str, provider: str | None) -> "ModelInfo | None":
@@ -136,11 +152,15 @@ def _changes_within_a_day(info: "ModelInfo") -> bool:
     )
 
 
-def _resolve(info: "ModelInfo", at_us: int) -> _Rates | None:
-    prices = info.get_prices(event.from_us(at_us))
+def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
+    standard = prices = info.get_prices(event.from_us(at_us))
+    if tier is not None:
+        prices = info.get_prices(event.from_us(at_us), dict.fromkeys(_TIER_KEYS, tier))
+        if vars(prices) == vars(standard):
+            return None  # the table does not know what this tier costs
     if not any(value is not None for value in vars(prices).values()):
         return _free(table_version()) if info.id.endswith(":free") else None
-    return _Rates(table_version(), _start(info, prices), _cost_function(prices))
+    return _Rates(table_version(), _start(info, standard), _cost_function(prices))
 
 
 def _start(info: "ModelInfo", prices: "ModelPrice") -> date | None:
@@ -162,11 +182,12 @@ def _cost_function(prices: "ModelPrice") -> Callable[[Usage], int | None]:
     """
     input_price, output_price = prices.input_mtok, prices.output_mtok
     read_price, write_price = prices.cache_read_mtok, prices.cache_write_mtok
-    plain = [price for price in (input_price, output_price, read_price, write_price) if price is not None]
+    hour_price = prices.cache_write_1h_mtok or write_price
+    plain = [price for price in (input_price, output_price, read_price, write_price, hour_price) if price is not None]
     is_special = any(key.endswith(_SPECIAL_PRICES) for key, value in vars(prices).items() if value is not None)
     if is_special or not all(_is_whole(price) for price in plain):
         return lambda usage: _library_cost(prices, usage) if _covers(prices, usage) else None
-    rates = [_tiers(price) for price in (input_price, read_price, write_price, output_price)]
+    rates = [_tiers(price) for price in (input_price, read_price, write_price, hour_price, output_price)]
 
     def cost(usage: Usage) -> int | None:
         tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
@@ -174,8 +195,10 @@ def _cost_function(prices: "ModelPrice") -> Callable[[Usage], int | None]:
         written = (usage.cache_write_tokens or 0) if write_price is not None else 0
         if cached + written > tokens_in or not _covers(prices, usage):
             return None
+        hour = min(usage.cache_write_1h_tokens or 0, written)
+        counts = (tokens_in - cached - written, cached, written - hour, hour, tokens_out)
         total = 0
-        for tiers, tokens in zip(rates, (tokens_in - cached - written, cached, written, tokens_out), strict=True):
+        for tiers, tokens in zip(rates, counts, strict=True):
             if tokens:
                 total += tokens * next(rate for start, rate in tiers if tokens_in > start)
         nanos, rest = divmod(total, _TOKENS_PER_PRICE)
@@ -218,6 +241,7 @@ def _library_cost(prices: "ModelPrice", usage: Usage) -> int | None:
         "output_reasoning_tokens": usage.reasoning_tokens,
         "input_audio_tokens": usage.audio_input_tokens,
         "output_audio_tokens": usage.audio_output_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
     }
     try:
         total = prices.calc_price(TableUsage(**{key: value for key, value in counts.items() if value}))["total_price"]

@@ -32,7 +32,8 @@ class TrackingEvent:
     `timestamp` is when it started (a naive datetime is local time, as everywhere in Python; it is
     kept as aware UTC). Tokens follow the inclusive buckets of `Usage`. `cost` is US dollars; None means
     unknown, which is not zero. `model` is the model that was asked for, `served_model` the one that
-    answered. A label named like a dimension also fills that dimension when it is not set.
+    answered, `service_tier` the kind of processing that is paid for (`batch`, `flex`, `priority`, ...). A label
+    named like a dimension also fills that dimension when it is not set.
     """
 
     event_id: str = field(default_factory=lambda: ids.to_text(ids.new_id()))
@@ -58,6 +59,8 @@ class TrackingEvent:
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    service_tier: str | None = None
     usage_source: str | None = None
     cost_nanos: int | None = None
     price_source: str | None = None
@@ -136,6 +139,7 @@ class TrackingEvent:
             self.reasoning_tokens,
             self.audio_input_tokens,
             self.audio_output_tokens,
+            self.cache_write_1h_tokens,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,6 +169,7 @@ class EventRecord:
     model: str | None = None
     provider: str | None = None
     served_model: str | None = None
+    service_tier: str | None = None
     status: Status = "open"
     error_type: str | None = None
     latency_us: int | None = None
@@ -212,6 +217,7 @@ class EventRecord:
             model=event.model,
             provider=event.provider,
             served_model=event.served_model,
+            service_tier=event.service_tier,
             status=event.status,  # type: ignore[arg-type]  # checked when the event was made
             error_type=event.error_type,
             latency_us=None if event.latency_ms is None else round(event.latency_ms * 1000),
@@ -231,6 +237,7 @@ _SHARED = (
     "model",
     "provider",
     "served_model",
+    "service_tier",
     "status",
     "error_type",
     "usage_source",

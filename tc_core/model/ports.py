@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent
 from tc_core.model.ids import EventId
 from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationSource
@@ -41,6 +42,7 @@ class Batch:
 
     records: list[EventRecord] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    attempts: list[tuple[EventId, Attempt]] = field(default_factory=list)
     faults: Mapping[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:

@@ -10,7 +10,8 @@ class Usage(NamedTuple):
     """The tokens of one model call; None is unknown, zero is zero.
 
     Buckets are inclusive, as OpenTelemetry has them: cached, cache-write and audio input tokens are
-    part of `input_tokens`; reasoning and audio output tokens are part of `output_tokens`.
+    part of `input_tokens`; reasoning and audio output tokens are part of `output_tokens`. Of `cache_write_tokens`
+    those that are kept for an hour, which costs more, are `cache_write_1h_tokens`.
     """
 
     input_tokens: int | None = None
@@ -20,6 +21,7 @@ class Usage(NamedTuple):
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int | None:
@@ -42,6 +44,7 @@ def check_usage(usage: Usage) -> None:
         cached_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
+    _check_parts("cache_write_tokens", usage.cache_write_tokens, cache_write_1h_tokens=usage.cache_write_1h_tokens)
     _check_parts("output_tokens", usage.output_tokens, reasoning_tokens=usage.reasoning_tokens)
 
 

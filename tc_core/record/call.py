@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ports import Link, SpoolMark
 
@@ -41,6 +42,7 @@ class OpenCall:
     input_characters: int | None = None
     output_characters: int | None = None
     links: list[Link] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     is_written: bool = False
     """Whether the store has a row of it: then no child of it needs to bring one."""
     spooled: SpoolMark | None = None

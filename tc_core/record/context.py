@@ -115,6 +115,12 @@ def register(name: str, current: Callable[[], Hashable | None]) -> None:
     hosts[name] = current
 
 
+requesting: contextvars.ContextVar[tuple[Any, Hashable] | None] = contextvars.ContextVar(
+    "token_calculator_requesting", default=None
+)
+"""The recorder and the key of the model call that began last here; what is sent while it is open belongs to it."""
+
+
 def bind_context(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function run with the labels, session and open events of this place, in whatever thread.
 

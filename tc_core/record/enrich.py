@@ -45,7 +45,12 @@ def price(call: OpenCall) -> None:
     if record.cost_nanos is not None or record.usage is None or model is None:
         return
     found = prices.price_of(
-        record.usage, model, served_model=record.served_model, provider=record.provider, at_us=record.at_us
+        record.usage,
+        model,
+        served_model=record.served_model,
+        provider=record.provider,
+        service_tier=record.service_tier,
+        at_us=record.at_us,
     )
     if found is not None:
         record.cost_nanos, record.price_source, record.price_date = found

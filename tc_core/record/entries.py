@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope
@@ -65,7 +66,7 @@ class EntryWriter:
             call.input_characters,
             call.output_characters,
         ]
-        if call.links or record.metadata or record.cost_nanos is not None or record.external_id is not None:
+        if _has_rare(call):
             facts.append(_rare(call))
         return _encode(facts) + (self._scopes.get(record.scope) or self._scope(record.scope))
 
@@ -123,6 +124,8 @@ def _read_end(
     call.input_characters, call.output_characters = input_characters, output_characters
     if rare:
         call.links = [_read_link(values) for values in rare["links"]]
+        call.attempts = [Attempt(*values) for values in rare.get("attempts", ())]
+        record.service_tier = rare.get("service_tier")
         record.metadata, record.cost_nanos, record.external_id = (
             rare["metadata"],
             rare["cost"],
@@ -132,10 +135,24 @@ def _read_end(
         record.price_date = rare["price_date"] and date.fromisoformat(rare["price_date"])
 
 
+def _has_rare(call: OpenCall) -> bool:
+    record = call.record
+    return bool(
+        call.links
+        or call.attempts
+        or record.metadata
+        or record.service_tier is not None
+        or record.cost_nanos is not None
+        or record.external_id is not None
+    )
+
+
 def _rare(call: OpenCall) -> dict[str, Any]:
     record = call.record
     return {
         "links": [_link_values(link) for link in call.links],
+        "attempts": [tuple(attempt) for attempt in call.attempts],
+        "service_tier": record.service_tier,
         "metadata": record.metadata,
         "cost": record.cost_nanos,
         "price_source": record.price_source,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import CALL_TYPES, EventRecord, Status
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
@@ -36,6 +37,7 @@ PARENT_SECONDS = 24 * 3600
 
 _SWEEP_EVERY = 1024
 _NO_LABELS: Mapping[str, object] = {}
+_NOTHING = Usage(0, 0)
 
 
 class Recorder:
@@ -110,13 +112,19 @@ class Recorder:
         usage: Usage | None = None,
         model: str | None = None,
         output: Sequence[Segment] | None = None,
+        service_tier: str | None = None,
+        is_cached: bool = False,
     ) -> None:
-        """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports."""
+        """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports.
+
+        `service_tier` is the kind of processing that the provider names where its price differs (`flex`, `batch`, ...).
+        `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid.
+        """
         ended_ns, writer = time.perf_counter_ns(), self.writer
         with writer.lock:
             if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
-                again = partial(self.finish, key, status=status, error_type=error_type)
-                self._postponed.append(partial(again, usage=usage, model=model, output=output))
+                again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
+                self._postponed.append(partial(again, usage=usage, model=model, output=output, is_cached=is_cached))
                 return
             self._is_ending = True
             try:
@@ -129,6 +137,12 @@ class Recorder:
                         record.model = model
                     elif model != record.model:
                         record.served_model = model
+                    if service_tier is not None:
+                        record.service_tier = service_tier
+                    if is_cached:
+                        usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
+                    elif usage is None and call.attempts:
+                        usage = _reported(call.attempts)
                     if usage is not None:
                         record.usage, record.usage_source, call.content = usage, "provider", None
                     elif record.event_type in CALL_TYPES:
@@ -172,6 +186,21 @@ class Recorder:
             self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
         self.writer.wake()
 
+    def attempt(
+        self, key: Key, *, retry: int, status: int | None, latency_us: int | None, usage: Usage | None = None
+    ) -> bool:
+        """Note an HTTP request of an open run; return False where there is none.
+
+        `status` is None when no answer came. What it says of tokens counts where the host reports none.
+        """
+        read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (None, None)
+        with self.writer.lock:
+            call = self._open.get(key)
+            if call is None:
+                return False
+            call.attempts.append(Attempt(len(call.attempts) + 1, retry, status, latency_us, read, written))
+        return True
+
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
@@ -191,6 +220,11 @@ class Recorder:
     def is_open(self, key: Key) -> bool:
         """Tell whether a run has begun and not ended."""
         return key in self._open
+
+    def record(self, key: Key) -> EventRecord | None:
+        """Return what is known of a run that is open, or ended a short while ago."""
+        call = self._find(key)
+        return None if call is None else call.record
 
     # Life
 
@@ -310,6 +344,14 @@ class Recorder:
         call = self._open.pop(key)
         call.record.status, call.content = "abandoned", None
         self._queue(call)
+
+
+def _reported(attempts: Sequence[Attempt]) -> Usage | None:
+    """Return the tokens of all requests of a run, when those that were answered say how many."""
+    answered = [attempt for attempt in attempts if attempt.status is not None and attempt.status < 400]
+    if not answered or any(attempt.input_tokens is None for attempt in answered):
+        return None
+    return Usage(sum(each.input_tokens or 0 for each in answered), sum(each.output_tokens or 0 for each in answered))
 
 
 def _keep_texts(call: OpenCall, output: Sequence[Segment] | None) -> None:

@@ -208,6 +208,7 @@ class Writer:
             batch.records.extend(_as_open(ancestor.record) for ancestor in reversed(_unwritten_ancestors(item)))
             batch.records.append(item.record)
             batch.links.extend(item.links)
+            batch.attempts.extend((item.record.id, attempt) for attempt in item.attempts)
         marks = [item.spooled for item in items if item.spooled is not None]
         return _Work(items, batch, marks[-1] if marks else None)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from tc_core.errors import CycleError, LineageError
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
 from tc_core.model.ports import Batch, Link, SpoolMark
@@ -49,6 +50,7 @@ class BulkWriter:
             work.write_records(batch.records)
             for link in batch.links:
                 work.write_link(link)
+            work.write_attempts(batch.attempts)
             work.write_faults(batch.faults)
             if mark is not None:
                 work.move_mark(mark)
@@ -262,6 +264,11 @@ class _Transaction:
         return False
 
     # The rest of a batch
+
+    def write_attempts(self, attempts: Sequence[tuple[EventId, Attempt]]) -> None:
+        self._find_places({id_ for id_, _ in attempts})
+        found = [(self._places[id_].key, *attempt) for id_, attempt in attempts if id_ in self._places]
+        self._insert_many("attempt", ("event", *Attempt._fields), found, ignore=True)
 
     def write_faults(self, faults: Mapping[str, int]) -> None:
         if faults:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import TrackingEvent, from_us
 from tc_core.model.ports import Filters
 from tc_core.model.run import Run
@@ -16,7 +17,7 @@ from tc_core.store.dialect import SQLite, chunks
 from tc_core.store.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.interning import Dimensions
 from tc_core.store.sums import row_measures
-from tc_core.store.tables import CALLS, INTERNED, ExternalId, Fault, LabelSet, MetadataBody, table
+from tc_core.store.tables import CALLS, INTERNED, AttemptRow, ExternalId, Fault, LabelSet, MetadataBody, table
 
 _OWN_ID = table(ExternalId).alias("own_external_id")
 _PARENT_ID = table(ExternalId).alias("parent_external_id")
@@ -24,6 +25,7 @@ _ROOT_ID = table(ExternalId).alias("root_external_id")
 _LABEL_SET = table(LabelSet)
 _METADATA = table(MetadataBody)
 _FAULT = table(Fault)
+_ATTEMPT = table(AttemptRow)
 
 _JOINS = (
     EVENT.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
@@ -85,6 +87,13 @@ class Reader:
         root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
         question = _WHOLE.where(EVENT.c.root == root).order_by(EVENT.c.at, EVENT.c.key)
         return self._events(self._connection.execute(question).all())
+
+    def attempts(self, event_id: str) -> list[Attempt]:
+        """Return the HTTP requests of an event, in their order."""
+        event = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(event_id)).scalar_subquery()
+        columns = (_ATTEMPT.c[name] for name in Attempt._fields)
+        question = select(*columns).where(_ATTEMPT.c.event == event).order_by(_ATTEMPT.c.number)
+        return [Attempt(*row) for row in self._connection.execute(question)]
 
     def ids_like(self, fragment: str, limit: int) -> list[str]:
         """Return ids, the newest first, whose digits start or end with those of `fragment`."""

@@ -79,12 +79,14 @@ def values(record: EventRecord, keys: Mapping[Term, int], scopes: ScopeColumns) 
     """Return the columns of `REVISED` for a record."""
     usage = record.usage or _NO_USAGE
     name, model, served, provider = record.name, record.model, record.served_model, record.provider
+    tier = record.service_tier
     error, source, price = record.error_type, record.usage_source, record.price_source
     return (
         keys["event_type", record.event_type],
         None if name is None else keys["name", name],
         None if model is None else keys["model", model],
         None if served is None else keys["served_model", served],
+        None if tier is None else keys["service_tier", tier],
         None if provider is None else keys["provider", provider],
         *scopes.of(record.scope),
         keys["status", record.status],
@@ -97,6 +99,7 @@ def values(record: EventRecord, keys: Mapping[Term, int], scopes: ScopeColumns) 
         usage.reasoning_tokens,
         usage.audio_input_tokens,
         usage.audio_output_tokens,
+        usage.cache_write_1h_tokens,
         None if source is None else keys["usage_source", source],
         record.cost_nanos,
         None if price is None else keys["price_source", price],

@@ -12,6 +12,7 @@ from typing import Any
 
 from tc_core.errors import ConfigurationError
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
 from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric
 from tc_core.model.provenance import ProvenanceRelationship
@@ -173,6 +174,11 @@ class SqlStore(StorageBackend):
         """Return event ids, newest first, that begin or end with `fragment`."""
         with self._reading() as reader:
             return reader.ids_like(fragment, limit)
+
+    def attempts(self, event_id: str) -> list[Attempt]:
+        """Return the HTTP requests that an event took, where a tracking client has seen them."""
+        with self._reading() as reader:
+            return reader.attempts(event_id)
 
     def faults(self) -> dict[str, int]:
         """Return how often each error was met and swallowed in a hook."""

@@ -45,6 +45,7 @@ INTERNED = (
     "name",
     "model",
     "served_model",
+    "service_tier",
     "provider",
     *DIMENSIONS,
     "status",
@@ -101,6 +102,7 @@ class Event(SQLModel, table=True):
     name: int | None = Field(default=None, sa_type=Integer)
     model: int | None = Field(default=None, sa_type=Integer)
     served_model: int | None = Field(default=None, sa_type=Integer)
+    service_tier: int | None = Field(default=None, sa_type=Integer)
     provider: int | None = Field(default=None, sa_type=Integer)
     agent_id: int | None = Field(default=None, sa_type=Integer)
     agent_type: int | None = Field(default=None, sa_type=Integer)
@@ -120,6 +122,7 @@ class Event(SQLModel, table=True):
     reasoning_tokens: int | None = Field(default=None, sa_type=BigInteger)
     audio_input_tokens: int | None = Field(default=None, sa_type=BigInteger)
     audio_output_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    cache_write_1h_tokens: int | None = Field(default=None, sa_type=BigInteger)
     usage_source: int | None = Field(default=None, sa_type=Integer)
     cost_nanos: int | None = Field(default=None, sa_type=BigInteger)
     price_source: int | None = Field(default=None, sa_type=Integer)
@@ -155,6 +158,19 @@ class RelationRow(SQLModel, table=True):
     origin: int = Field(sa_type=Integer)
     confidence: float
     details: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class AttemptRow(SQLModel, table=True):
+    """One HTTP request of an event; see `model.attempt`."""
+
+    __tablename__ = "attempt"
+    event: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    number: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    retry: int = Field(sa_type=Integer)
+    status: int | None = Field(default=None, sa_type=Integer)
+    latency_us: int | None = Field(default=None, sa_type=BigInteger)
+    input_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    output_tokens: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class _Measures(SQLModel):

@@ -4,29 +4,34 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 from langchain.agents import create_agent
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
+from langchain_core.globals import set_llm_cache
 from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import Generation, LLMResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableLambda, RunnableParallel
+from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.tools import tool
 from langchain_openai import OpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 import tc_core
-from tc_core import CostTracker
+from tc_core import CostTracker, calculate_cost
 from tc_core.demo.script import Step
 from tc_core.runtime.recorders import recorder_for
 from tc_langchain import TokenCalculatorCallback
 from tc_langchain.runs import Runs
+from tests.langchain import scenarios
+from tests.langchain.scenarios import SCENARIOS, add, completion_model, several_prompts_of_a_completion_model
 
 
 def shape(store, root=None):
@@ -39,135 +44,9 @@ def shape(store, root=None):
 def relations(store):
     by_id = {event.event_id: event for event in store.query_events()}
     return sorted(
-        (relation.relation, by_id[relation.source_id].model, by_id[relation.target_id].model)
+        (relation.relation, *(by_id[id_].model or by_id[id_].name for id_ in (relation.source_id, relation.target_id)))
         for relation in store.relationships()
     )
-
-
-@tool
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-# One call, in every way to make it
-
-
-async def plain(chat, server):
-    chat().invoke("hello there")
-
-
-async def asynchronous(chat, server):
-    await chat().ainvoke("hello there")
-
-
-async def streamed(chat, server):
-    assert len(list(chat(stream_usage=True).stream("hello there world"))) > 3
-
-
-async def asynchronously_streamed(chat, server):
-    assert [chunk async for chunk in chat(stream_usage=True).astream("hello there world")]
-
-
-async def batched(chat, server):
-    chat().batch(["one", "two", "three"], config={"max_concurrency": 2})
-
-
-async def asynchronously_batched(chat, server):
-    await chat().abatch(["one", "two", "three"])
-
-
-async def several_candidates(chat, server):
-    chat(n=3).invoke("hello")
-
-
-async def with_cached_and_reasoning_tokens(chat, server):
-    server.push(Step(text="ok", usage={"prompt": 1000, "completion": 300, "cached": 800, "reasoning": 250}))
-    chat("o3").invoke("hello")
-
-
-async def responses_api(chat, server):
-    chat(use_responses_api=True).invoke("hello there")
-
-
-async def responses_api_streamed(chat, server):
-    list(chat(use_responses_api=True).stream("hello there"))
-
-
-async def completion_model(chat, server):
-    OpenAI(model="gpt-3.5-turbo-instruct", base_url=server.base_url, api_key="x", max_retries=0).invoke("hello there")
-
-
-async def several_prompts_of_a_completion_model(chat, server):
-    model = OpenAI(model="gpt-3.5-turbo-instruct", base_url=server.base_url, api_key="x", max_retries=0, batch_size=1)
-    model.generate(["one", "two and more"])
-
-
-async def a_chain(chat, server):
-    chain = (
-        ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{question}")])
-        | chat()
-        | StrOutputParser()
-    )
-    chain.invoke({"question": "why?"})
-
-
-async def in_parallel(chat, server):
-    RunnableParallel(a=chat("gpt-4o"), b=chat(), c=RunnableLambda(lambda text: chat().invoke(text).text)).invoke("go")
-
-
-async def structured_output(chat, server):
-    server.push(Step(tool_calls=[("add", {"a": 1, "b": 2})]))
-    chat().with_structured_output(add.args_schema, method="function_calling").invoke("one and two")
-
-
-async def tools_bound(chat, server):
-    server.push(Step(tool_calls=[("add", {"a": 1, "b": 2})]))
-    chat().bind_tools([add]).invoke("one and two")
-
-
-async def an_agent(chat, server):
-    server.push(Step(tool_calls=[("add", {"a": 1, "b": 2})]))
-    create_agent(chat(), tools=[add]).invoke({"messages": [HumanMessage("one and two?")]})
-
-
-async def an_agent_asynchronously(chat, server):
-    server.push(Step(tool_calls=[("add", {"a": 1, "b": 2})]))
-    await create_agent(chat(), tools=[add]).ainvoke({"messages": [HumanMessage("one and two?")]})
-
-
-async def retries(chat, server):
-    server.push(Step(status=500), Step(status=429))
-    chat().with_retry(stop_after_attempt=3, wait_exponential_jitter=False).invoke("hello")
-
-
-async def fallbacks(chat, server):
-    server.push(Step(status=500), Step(status=500))
-    chat("gpt-4o").with_fallbacks([chat("gpt-4.1"), chat()]).invoke("hello")
-
-
-SCENARIOS = [
-    plain,
-    asynchronous,
-    streamed,
-    asynchronously_streamed,
-    batched,
-    asynchronously_batched,
-    several_candidates,
-    with_cached_and_reasoning_tokens,
-    responses_api,
-    responses_api_streamed,
-    completion_model,
-    several_prompts_of_a_completion_model,
-    a_chain,
-    in_parallel,
-    structured_output,
-    tools_bound,
-    an_agent,
-    an_agent_asynchronously,
-    retries,
-    fallbacks,
-]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
@@ -385,6 +264,96 @@ def test_a_fallback_of_whole_chains(server, chat, store):
     assert relations(store) == [("fallback_for", "gpt-4o-mini", "gpt-4o")]
 
 
+async def test_a_middleware_that_asks_again_is_related_to_what_failed(server, chat, store):
+    await scenarios.retries_of_a_middleware(chat, server)
+    assert relations(store) == [
+        ("retry_of", "gpt-4o-mini", "gpt-4o-mini"),
+        ("retry_of", "gpt-4o-mini", "gpt-4o-mini"),
+        ("triggered_by", "add", "gpt-4o-mini"),
+    ]
+
+
+async def test_a_middleware_that_asks_another_model_is_related_to_what_failed(server, chat, store):
+    await scenarios.fallbacks_of_a_middleware(chat, server)
+    assert relations(store) == [("fallback_for", "gpt-4.1", "gpt-4o"), ("fallback_for", "gpt-4o-mini", "gpt-4.1")]
+
+
+async def test_what_middlewares_ask_for_themselves_has_a_task_type(server, chat, store):
+    await scenarios.a_summary_of_a_middleware(chat, server)
+    await scenarios.tools_chosen_by_a_middleware(chat, server)
+    calls = store.aggregate("calls", ["task_type", "model"])
+    assert calls == {
+        ("summarization", "gpt-4o"): 1,
+        ("tool_selection", "gpt-4o"): 1,
+        (None, "gpt-4o-mini"): 2,
+    }
+
+
+async def test_a_tool_is_triggered_by_the_call_that_asked_for_it(server, chat, store):
+    await scenarios.an_agent_inside_a_tool(chat, server)
+    assert relations(store) == [("triggered_by", "ask_colleague", "gpt-4o")] * 2
+    assert store.aggregate("calls", ["agent_id", "model"]) == {
+        ("boss", "gpt-4o"): 2,
+        ("colleague", "gpt-4o-mini"): 2,
+    }
+
+
+async def test_an_answer_from_a_cache_costs_nothing_and_names_its_origin(server, chat, store):
+    set_llm_cache(InMemoryCache())
+    try:
+        chat().invoke("hello")
+        chat().invoke("hello")
+        await chat().ainvoke("hello")
+        chat("acme-1").invoke("hello")
+        chat("acme-1").invoke("hello")
+    finally:
+        set_llm_cache(None)
+    total = store.totals()[()]
+    assert (len(server.exchanges), total.calls, total.unpriced) == (2, 5, 1)
+    assert total.input_tokens == sum(exchange.tokens.prompt for exchange in server.exchanges)
+    assert relations(store) == [
+        ("derived_from", "acme-1", "acme-1"),
+        ("derived_from", "gpt-4o-mini", "gpt-4o-mini"),
+        ("derived_from", "gpt-4o-mini", "gpt-4o-mini"),
+    ]
+    cached = [event for event in store.query_events() if event.price_source == "cache"]
+    assert [(event.cost_nanos, event.input_tokens) for event in cached] == [(0, 0)] * 3
+
+
+async def test_the_service_tier_sets_the_price(server, chat, store):
+    await scenarios.a_cheaper_service_tier(chat, server)
+    (exchange, *_) = server.exchanges
+    (flex, *others) = store.query_events()
+    standard = calculate_cost("gpt-5", exchange.tokens.prompt, exchange.tokens.completion)
+    assert flex.cost == pytest.approx(standard / 2)
+    assert {event.service_tier for event in (flex, *others)} == {"flex"}
+    assert {event.cost for event in others} == {flex.cost}
+
+
+async def test_an_interrupt_is_no_failure(server, chat, store):
+    await scenarios.an_interrupt_and_its_answer(chat, server)
+    assert {(event.status, event.session_id) for event in store.query_events()} == {("ok", "T1")}
+    assert store.aggregate("calls") == {(): 3}  # a node begins anew when it goes on, and so asks again
+
+
+async def test_a_cancelled_agent_and_a_timeout(server, chat, store):
+    server.push(Step(delay=3), Step(delay=3))
+    agent = asyncio.create_task(create_agent(chat(), tools=[], name="slow").ainvoke(scenarios.question()))
+    while not server.exchanges and len(recorder_for(store)._open) < 3:
+        await asyncio.sleep(0.01)
+    agent.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await agent
+
+    async def with_a_limit():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(chat().ainvoke("hello"), 0.3)
+
+    await asyncio.create_task(with_a_limit())
+    assert {event.status for event in store.query_events()} == {"cancelled"}
+    assert store.aggregate("calls") == {(): 2}
+
+
 def test_calls_after_a_failure_that_nobody_handles_are_not_related(server, chat, store):
     server.push(Step(status=500))
 
@@ -498,7 +467,7 @@ def test_threads_inside_a_chain(server, chat, store, executor):
     assert depths == [0 if executor == "plain" else 1] * 3
 
 
-async def test_a_task_that_is_cancelled_leaves_an_open_run_that_is_given_up(server, chat, store):
+async def test_a_task_that_is_cancelled_is_noticed_though_langchain_tells_no_end(server, chat, store):
     server.push(Step(delay=3))
     task = asyncio.create_task(chat().ainvoke("hello"))
     recorder = recorder_for(store)
@@ -507,11 +476,10 @@ async def test_a_task_that_is_cancelled_leaves_an_open_run_that_is_given_up(serv
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    recorder.close()
     (event,) = store.query_events()
-    assert event.status in ("abandoned", "cancelled")
-    assert event.cost is None
-    assert store.totals()[()].unpriced == 1
+    assert (event.status, event.error_type) == ("cancelled", "CancelledError")
+    assert event.usage_source == "exact"  # the prompt was sent, so that it is estimated
+    assert not recorder._open
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
