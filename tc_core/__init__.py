@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         StorageError,
         TokenCalculatorError,
     )
+    from tc_core.http import async_tracking_client, tracking_client
     from tc_core.meter.prices import calculate_cost
     from tc_core.meter.tokens import count_tokens
     from tc_core.model.event import TrackingEvent
@@ -42,6 +43,8 @@ _HOMES = {
     "LineageError": "errors",
     "StorageError": "errors",
     "TokenCalculatorError": "errors",
+    "async_tracking_client": "http",
+    "tracking_client": "http",
     "calculate_cost": "meter.prices",
     "count_tokens": "meter.tokens",
     "TrackingEvent": "model.event",
@@ -81,6 +84,7 @@ __all__ = [
     "TrackingEvent",
     "Usage",
     "__version__",
+    "async_tracking_client",
     "bind_context",
     "calculate_cost",
     "count_tokens",
@@ -89,6 +93,7 @@ __all__ = [
     "instrument",
     "labels",
     "session",
+    "tracking_client",
     "uninstrument",
     "workflow",
 ]

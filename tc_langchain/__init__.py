@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tc_langchain.callback import TokenCalculatorCallback
+    from tc_langchain.embeddings import TrackedEmbeddings
     from tc_langchain.install import instrument, uninstrument
     from tc_langchain.runs import current
 
@@ -22,12 +23,21 @@ TESTED = ("1.0", "1.7")
 
 _HOMES = {
     "TokenCalculatorCallback": "callback",
+    "TrackedEmbeddings": "embeddings",
     "current": "runs",
     "instrument": "install",
     "uninstrument": "install",
 }
 
-__all__ = ["FRAMEWORK", "TESTED", "TokenCalculatorCallback", "current", "instrument", "uninstrument"]
+__all__ = [
+    "FRAMEWORK",
+    "TESTED",
+    "TokenCalculatorCallback",
+    "TrackedEmbeddings",
+    "current",
+    "instrument",
+    "uninstrument",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,8 +85,10 @@ def show(
         source = common.open_store(store)
         found = _event(source, event)
         relations = source.relationships(event_id=found.event_id)
+        attempts = source.attempts(found.event_id)
         if as_json:
             plain = {**found.to_dict(), "relations": [relation.to_dict() for relation in relations]}
+            plain["attempts"] = [attempt._asdict() for attempt in attempts]
             text.print_json(plain)
             return
         console = text.console()
@@ -97,6 +99,10 @@ def show(
             other = relation.target_id if relation.source_id == found.event_id else relation.source_id
             word = relation.relation if relation.source_id == found.event_id else f"is {relation.relation} for"
             console.print(Text(f"{word:20}", style="dim") + Text(other))
+        for attempt in attempts:
+            took = "" if attempt.latency_us is None else f" after {text.seconds(attempt.latency_us / 1000)}"
+            said = "no answer" if attempt.status is None else f"HTTP {attempt.status}"
+            console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
 
 
 def print_tree(root: Node) -> None:
@@ -192,6 +198,8 @@ def _notes(node: Node, root: Node) -> Text:
         notes.append(f"{_MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
     for relation in node.relations:
         target = next((each for each in root.walk() if each.event.event_id == relation.target_id), None)
+        if relation.relation == "triggered_by" and target is not None:
+            continue  # a tool that the model above asked for: what everybody expects
         where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
         notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
     return notes

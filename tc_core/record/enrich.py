@@ -32,7 +32,8 @@ def count_missing_tokens(call: OpenCall) -> None:
         read = tokens.Count(tokens.from_characters(call.input_characters), "estimate")
         written = tokens.Count(tokens.from_characters(call.output_characters or 0), "estimate")
     else:
-        read = count_prompt(segments(call.content), model)
+        count_input = count_prompt if record.event_type == "llm_call" else _count
+        read = count_input(segments(call.content), model)
         written = _count(call.output or (), model)
     record.usage = Usage(read.tokens, written.tokens if record.event_type == "llm_call" else 0)
     record.usage_source = _weakest([read, written])

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tc_core import ProvenanceRelationship, SQLiteStorage, TrackingEvent
+from tc_core.model import ids
+from tc_core.model.attempt import Attempt
+from tc_core.model.ports import Batch
 from tc_core.version import __version__
 
 NOW = datetime.now(UTC)
@@ -217,6 +220,24 @@ def test_show_tells_everything_of_one_event(recorded, run_command):
     assert {(relation["relation"], relation["source_id"]) for relation in plain["relations"]} == {
         ("retry_of", "c3"),
         ("fallback_for", "c4"),
+    }
+
+
+def test_show_tells_the_requests_of_a_call(recorded, run_command):
+    with SQLiteStorage(recorded) as store:
+        c3 = ids.from_text("c3")
+        store.sink.write(Batch(attempts=[(c3, Attempt(1, 0, None, 20_000)), (c3, Attempt(2, 1, 200, 750_000, 9, 1))]))
+    printed = answer(run_command("show", "c3", "--store", recorded))
+    assert "attempt 1           no answer after 20 ms" in printed
+    assert "attempt 2           HTTP 200 after 750 ms" in printed
+    plain = json.loads(answer(run_command("show", "c3", "--store", recorded, "--json")))
+    assert plain["attempts"][1] == {
+        "number": 2,
+        "retry": 1,
+        "status": 200,
+        "latency_us": 750_000,
+        "input_tokens": 9,
+        "output_tokens": 1,
     }
 
 

@@ -4,6 +4,7 @@ import stat
 import pytest
 
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import Scope
@@ -45,7 +46,8 @@ def test_an_end_comes_back_with_all_its_facts():
         status="ok",
         error_type="E",
         latency_us=12,
-        usage=Usage(1, 2, 3, 4, 5, 6, 7),
+        usage=Usage(1, 2, 3, 4, 5, 6, 7, 8),
+        service_tier="flex",
         usage_source="provider",
         cost_nanos=99,
         metadata={"k": [1, {"deep": None}]},
@@ -53,13 +55,15 @@ def test_an_end_comes_back_with_all_its_facts():
         price_source="own",
     )
     link = Link(record.id, "retry_of", ids.new_id(), "framework", 0.9)
-    call = OpenCall("k", record, input_characters=10, output_characters=20, links=[link])
+    attempts = [Attempt(1, 0, None, 7), Attempt(2, 1, 200, 8, 9, 10)]
+    call = OpenCall("k", record, input_characters=10, output_characters=20, links=[link], attempts=attempts)
     found = read(EntryWriter().end(call))
     for name in record.__slots__:
         if name != "scope":
             assert getattr(found.record, name) == getattr(record, name), name
     assert (found.record.scope.agent_id, found.record.scope.labels) == ("a", record.scope.labels)
     assert (found.input_characters, found.output_characters, found.links) == (10, 20, [link])
+    assert found.attempts == attempts
 
 
 def test_a_start_comes_back_open():

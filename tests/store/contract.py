@@ -7,6 +7,7 @@ import pytest
 
 from tc_core.errors import CycleError, LineageError
 from tc_core.model import ids
+from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent
 from tc_core.model.ports import Batch, Link, SpoolMark
 from tc_core.model.provenance import ProvenanceRelationship
@@ -253,6 +254,15 @@ class RevisionContract:
         store.sink.settle("f")
         store.sink.forget("f")
         assert store.sink.position("f") == 0
+
+    def test_attempts_belong_to_their_event(self, store):
+        of_it = [Attempt(1, 0, 500, 10), Attempt(2, 1, None, None), Attempt(3, 2, 200, 30, 5, 1)]
+        written = record("r", status="ok")
+        unknown = record("unknown").id
+        store.sink.write(Batch([written], attempts=[*((written.id, each) for each in of_it), (unknown, of_it[0])]))
+        store.sink.write(Batch(attempts=[(written.id, of_it[0])]))
+        assert store.attempts("r") == of_it
+        assert store.attempts("unknown") == []
 
     def test_faults_add_up(self, store):
         store.sink.write(Batch(faults={"hook: KeyError": 2}))

@@ -29,7 +29,7 @@ counts = st.one_of(st.none(), st.integers(0, 10**9))
 @st.composite
 def records(draw):
     event_type = draw(st.sampled_from(["llm_call", "embedding", "tool", "agent", "custom"]))
-    usage = draw(st.one_of(st.none(), st.builds(Usage, counts, counts, counts, counts, counts, counts, counts)))
+    usage = draw(st.one_of(st.none(), st.builds(Usage, *[counts] * len(Usage._fields))))
     if usage is not None and usage.input_tokens is None and usage.output_tokens is None:
         usage = None
     return EventRecord(

@@ -1,0 +1,107 @@
+"""Embeddings of LangChain, which have no callbacks: recorded by a wrapper."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from tc_core.adapter import Segment, attempt, never_raises, recorder_for, register, requesting, status_of
+from tc_core.trackers.cost_tracker import CostTracker
+from tc_langchain.runs import current
+
+
+class TrackedEmbeddings(Embeddings):
+    """Records each call of an embedding model, and passes it on.
+
+    >>> embeddings = TrackedEmbeddings(OpenAIEmbeddings(model="text-embedding-3-small"), feature="search")
+
+    Tokens are counted with the model's own tokenizer, where it has a public one; with
+    `http_client=tc_core.tracking_client()` in the wrapped model they are what the provider reports. `model` and
+    `provider` are read from the wrapped object, unless given here. Anything else that is asked of it is passed on.
+    """
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+        tracker: CostTracker | None = None,
+        **labels: object,
+    ) -> None:
+        self.embeddings = embeddings
+        self._model = model or attempt(_model, embeddings)
+        self._provider = provider or _provider(embeddings)
+        self._recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._labels = labels
+        register("langchain", current)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts."""
+        with self._recorded(texts):
+            return self.embeddings.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed a question."""
+        with self._recorded([text]):
+            return self.embeddings.embed_query(text)
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts."""
+        with self._recorded(texts):
+            return await self.embeddings.aembed_documents(texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Embed a question."""
+        with self._recorded([text]):
+            return await self.embeddings.aembed_query(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["embeddings"], name)
+
+    @contextmanager
+    def _recorded(self, texts: Sequence[str]) -> Iterator[None]:
+        key = object()
+        self._start(key, texts)
+        before = requesting.set((self._recorder, key))
+        try:
+            yield
+        except BaseException as error:
+            self._finish(key, error)
+            raise
+        else:
+            self._finish(key, None)
+        finally:
+            requesting.reset(before)
+
+    @never_raises
+    def _start(self, key: object, texts: Sequence[str]) -> None:
+        self._recorder.start(
+            "embedding",
+            key=key,
+            model=self._model,
+            provider=self._provider,
+            content=[Segment("human", "text", text) for text in texts],
+            labels=self._labels,
+        )
+
+    @never_raises
+    def _finish(self, key: object, error: BaseException | None) -> None:
+        if error is None:
+            self._recorder.finish(key)
+        else:
+            self._recorder.fail(key, status=status_of(error), error_type=type(error).__name__)
+
+
+def _model(embeddings: Embeddings) -> str | None:
+    found = (getattr(embeddings, name, None) for name in ("model", "model_name", "model_id"))
+    return next((name for name in found if isinstance(name, str)), None)
+
+
+def _provider(embeddings: Embeddings) -> str:
+    """Return the provider's name, by the package of the class: `langchain_openai.embeddings` is `openai`."""
+    kind = type(embeddings)
+    return (
+        "azure" if kind.__name__.startswith("Azure") else kind.__module__.partition(".")[0].removeprefix("langchain_")
+    )
