@@ -82,9 +82,19 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             requesting.set((self._recorder, run_id.bytes))
 
     @never_raises
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
+        """Note what a chunk of a stream says of tokens: some providers tell the sum so far in each."""
+        reported = reading.chunk_usage(chunk)
+        if reported:
+            key, streamed = run_id.bytes, self._runs.streamed
+            before = streamed.get(key)
+            streamed[key] = reported if before is None or reading.is_sum_so_far(before, reported) else {}
+
+    @never_raises
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a model has answered."""
-        key, usage = run_id.bytes, attempt(reading.usage, response)
+        key = run_id.bytes
+        usage = attempt(reading.usage, response, self._runs.streamed.pop(key, None))
         if self._runs.batched:
             usage = self._runs.share(key, usage)
         origin = attempt(reading.cached_run, response)
@@ -115,7 +125,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             run_id.bytes,
             status=status,
             error_type=type(error).__name__,
-            usage=attempt(reading.usage, response),
+            usage=attempt(reading.usage, response, self._runs.streamed.pop(run_id.bytes, None)),
             model=attempt(reading.served_model, response),
             output=attempt(reading.answer, response),
         )

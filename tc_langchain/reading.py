@@ -49,20 +49,20 @@ def answer(response: LLMResult | None) -> list[Segment]:
     return [Segment("ai", "text", text)] if text else []
 
 
-def usage(response: LLMResult | None) -> Usage | None:
+def usage(response: LLMResult | None, last_of_stream: Mapping[str, Any] | None = None) -> Usage | None:
     """Return what the provider reports, or None.
 
     Several candidates (`n`) repeat the same figures, so that only the first is read. LangChain's counts are
-    inclusive, like ours.
+    inclusive, like ours. `last_of_stream` counts instead of what LangChain has made of a stream.
     """
-    metadata = getattr(getattr(_first(response), "message", None), "usage_metadata", None)
+    metadata = last_of_stream or getattr(getattr(_first(response), "message", None), "usage_metadata", None)
     if metadata:
         read = metadata.get("input_token_details") or _EMPTY
         written = metadata.get("output_token_details") or _EMPTY
         tier = next((f"{tier}_" for tier in _TIERS if tier in read or tier in written), "")
         return _usage(
             metadata.get("input_tokens"),
-            metadata.get("output_tokens"),
+            _output_tokens(metadata, metadata.get("input_tokens"), metadata.get("output_tokens")),
             read.get(f"{tier}cache_read"),
             _cache_writes(read, tier),
             written.get(f"{tier}reasoning"),
@@ -107,6 +107,21 @@ def served_model(response: LLMResult | None) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
+def chunk_usage(chunk: object) -> Mapping[str, Any] | None:
+    """Return the usage that one chunk of a stream reports."""
+    reported: Mapping[str, Any] | None = getattr(getattr(chunk, "message", None), "usage_metadata", None)
+    return reported
+
+
+def is_sum_so_far(before: Mapping[str, Any], reported: Mapping[str, Any]) -> bool:
+    """Tell whether a chunk's usage contains that of an earlier one, which LangChain would add up."""
+    return bool(
+        before
+        and reported["input_tokens"] >= before["input_tokens"] > 0
+        and reported["output_tokens"] >= before["output_tokens"]
+    )
+
+
 def is_later_attempt(tags: Sequence[str] | None) -> bool:
     """Tell whether `with_retry` has tried before."""
     return bool(tags) and any(tag.startswith(RETRY_TAG) and tag != f"{RETRY_TAG}1" for tag in tags or ())
@@ -148,6 +163,13 @@ def labels(metadata: Mapping[str, Any], default: Mapping[str, object], *, inheri
     if agent is None and metadata.get("ls_integration") != CREATE_AGENT:
         agent = metadata.get("langgraph_node")
     return {"session_id": metadata.get("thread_id"), "agent_id": agent, **default}
+
+
+def _output_tokens(reported: Mapping[str, Any], read: object, written: object) -> object:
+    """Return the tokens of the answer with those of reasoning, which some providers count in nothing but the total."""
+    total = reported.get("total_tokens")
+    are_counts = type(total) is type(read) is type(written) is int
+    return total - read if are_counts and total > read + written else written  # type: ignore[operator]  # all are int
 
 
 def _cache_writes(read: Mapping[str, Any], tier: str) -> object:

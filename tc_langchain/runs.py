@@ -6,8 +6,9 @@ known here while they are open, so that what lies below them finds the recorded 
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -50,6 +51,8 @@ class Runs:
         """The model calls that asked for tools, by the ids of these tool calls."""
         self.batched: set[RunKey] = set()
         """Runs of completion models that were asked several prompts at once."""
+        self.streamed: dict[RunKey, Mapping[str, Any]] = {}
+        """What the last chunk of an open stream reports; empty where chunks report parts, which LangChain adds up."""
         self._batch = threading.local()
 
     @classmethod

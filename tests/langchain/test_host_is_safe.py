@@ -368,7 +368,7 @@ def test_hooks_that_swallow_are_told_in_doctor(server, chat, store, monkeypatch,
 
     monkeypatch.setattr(faults, "strict", False)
 
-    def broken(response):
+    def broken(*_):
         raise KeyError("CANARY")
 
     monkeypatch.setattr(reading, "usage", broken)
