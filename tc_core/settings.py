@@ -1,42 +1,362 @@
-"""What can be set from outside: environment variables, read when they are needed."""
+"""What can be set from outside: environment variables, and the file `token_calculator.yaml`.
+
+An argument in the program beats the environment, which beats the file.
+"""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import yaml
+from platformdirs import user_config_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tc_core.errors import ConfigurationError
 
+PREFIX = "TOKEN_CALC_"
+FILE_NAME = "token_calculator.yaml"
 DEFAULT_STORE = "token_calculator.db"
 """The store where nothing else is said, in the working directory."""
 
+BACKENDS = ("sqlite", "postgresql", "memory")
+OTHER_VARIABLES = frozenset({"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG"})
+"""Variables that are read elsewhere."""
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`storage` is a path or URL; `labels` are given to every event."""
-
-    storage: str = DEFAULT_STORE
-    labels: Mapping[str, str] = field(default_factory=dict)
+Count = Annotated[int, Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
+Severity = Literal["info", "warning", "critical"]
+PeriodName = Literal["daily", "weekly", "monthly", "quarterly", "yearly"]
 
 
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings.
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    TOKEN_CALC_STORAGE is a kind (`sqlite`, `memory`), a path or a URL; TOKEN_CALC_STORAGE_PATH the path of
-    kind `sqlite`; TOKEN_CALC_DEFAULT_LABELS is `name:value,name:value`. Raises ConfigurationError that names
-    variable and value.
+
+class PostgreSQL(_Part):
+    """How to reach a PostgreSQL server, where no URL says it."""
+
+    host: Text = "localhost"
+    port: Annotated[int, Field(gt=0, lt=65_536)] = 5432
+    database: Text = "token_calculator"
+    user: Text | None = None
+    password: SecretStr | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as a URL, password and all."""
+        password = "" if self.password is None else f":{quote(self.password.get_secret_value(), safe='')}"
+        user = "" if self.user is None else f"{quote(self.user, safe='')}{password}@"
+        return f"postgresql://{user}{self.host}:{self.port}/{quote(self.database, safe='')}"
+
+
+class Storage(_Part):
+    """Where events are kept, and for how long."""
+
+    backend: Literal["sqlite", "postgresql", "memory"] = "sqlite"
+    path: Path | None = None
+    """The file of backend `sqlite`; in the settings file relative to that."""
+    url: SecretStr | None = None
+    """A URL or path, which then says all."""
+    postgresql: PostgreSQL = PostgreSQL()
+    retention_days: Count | None = None
+
+
+class Tracking(_Part):
+    """What holds for everything that is recorded."""
+
+    default_labels: dict[str, str] = Field(default_factory=dict)
+    strict: bool = False
+    """Whether hooks raise the errors that they otherwise count and swallow."""
+
+
+class AlertRule(_Part):
+    """When to tell somebody."""
+
+    name: Text
+    type: Literal["budget", "anomaly", "cost", "errors", "latency"]
+    threshold: Annotated[float, Field(gt=0)]
+    severity: Severity = "warning"
+    channels: tuple[Text, ...] = ()
+    cooldown: Annotated[int, Field(ge=0)] = 300
+
+
+class Smtp(_Part):
+    """The server that takes mail."""
+
+    host: Text | None = None
+    port: Annotated[int, Field(gt=0, lt=65_536)] = 587
+    user: Text | None = None
+    password: SecretStr | None = None
+    sender: Text | None = None
+
+
+class Alerts(_Part):
+    """Who is told, how, and of what."""
+
+    rules: tuple[AlertRule, ...] = ()
+    webhook_url: SecretStr | None = None
+    email: tuple[Text, ...] = ()
+    smtp: Smtp = Smtp()
+
+
+class Budget(_Part):
+    """How much may be spent in each period, in US dollars."""
+
+    name: Text
+    amount: Annotated[Decimal, Field(gt=0)]
+    period: PeriodName = "monthly"
+    filters: dict[str, str] = Field(default_factory=dict)
+
+
+class Settings(_Part):
+    """All settings, as the file has them; `source` is the file, or None."""
+
+    storage: Storage = Storage()
+    tracking: Tracking = Tracking()
+    alerts: Alerts = Alerts()
+    budgets: tuple[Budget, ...] = ()
+    prices: Path | None = None
+    """A file with prices of one's own."""
+    hash_key: SecretStr | None = None
+    source: Path | None = None
+
+    @property
+    def store(self) -> str:
+        """The store as a path or URL."""
+        storage = self.storage
+        if storage.url is not None:
+            return storage.url.get_secret_value()
+        if storage.backend == "postgresql":
+            return storage.postgresql.url
+        return "memory" if storage.backend == "memory" else str(storage.path or DEFAULT_STORE)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of every event."""
+        return self.tracking.default_labels
+
+
+class Environment(BaseSettings):
+    """The environment variables, each `TOKEN_CALC_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
+
+    storage: Text | None = None
+    storage_path: Path | None = None
+    retention_days: Count | None = None
+    pg_host: Text | None = None
+    pg_port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
+    pg_database: Text | None = None
+    pg_user: Text | None = None
+    pg_password: SecretStr | None = None
+    default_labels: Annotated[dict[str, str] | None, NoDecode] = None
+    strict: bool | None = None
+    webhook_url: SecretStr | None = None
+    email_alerts: Annotated[tuple[Text, ...] | None, NoDecode] = None
+    smtp_host: Text | None = None
+    smtp_port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
+    smtp_user: Text | None = None
+    smtp_password: SecretStr | None = None
+    smtp_sender: Text | None = None
+    prices: Path | None = None
+    hash_key: SecretStr | None = None
+
+    @field_validator("default_labels", mode="before")
+    @classmethod
+    def _read_labels(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        labels = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, separator, value = part.partition(":")
+            if not separator or not name.strip():
+                raise ValueError(f"cannot read {part!r}, use name:value,name:value")
+            labels[name.strip()] = value.strip()
+        return labels
+
+    @field_validator("email_alerts", mode="before")
+    @classmethod
+    def _read_list(cls, text: object) -> object:
+        return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+_PLACES = {
+    "storage_path": "storage.path",
+    "retention_days": "storage.retention_days",
+    "pg_host": "storage.postgresql.host",
+    "pg_port": "storage.postgresql.port",
+    "pg_database": "storage.postgresql.database",
+    "pg_user": "storage.postgresql.user",
+    "pg_password": "storage.postgresql.password",
+    "default_labels": "tracking.default_labels",
+    "strict": "tracking.strict",
+    "webhook_url": "alerts.webhook_url",
+    "email_alerts": "alerts.email",
+    "smtp_host": "alerts.smtp.host",
+    "smtp_port": "alerts.smtp.port",
+    "smtp_user": "alerts.smtp.user",
+    "smtp_password": "alerts.smtp.password",
+    "smtp_sender": "alerts.smtp.sender",
+    "prices": "prices",
+    "hash_key": "hash_key",
+}
+"""Where in the file a variable has its counterpart; TOKEN_CALC_STORAGE may be a backend, a URL or a path."""
+
+VARIABLES = frozenset({f"{PREFIX}{name.upper()}" for name in Environment.model_fields} | OTHER_VARIABLES)
+"""The names of all variables that mean something."""
+
+
+def load() -> Settings:
+    """Return what environment and file say now.
+
+    The file is what TOKEN_CALC_CONFIG names, else `token_calculator.yaml` in the working directory, else in the
+    user's configuration directory. Raises ConfigurationError that names variable or file, key and value.
     """
-    values = os.environ if environment is None else environment
-    kind = values.get("TOKEN_CALC_STORAGE", "").strip()
-    path = values.get("TOKEN_CALC_STORAGE_PATH", "").strip()
-    storage = path or DEFAULT_STORE if kind in ("", "sqlite") else kind
-    return Settings(storage, _labels(values.get("TOKEN_CALC_DEFAULT_LABELS", "")))
+    said = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
+    path = _file(dict(said).get("TOKEN_CALC_CONFIG"))
+    return _load(said, path, None if path is None else path.stat().st_mtime_ns)
 
 
-def _labels(text: str) -> dict[str, str]:
-    labels = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = part.partition(":")
-        if not separator or not name.strip():
-            raise ConfigurationError(f"TOKEN_CALC_DEFAULT_LABELS: cannot read {part!r}, use name:value,name:value")
-        labels[name.strip()] = value.strip()
-    return labels
+def unknown_variables() -> list[str]:
+    """Return variables that look like ours and mean nothing."""
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in VARIABLES)
+
+
+@lru_cache(maxsize=16)
+def _load(_said: tuple[tuple[str, str], ...], path: Path | None, _changed_ns: int | None) -> Settings:
+    values: dict[str, Any] = {} if path is None else _read(path)
+    if path is not None:
+        values["source"] = str(path)
+    problem = _first_problem(values)
+    if problem is not None:
+        raise ConfigurationError(f"{path}: {_explained(problem, '.'.join(map(str, problem['loc'])))}")
+    _lay_over(values, _environment())
+    return Settings.model_validate(values)
+
+
+def _file(wanted: str | None) -> Path | None:
+    if wanted:
+        path = Path(wanted).expanduser().absolute()
+        if not path.is_file():
+            raise ConfigurationError(f"TOKEN_CALC_CONFIG: there is no file {path}")
+        return path
+    places = (Path.cwd() / FILE_NAME, user_config_path("token_calculator", appauthor=False) / FILE_NAME)
+    return next((path for path in places if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read the file; scalars stay the text that they are written as, so that a label `no` is not False."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506  # makes nothing but text
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if values in (None, ""):
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path} must hold names and values, not {_short(values)}")
+    values = {key: value for key, value in values.items() if value != ""}  # a part of which all is commented out
+    for keys in (("storage", "path"), ("prices",)):
+        *above, last = keys
+        part = _part(values, above)
+        if part is not None and isinstance(part.get(last), str) and part[last]:
+            part[last] = str(path.parent / Path(part[last]).expanduser())
+    return values
+
+
+def _part(values: dict[str, Any], keys: list[str]) -> dict[str, Any] | None:
+    part: Any = values
+    for key in keys:
+        part = part.get(key) if isinstance(part, dict) else None
+    return part if isinstance(part, dict) else None
+
+
+def _first_problem(values: Mapping[str, Any]) -> ErrorDetails | None:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors()
+        return next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    return None
+
+
+def _environment() -> dict[str, Any]:
+    try:
+        return Environment().model_dump(exclude_none=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = f"{PREFIX}{str(problem['loc'][0]).upper()}"
+        raise ConfigurationError(_explained(problem, name)) from error
+
+
+def _lay_over(values: dict[str, Any], environment: dict[str, Any]) -> None:
+    storage = environment.pop("storage", None)
+    if storage is not None or "storage_path" in environment:
+        _set(values, "storage.url", None)
+    if storage in BACKENDS:
+        _set(values, "storage.backend", storage)
+    elif storage is not None:
+        _set(values, "storage.url", storage)
+    elif "storage_path" in environment:
+        _set(values, "storage.backend", "sqlite")
+    for name, value in environment.items():
+        _set(values, _PLACES[name], value)
+
+
+def _set(values: dict[str, Any], place: str, value: object) -> None:
+    *above, last = place.split(".")
+    for key in above:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def _explained(problem: ErrorDetails, name: str) -> str:
+    """Say what is wrong with a value, and what would be right; values that may be secret are not shown."""
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key {name!r}, known here are {', '.join(sorted(_known_keys(problem['loc'])))}"
+    if kind == "missing":
+        return f"{name} is missing"
+    said = problem["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{name}: {said}"
+    wanted = next((words for prefix, words in _WANTED.items() if kind.startswith(prefix)), None)
+    wanted = wanted or said.removeprefix("Input should be ").removeprefix("Decimal input should be ")
+    is_secret = any(word in name.lower() for word in ("password", "key", "url"))
+    return f"{name} must be {wanted}" + ("" if is_secret else f", not {_short(problem['input'])}")
+
+
+_WANTED = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "decimal_": "a number",
+    "bool_": "true or false",
+    "string_too_short": "a text that is not empty",
+    "string_": "a text",
+    "tuple_": "a list",
+    "model_": "names and values",
+    "dict_": "names and values",
+    "path_": "a path",
+}
+"""What a value must be, by how the type of pydantic's error begins."""
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _known_keys(place: tuple[int | str, ...]) -> Iterator[str]:
+    """Yield the keys that the file may have beside an unknown one."""
+    model: type[BaseModel] = Settings
+    for step in place[:-1]:
+        if isinstance(step, str):
+            found = model.model_fields[step].annotation
+            nested = getattr(found, "__args__", (found,))
+            model = next(each for each in nested if isinstance(each, type) and issubclass(each, BaseModel))
+    yield from (name for name in model.model_fields if name != "source")

@@ -62,7 +62,7 @@ def told() -> Iterator[None]:
 
 def open_store(wanted: str | None) -> SqlStore:
     """Open a store for questions; one that does not exist is not made, but said."""
-    where = wanted or settings.load().storage
+    where = wanted or settings.load().store
     path = None if "://" in where and not where.startswith("sqlite:///") else where.removeprefix("sqlite:///")
     if where in ("memory", ":memory:"):
         fail("A store in memory lives in its own process: ask it there, or record into a file.", WRONG_USE)

@@ -1,5 +1,6 @@
 """`token-calc doctor`: is everything as it should be, and what to do where it is not."""
 
+import difflib
 import importlib.metadata
 import platform
 import sys
@@ -64,6 +65,14 @@ def examine(store: str | None) -> Iterator[Finding]:
     )
     yield from _frameworks()
     yield from _tables()
+    try:
+        found = settings.load()
+    except TokenCalculatorError as error:
+        yield Finding("fault", "settings", str(error))
+        return
+    yield Finding("ok", "settings", "environment alone" if found.source is None else f"environment and {found.source}")
+    for name in settings.unknown_variables():
+        yield Finding("warning", "settings", f"{name} means nothing{_near(name)}")
     yield from _store(store)
 
 
@@ -95,7 +104,7 @@ def _tables() -> Iterator[Finding]:
 
 
 def _store(wanted: str | None) -> Iterator[Finding]:
-    where = wanted or settings.load().storage
+    where = wanted or settings.load().store
     try:
         store = common.open_store(wanted)
     except TokenCalculatorError as error:
@@ -125,6 +134,11 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
         "empty" if not files else f"{text.plural(len(files), 'process')} recording now".replace("processs", "processes")
     )
     yield Finding("ok", "spool", f"{folder}: {said}")
+
+
+def _near(name: str) -> str:
+    near = difflib.get_close_matches(name, settings.VARIABLES, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _release(written: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, demo, doctor, runs
+from tc_core.cli import common, costs, demo, doctor, init, runs
 
 app = typer.Typer(
     name="token-calc",
@@ -25,6 +25,7 @@ app.command("tree")(runs.show_tree)
 app.command()(runs.show)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.command()(init.init)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from tc_core import settings
 from tc_core.errors import ConfigurationError
 from tc_core.record.guard import faults
 from tc_core.runtime import recorders
@@ -39,8 +40,8 @@ def instrument(
     recorder = recorders.recorder_for(store)
     if labels:
         recorder.scope = recorder.scope.extended(labels)
-    if strict is not None:
-        faults.strict = strict
+    if strict is not None or settings.load().tracking.strict:
+        faults.strict = strict is not False
     adapters = installed_adapters() if frameworks is None else [_asked_for(name) for name in frameworks]
     for adapter in adapters:
         adapter.load().instrument(store)

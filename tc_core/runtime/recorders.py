@@ -64,7 +64,7 @@ def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageB
         return sql.create_storage(storage)
     if _chosen is not None:
         return _chosen
-    wanted = settings.load().storage
+    wanted = settings.load().store
     with _lock:
         if _default is None or _default[0] != wanted:
             _default = (wanted, sql.create_storage(wanted))

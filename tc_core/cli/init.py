@@ -1,0 +1,80 @@
+"""`token-calc init`: a settings file to begin with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tc_core import settings
+from tc_core.cli import common, text
+
+TEMPLATE = """\
+# Settings of Token Calculator. Everything is optional: what is commented out shows the default or an example.
+# An argument in the program beats an environment variable, which beats this file.
+
+storage:
+  # backend: sqlite               # sqlite, postgresql or memory     TOKEN_CALC_STORAGE
+  # path: ./token_calculator.db   # relative to this file            TOKEN_CALC_STORAGE_PATH
+  # url: postgresql://host/name   # instead of all others            TOKEN_CALC_STORAGE
+  # retention_days: 90            # older events may be deleted      TOKEN_CALC_RETENTION_DAYS
+  # postgresql:
+  #   host: localhost             # TOKEN_CALC_PG_HOST
+  #   port: 5432                  # TOKEN_CALC_PG_PORT
+  #   database: token_calculator  # TOKEN_CALC_PG_DATABASE
+  #   user: me                    # TOKEN_CALC_PG_USER
+  #   password: secret            # better as TOKEN_CALC_PG_PASSWORD
+
+tracking:
+  # default_labels:               # given to every event             TOKEN_CALC_DEFAULT_LABELS=a:b,c:d
+  #   environment: production
+  #   team: ai
+  # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
+
+# prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES
+
+# budgets:
+#   - name: monthly-prod
+#     amount: 10000               # US dollars
+#     period: monthly             # daily, weekly, monthly, quarterly or yearly
+#     filters:
+#       environment: production
+
+alerts:
+  # rules:
+  #   - name: cost-spike
+  #     type: anomaly             # budget, anomaly, cost, errors or latency
+  #     threshold: 2.0
+  #     severity: warning         # info, warning or critical
+  #     channels: [webhook]
+  #     cooldown: 300             # seconds
+  # webhook_url: https://example.com/hook   # TOKEN_CALC_WEBHOOK_URL
+  # email: [me@example.com]       # TOKEN_CALC_EMAIL_ALERTS
+  # smtp:
+  #   host: localhost             # TOKEN_CALC_SMTP_HOST
+  #   port: 587                   # TOKEN_CALC_SMTP_PORT
+  #   user: me                    # TOKEN_CALC_SMTP_USER
+  #   password: secret            # better as TOKEN_CALC_SMTP_PASSWORD
+  #   sender: me@example.com      # TOKEN_CALC_SMTP_SENDER
+
+# hash_key: secret                # better as TOKEN_CALC_HASH_KEY
+"""
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path(settings.FILE_NAME),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+) -> None:
+    """Write a settings file with every setting in it, commented.
+
+    Example: token-calc init
+    """
+    if path.exists() and not force:
+        common.fail(f"{path} is there already: edit it, or overwrite it with --force.", common.WRONG_USE)
+    try:
+        path.write_text(TEMPLATE, encoding="utf-8")
+    except OSError as error:
+        common.fail(f"{path} cannot be written: {error.strerror}.", common.WRONG_USE)
+    console = text.console()
+    console.print(f"Wrote {path}. It is read where programs and commands run in its folder.")
+    if path.name != settings.FILE_NAME:
+        console.print(common.hint(f"export TOKEN_CALC_CONFIG={path.absolute()}", "has it read everywhere"))
