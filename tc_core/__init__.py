@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         CycleError,
         LineageError,
+        PriceNotFoundError,
         StorageError,
         TokenCalculatorError,
     )
@@ -41,6 +42,7 @@ _HOMES = {
     "ConfigurationError": "errors",
     "CycleError": "errors",
     "LineageError": "errors",
+    "PriceNotFoundError": "errors",
     "StorageError": "errors",
     "TokenCalculatorError": "errors",
     "async_tracking_client": "http",
@@ -75,6 +77,7 @@ __all__ = [
     "CycleError",
     "InMemoryStorage",
     "LineageError",
+    "PriceNotFoundError",
     "ProvenanceRelationship",
     "Run",
     "SQLiteStorage",

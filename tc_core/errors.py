@@ -2,6 +2,7 @@
 
 TokenCalculatorError
  ├─ ConfigurationError   a setting, an argument of ours or an environment variable is unusable
+ ├─ PriceNotFoundError   a model that was named to take its price from has none
  ├─ StorageError         the store cannot be opened, read or written
  └─ LineageError         a relation between events does not make sense
      └─ CycleError       it would make an event its own ancestor
@@ -11,6 +12,7 @@ __all__ = [
     "ConfigurationError",
     "CycleError",
     "LineageError",
+    "PriceNotFoundError",
     "StorageError",
     "TokenCalculatorError",
 ]
@@ -33,6 +35,10 @@ class StorageError(TokenCalculatorError):
     def __init__(self, message: str, *, is_passing: bool = False) -> None:
         super().__init__(message)
         self.is_passing = is_passing
+
+
+class PriceNotFoundError(TokenCalculatorError):
+    """No price is known for a model that was asked for by name."""
 
 
 class LineageError(TokenCalculatorError):

@@ -28,6 +28,7 @@ os.environ.pop("LANGCHAIN_TRACING_V2", None)
 for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:
     del os.environ[name]
 
+from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
 from tc_core.runtime import recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
@@ -46,6 +47,7 @@ def _own_world(request, tmp_path, monkeypatch):
     faults.strict = not expects_faults
     yield
     uninstrument()
+    own_prices.forget()
     for recorder in list(recorders._recorders.values()):
         recorder.close()
     recorders._recorders.clear()

@@ -7,7 +7,8 @@ from genai_prices.data import providers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tc_core.meter import catalogue, prices
+from tc_core import calculate_cost
+from tc_core.meter import arithmetic, catalogue, prices
 from tc_core.model import money
 from tc_core.model.event import to_us
 from tc_core.model.usage import Usage
@@ -88,7 +89,7 @@ def test_names_as_frameworks_write_them_find_their_model(model, provider, found)
 def test_half_a_nano_is_rounded_to_even():
     # gpt-4o-mini's cached input costs 0.075 dollars per million: 75 nanos a token, so no rounding;
     # gpt-5-nano's costs 0.005: 5 nanos; text-embedding-3-small 0.02: 20. A price of 0.0375 needs halves.
-    rate = prices._cost_function(_prices(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
+    rate = arithmetic.cost_function(_prices(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
     assert rate(Usage(1, 0)) == 38  # 37.5 to even
     assert rate(Usage(3, 0)) == 112  # 112.5 to even
     assert rate(Usage(0, 1)) == 0  # 0.5 to even
@@ -103,7 +104,10 @@ ALL_PRICES = [
     (model.id, each)
     for provider in providers
     for model in provider.models
-    for each in ([model.prices] if not isinstance(model.prices, list) else [c.prices for c in model.prices])
+    for each in (
+        *([model.prices] if not isinstance(model.prices, list) else [c.prices for c in model.prices]),
+        *(model.get_prices(datetime.now(UTC), variant.when) for variant in model.price_variants or ()),
+    )
     if each.input_mtok is not None
 ]
 
@@ -113,14 +117,51 @@ ALL_PRICES = [
     read=st.integers(0, 2_000_000),
     cached=st.integers(0, 100),
     written=st.integers(0, 100),
+    hour=st.integers(0, 100),
     answered=st.integers(0, 300_000),
 )
-def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cached, written, answered):
+def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cached, written, hour, answered):
     cached, written = read * cached // 300, read * written // 300
-    usage = Usage(read, answered, cached, written)
-    table = TableUsage(input_tokens=read, output_tokens=answered, cache_read_tokens=cached, cache_write_tokens=written)
+    hour = written * hour // 100
+    usage = Usage(read, answered, cached, written, cache_write_1h_tokens=hour)
+    table = TableUsage(
+        input_tokens=read,
+        output_tokens=answered,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        cache_write_1h_tokens=hour,
+    )
     for model, each in ALL_PRICES:
-        assert prices._cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
+        assert arithmetic.cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
+
+
+@pytest.mark.parametrize(
+    ("model", "tier", "share"),
+    [
+        ("gpt-5", "batch", 0.5),
+        ("gpt-5", "flex", 0.5),
+        ("gpt-5", "priority", 2),
+        ("gpt-5", "default", 1),
+        ("gpt-5", "on_demand", 1),
+        ("gpt-5", None, 1),
+        ("claude-sonnet-4-5", "batch", 0.5),
+        ("claude-sonnet-4-5", "standard", 1),
+        ("gemini-2.5-pro", "batch", 0.5),
+        ("gpt-4o", "flex", None),
+        ("gpt-99", "flex", None),
+    ],
+)
+def test_service_tiers(model, tier, share):
+    standard = calculate_cost(model, 10_000, 1000)
+    assert calculate_cost(model, 10_000, 1000, service_tier=tier) == (share and pytest.approx(standard * share))
+
+
+def test_a_cache_that_is_kept_for_an_hour_costs_more():
+    def cost(hour):
+        usage = Usage(100_000, 0, 0, 100_000, cache_write_1h_tokens=hour)
+        return prices.price_of(usage, "claude-sonnet-4-5", at_us=to_us(datetime.now(UTC))).cost_nanos / 1e9
+
+    assert (cost(0), cost(None), cost(100_000)) == (0.375, 0.375, 0.6)
 
 
 def test_the_table_is_not_older_than_it_says():
