@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
     from tc_core.store.sql import InMemoryStorage, SQLiteStorage, create_storage
-    from tc_core.trackers.cost_tracker import CostRecord, CostTracker
+    from tc_core.trackers.cost_tracker import CostRecord, CostTracker, RepriceReport
 
 _HOMES = {
     "CostGroup": "analyse.costs",
@@ -66,6 +66,7 @@ _HOMES = {
     "create_storage": "store.sql",
     "CostRecord": "trackers.cost_tracker",
     "CostTracker": "trackers.cost_tracker",
+    "RepriceReport": "trackers.cost_tracker",
 }
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "LineageError",
     "PriceNotFoundError",
     "ProvenanceRelationship",
+    "RepriceReport",
     "Run",
     "SQLiteStorage",
     "StorageBackend",

@@ -24,6 +24,7 @@ _PROVIDER_NAMES = {
     "xai": "x-ai",
 }
 _PREFIX = re.compile(r"([a-z][a-z0-9_\-]*)[/:](.+)")
+_PUBLISHED = re.compile(r"^(?:.*/)?publishers/[^/]+/models/")  # Google's full names
 _DATE = re.compile(r"[-@](20\d\d-?\d\d-?\d\d)$")
 
 
@@ -49,7 +50,7 @@ def spellings(model: str, provider: str | None = None) -> Iterator[tuple[str | N
     """
     model = model.strip().lower()
     known = provider_name(provider)
-    plain = model.removeprefix("models/")
+    plain = _PUBLISHED.sub("", model).removeprefix("models/")
     prefix = _PREFIX.fullmatch(plain)
     pairs = [(known, plain), (None, plain)]
     if prefix and prefix[1] != "ft":

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tc_core.errors import PriceNotFoundError
 from tc_core.meter import arithmetic, catalogue, own_prices
 from tc_core.model import event, money
+from tc_core.model.ports import Priced
 from tc_core.model.usage import Usage
 
 if TYPE_CHECKING:
@@ -24,14 +25,6 @@ PRICED_TIERS = frozenset({"batch", "flex", "priority", "fast"})
 """Service tiers with prices of their own; all others, such as `default` and `on_demand`, are standard."""
 
 _TIER_KEYS = ("service_tier", "processing", "speed")  # where the table of prices speaks of tiers
-
-
-class Price(NamedTuple):
-    """A call's cost, the table it comes from, and the day from which that price holds, where the table knows it."""
-
-    cost_nanos: int
-    source: str
-    since: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,7 @@ def price_of(
     provider: str | None = None,
     service_tier: str | None = None,
     at_us: int,
-) -> Price | None:
+) -> Priced | None:
     """Price one call made at `at_us` (microseconds UTC), by the model that answered, else by the one asked for.
 
     `service_tier` is what the provider calls the processing (`batch`, `flex`, `priority`, `fast`; all others are
@@ -84,7 +77,7 @@ def price_of(
     tier = service_tier if service_tier in PRICED_TIERS else None
     rates = _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
     cost = None if rates is None else rates.cost(usage)
-    return None if rates is None or cost is None else Price(cost, rates.source, rates.since)
+    return None if rates is None or cost is None else Priced(cost, rates.source, rates.since)
 
 
 @cache
@@ -149,22 +142,29 @@ def _own_rates(
     if price.like is None:
         return _Rates("own prices", price.since, arithmetic.cost_function(price.prices()))
     info = _find(price.like, provider) or _find(price.like, None)
-    found = None if info is None else _prices(info, tier, day * _US_PER_DAY)
+    found = None if info is None else prices_at(info, tier, day * _US_PER_DAY)
     if found is None:
         raise PriceNotFoundError(f"own price {price.model!r} is to be like {price.like!r}, which has no known price")
     return _Rates("own prices", price.since, arithmetic.cost_function(own_prices.times(found, price.factor)))
 
 
-def _find(model: str, provider: str | None) -> "ModelInfo | None":
+def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
+    """Return the provider's and the model's entry of the table, or None."""
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
     for provider_id, reference in catalogue.spellings(model, provider):
         try:
-            return snapshot.find_provider_model(reference, None, provider_id, None)[1]
+            found, info = snapshot.find_provider_model(reference, None, provider_id, None)
         except LookupError:
             continue
+        return found.id, info
     return None
+
+
+def _find(model: str, provider: str | None) -> "ModelInfo | None":
+    found = look_up(model, provider)
+    return None if found is None else found[1]
 
 
 def _changes_within_a_day(info: "ModelInfo") -> bool:
@@ -176,15 +176,15 @@ def _changes_within_a_day(info: "ModelInfo") -> bool:
 
 
 def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
-    prices = _prices(info, tier, at_us)
+    prices = prices_at(info, tier, at_us)
     if prices is None:
         return None
     if not any(value is not None for value in vars(prices).values()):
         return _free(table_version()) if info.id.endswith(":free") else None
-    return _Rates(table_version(), _start(info, at_us), arithmetic.cost_function(prices))
+    return _Rates(table_version(), start(info, at_us), arithmetic.cost_function(prices))
 
 
-def _prices(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | None":
+def prices_at(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | None":
     """Return the prices at a time; None for a tier whose prices the table does not know."""
     standard = info.get_prices(event.from_us(at_us))
     if tier is None:
@@ -193,7 +193,8 @@ def _prices(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | No
     return None if vars(prices) == vars(standard) else prices
 
 
-def _start(info: "ModelInfo", at_us: int) -> date | None:
+def start(info: "ModelInfo", at_us: int) -> date | None:
+    """Return the first day of the prices that hold at a time, where the table knows it."""
     prices = info.get_prices(event.from_us(at_us))
     conditional = info.prices if isinstance(info.prices, list) else []
     starts = [getattr(each.constraint, "start_date", None) for each in conditional if each.prices is prices]

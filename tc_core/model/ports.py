@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol
 
 from tc_core.model.attempt import Attempt
@@ -27,6 +27,14 @@ class Link(NamedTuple):
     target: EventId
     origin: RelationSource = "framework"
     confidence: float = 1.0
+
+
+class Priced(NamedTuple):
+    """What a call costs, by which table, and since when that price holds where the table knows it."""
+
+    cost_nanos: int
+    source: str
+    since: date | None
 
 
 class SpoolMark(NamedTuple):

@@ -12,7 +12,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
-from tc_core.model.ports import Batch, Link, SpoolMark
+from tc_core.model.ports import Batch, Link, Priced, SpoolMark
 from tc_core.model.totals import measures
 from tc_core.store import rows
 from tc_core.store.dialect import SQLite, chunks, insert_into
@@ -54,6 +54,15 @@ class BulkWriter:
             work.write_faults(batch.faults)
             if mark is not None:
                 work.move_mark(mark)
+        self._dimensions.keep(work.keys)
+
+    def reprice(self, prices: Mapping[EventId, Priced]) -> None:
+        """Set what events cost, and book the difference where they are booked."""
+        if not prices:
+            return
+        with self._database.writing() as connection:
+            work = _Transaction(connection, self._database, self._dimensions)
+            work.reprice(prices)
         self._dimensions.keep(work.keys)
 
     def relate(self, link: Link, metadata: Mapping[str, Any]) -> None:
@@ -181,6 +190,23 @@ class _Transaction:
         mark = self._database.placeholder
         columns = ", ".join(f"{name} = {mark}" for name in rows.REVISED)
         self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', (*after, row.key))
+
+    def reprice(self, prices: Mapping[EventId, Priced]) -> None:
+        sources = {("price_source", price.source) for price in prices.values()}
+        self.keys = self._dimensions.keys(self._connection, sources)
+        changes, changed, mark = RollupChanges(), [], self._database.placeholder
+        for id_, row in self._existing(prices).items():
+            price, before = prices[id_], tuple(row)[len(rows.IDENTITY) :]
+            after = rows.with_price(before, price, self.keys)
+            labels = self._labels(row.labels)
+            changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
+            changes.add(row.at, rows.cube(after), labels, rows.measures_of(after))
+            changed.append((*rows.price_columns(price, self.keys), row.key))
+        columns = ", ".join(f"{name} = {mark}" for name in rows.PRICE)
+        self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', changed)
+        label_keys = self._dimensions.keys(self._connection, changes.terms())
+        changes.write(self._connection, self._database, label_keys)
+        self.keys = {**self.keys, **label_keys}
 
     def _labels(self, key: int | None) -> dict[str, str]:
         if key is None:

@@ -88,6 +88,17 @@ class Reader:
         question = _WHOLE.where(EVENT.c.root == root).order_by(EVENT.c.at, EVENT.c.key)
         return self._events(self._connection.execute(question).all())
 
+    def calls_with_usage(
+        self, after_key: int, start_us: int | None, end_us: int | None, limit: int, *, unpriced_only: bool
+    ) -> tuple[int, list[TrackingEvent]]:
+        """Return some model calls whose tokens are known, in order of their rows, and the key of the last one."""
+        conditions = self._conditions.of({}, start_us, end_us)
+        conditions += [EVENT.c.key > after_key, EVENT.c.event_type.in_(CALLS), EVENT.c.input_tokens.is_not(None)]
+        if unpriced_only:
+            conditions.append(EVENT.c.cost_nanos.is_(None))
+        found = self._connection.execute(_WHOLE.where(*conditions).order_by(EVENT.c.key).limit(limit)).all()
+        return (found[-1].key if found else after_key), self._events(found)
+
     def attempts(self, event_id: str) -> list[Attempt]:
         """Return the HTTP requests of an event, in their order."""
         event = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(event_id)).scalar_subquery()

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from tc_core.model import event
 from tc_core.model.event import EventRecord
+from tc_core.model.ports import Priced
 from tc_core.model.scope import DIMENSIONS, Scope
 from tc_core.model.totals import measures
 from tc_core.model.usage import Usage
@@ -22,6 +23,7 @@ IDENTITY = ("key", "id", "at", "parent", "root", "depth")
 
 REVISED = COLUMNS[len(IDENTITY) :]
 
+PRICE = ("cost_nanos", "price_source", "price_day")
 USAGE_COLUMNS = Usage._fields
 _OWN_INTERNED = tuple(name for name in INTERNED if name not in DIMENSIONS)
 _own_texts = attrgetter(*_OWN_INTERNED)
@@ -136,6 +138,18 @@ def rank_of(row: Row[Any]) -> int:
 def merged(old: Values, new: Values) -> Values:
     """Lay a revision over a row; what the revision does not know stays."""
     return tuple(before if after is None else after for before, after in zip(old, new, strict=True))
+
+
+def price_columns(price: Priced, keys: Mapping[Term, int]) -> Values:
+    """Return the columns of `PRICE`."""
+    day = None if price.since is None else price.since.toordinal() - _DAY_ZERO
+    return price.cost_nanos, keys["price_source", price.source], day
+
+
+def with_price(row: Values, price: Priced, keys: Mapping[Term, int]) -> Values:
+    """Return the columns of `REVISED` with another price."""
+    column = dict(zip(REVISED, row, strict=True)) | dict(zip(PRICE, price_columns(price, keys), strict=True))
+    return tuple(column.values())
 
 
 def date_of(price_day: int | None) -> date | None:

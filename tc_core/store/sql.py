@@ -14,7 +14,7 @@ from tc_core.errors import ConfigurationError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
-from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric
+from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
@@ -179,6 +179,28 @@ class SqlStore(StorageBackend):
         """Return the HTTP requests that an event took, where a tracking client has seen them."""
         with self._reading() as reader:
             return reader.attempts(event_id)
+
+    def reprice(
+        self,
+        price: Callable[[TrackingEvent], Priced | None],
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        *,
+        unpriced_only: bool = True,
+    ) -> Iterator[tuple[TrackingEvent, Priced | None]]:
+        """Price calls again whose tokens are known, and yield each with its new price, None where it keeps what it has.
+
+        The difference is booked under the hour of the call itself. Batches are written one by one.
+        """
+        key, span = 0, _span(start_time, end_time)
+        while True:
+            with self._reading() as reader:
+                key, events = reader.calls_with_usage(key, *span, limit=1000, unpriced_only=unpriced_only)
+            if not events:
+                return
+            priced = [(event, price(event)) for event in events]
+            self._writer.reprice({ids.from_text(event.event_id): new for event, new in priced if new is not None})
+            yield from priced
 
     def faults(self) -> dict[str, int]:
         """Return how often each error was met and swallowed in a hook."""

@@ -11,10 +11,11 @@ from typing import Any, cast
 from tc_core.analyse import costs
 from tc_core.analyse.costs import CostReport
 from tc_core.analyse.plain import PlainTotals
+from tc_core.errors import StorageError
 from tc_core.meter import prices
 from tc_core.model import ids, money, period
-from tc_core.model.event import STATUSES, EventRecord, Status, to_us
-from tc_core.model.ports import AggregateReader, Filters
+from tc_core.model.event import STATUSES, EventRecord, Status, TrackingEvent, to_us
+from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage, check_usage
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
@@ -39,6 +40,24 @@ class CostRecord:
         plain = {name: getattr(self, name) for name in self.__slots__ if name != "cost_exact"}
         plain["cost_nanos"] = None if self.cost_exact is None else money.to_nanos(self.cost_exact)
         return plain
+
+
+@dataclass(frozen=True, slots=True)
+class RepriceReport:
+    """What pricing again has done: calls looked at, calls whose cost has changed, and calls still without a price.
+
+    `cost_change` is US dollars, `cost_change_nanos` the same exactly.
+    """
+
+    examined: int
+    changed: int
+    still_unpriced: int
+    cost_change: float
+    cost_change_nanos: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class CostTracker:
@@ -129,12 +148,53 @@ class CostTracker:
             tz=where,
         )
 
+    def reprice(
+        self,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        *,
+        everything: bool = False,
+        tz: str | tzinfo = "UTC",
+    ) -> RepriceReport:
+        """Price the calls of a period that have no price yet, by the prices that held when they were made.
+
+        `everything` prices all calls again, for when a table was wrong; a call whose model has no price now, whose cost
+        was given by hand, or that cost nothing since a cache had the answer, keeps what it has. Dates are as in
+        `get_costs`. Raises StorageError for a store that is not SQL.
+        """
+        if not isinstance(self.storage, SqlStore):
+            raise StorageError(f"{type(self.storage).__name__} cannot price again: use SQLiteStorage")
+        span = period.period(start_date, end_date, tz=period.zone(tz))
+        examined = priced = unpriced = change = 0
+        for event, price in self.storage.reprice(_priced_anew, span.start, span.end, unpriced_only=not everything):
+            examined += 1
+            unpriced += event.cost_nanos is None and price is None
+            if price is not None and price.cost_nanos != event.cost_nanos:
+                priced += 1
+                change += price.cost_nanos - (event.cost_nanos or 0)
+        return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
+
     def _reader(self) -> AggregateReader:
         storage = self.storage
         if isinstance(storage, SqlStore):
             return storage
         recorder_for(storage).drain()
         return PlainTotals(storage)
+
+
+def _priced_anew(event: TrackingEvent) -> Priced | None:
+    is_given = event.cost_nanos is not None and event.price_source in (None, "cache")
+    name = event.model or event.served_model
+    if is_given or name is None:
+        return None
+    return prices.price_of(
+        event.usage,
+        name,
+        served_model=event.served_model,
+        provider=event.provider,
+        service_tier=event.service_tier,
+        at_us=to_us(event.timestamp),
+    )
 
 
 def _cost_record(record: EventRecord, usage: Usage) -> CostRecord:

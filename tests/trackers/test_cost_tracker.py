@@ -1,9 +1,10 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from tc_core import ConfigurationError, CostTracker, InMemoryStorage, SQLiteStorage, labels
+from tc_core import ConfigurationError, CostTracker, InMemoryStorage, SQLiteStorage, TrackingEvent, labels
+from tc_core.meter import own_prices
 
 
 @pytest.fixture
@@ -13,6 +14,78 @@ def tracker():
 
 def at(day, hour=12, minute=0):
     return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+@pytest.fixture
+def own_prices_file(monkeypatch, tmp_path):
+    """Write prices of one's own, which hold at once."""
+    path = tmp_path / "prices.yaml"
+    monkeypatch.setenv("TOKEN_CALC_PRICES", str(path))
+
+    def write(text):
+        path.write_text(text, encoding="utf-8")
+        own_prices._read.cache_clear()
+        own_prices.forget()
+
+    write("")
+    return write
+
+
+@pytest.mark.parametrize("store", ["memory", "s.db"])
+def test_reprice_fills_what_had_no_price_into_the_calls_own_period(store, own_prices_file):
+    tracker = CostTracker(store)
+    old, new = datetime(2026, 1, 10, 12, 30, tzinfo=UTC), datetime(2026, 3, 10, tzinfo=UTC)
+    for moment in (old, new):
+        tracker.track_call("acme-1", 1_000_000, 0, timestamp=moment, agent_id="a", user_id="u1")
+    tracker.track_call("gpt-4o", 1_000_000, 0, timestamp=old, agent_id="a")
+    tracker.track_call("acme-2", 1, 0, timestamp=old)
+    assert tracker.reprice().to_dict() == {
+        "examined": 3,
+        "changed": 0,
+        "still_unpriced": 3,
+        "cost_change": 0,
+        "cost_change_nanos": 0,
+    }
+    own_prices_file("- {model: acme-1, until: 2026-02-01, input: 1}\n- {model: acme-1, from: 2026-02-01, input: 3}")
+    assert tracker.reprice(end_date="2026-01-31").changed == 1
+    done = tracker.reprice()
+    assert (done.examined, done.changed, done.still_unpriced, done.cost_change) == (2, 1, 1, 3.0)
+    by_month = {group.key["month"]: group.cost for group in tracker.get_costs(group_by=["month"]).groups}
+    assert by_month == {"2026-01": 3.5, "2026-03": 3.0}
+    assert {group.key["user_id"]: group.cost for group in tracker.get_costs(group_by=["user_id"]).groups} == {
+        "u1": 4.0,
+        None: 2.5,
+    }
+    rows = sum(event.cost_nanos or 0 for event in tracker.storage.query_events())
+    assert tracker.get_costs().total_cost == rows / 1e9 == 6.5
+    assert tracker.get_costs(filters={"model": "acme-1"}).unpriced_calls == 0
+    (event, *_) = tracker.storage.query_events({"model": "acme-1"}, start_time=new)
+    assert (event.price_source, event.price_date) == ("own prices", date(2026, 2, 1))
+
+
+def test_reprice_everything_keeps_what_was_given_by_hand_and_what_has_no_price_now(own_prices_file):
+    tracker = CostTracker("memory")
+    own_prices_file("- {model: acme-1, input: 1}")
+    tracker.track_call("acme-1", 1_000_000, 0)
+    tracker.track_call("gpt-4o", 1_000_000, 0)
+    tracker.storage.save_event(TrackingEvent(model="gpt-4o", input_tokens=5, output_tokens=5, cost=7.0))
+    own_prices_file("- {model: gpt-4o, input: 1}")
+    assert tracker.reprice().examined == 0
+    done = tracker.reprice(everything=True)
+    assert (done.examined, done.changed, done.cost_change) == (3, 1, -1.5)
+    assert tracker.get_costs().total_cost == 1 + 1 + 7
+    assert tracker.reprice(everything=True).changed == 0
+
+
+def test_reprice_of_many_goes_in_batches(own_prices_file):
+    tracker = CostTracker("s.db")
+    events = [
+        TrackingEvent(event_id=f"e{n}", model="acme-1", input_tokens=1_000_000, output_tokens=0) for n in range(2500)
+    ]
+    tracker.storage.save_events(events)
+    own_prices_file("- {model: acme-1, input: 0.001}")
+    assert tracker.reprice().changed == 2500
+    assert tracker.get_costs().total_cost == 2.5
 
 
 def test_track_call_says_what_it_cost(tracker):

@@ -1,0 +1,167 @@
+"""The price table as people look things up in it: which models there are, and what they cost."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from tc_core.errors import PriceNotFoundError
+from tc_core.meter import own_prices, prices, tokens
+from tc_core.model import event
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice
+
+WORDS = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cached",
+    "cache_write_mtok": "cache write",
+    "cache_write_1h_mtok": "cache write 1 h",
+    "input_audio_mtok": "audio input",
+    "output_audio_mtok": "audio output",
+    "output_reasoning_mtok": "reasoning",
+    "requests_kcount": "1,000 calls",
+    "web_searches_kcount": "1,000 web searches",
+    "storage_searches_kcount": "1,000 file searches",
+}
+"""What the table's prices are for: US dollars, per million tokens where nothing else is said."""
+
+Prices = Mapping[str, str]
+"""What it is for, and the price as text: `3`, or `3, above 200,000: 6` where it rises with the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrices:
+    """What is known of one model's prices at a time."""
+
+    provider: str
+    model: str
+    name: str | None
+    context_window: int | None
+    source: str
+    since: date | None
+    prices: Prices
+    history: tuple[tuple[date | None, Prices], ...] = ()
+    """What it cost before and will cost, with the first day of each."""
+    service_tiers: Mapping[str, Prices] | None = None
+    encoding: str | None = None
+    """The tokenizer with which its tokens are counted exactly, if there is a public one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["since"] = self.since and self.since.isoformat()
+        plain["history"] = [{"since": since and since.isoformat(), "prices": each} for since, each in self.history]
+        return plain
+
+
+def search(text: str, provider: str | None = None) -> list[ModelPrices]:
+    """Return the models whose name or id has all words of a text, those of the own file first."""
+    from genai_prices.data import providers
+
+    words = text.lower().split()
+
+    def is_meant(*names: str | None) -> bool:
+        return all(any(word in name.lower() for name in names if name) for word in words)
+
+    own = [
+        _own(price)
+        for price in own_prices.load().entries
+        if is_meant(price.model, price.provider) and provider in (None, price.provider)
+    ]
+    now = event.to_us(datetime.now(UTC))
+    found = [
+        _described(each.id, model, now)
+        for each in providers
+        if provider in (None, each.id)
+        for model in each.models
+        if is_meant(model.id, model.name, each.id)
+    ]
+    return own + found
+
+
+def show(model: str, provider: str | None = None, at: datetime | None = None) -> ModelPrices:
+    """Return the prices with which a model's calls are priced, at a time (default: now).
+
+    Raises PriceNotFoundError, with names that are near, for a model without a price.
+    """
+    at = at or datetime.now(UTC)
+    own = own_prices.load().find(model, provider, None, at.date())
+    if own is not None:
+        return _own(own)
+    found = prices.look_up(model, provider)
+    if found is None:
+        near = difflib.get_close_matches(model.lower(), _all_names(), n=3)
+        hint = f"; near are {', '.join(near)}" if near else ""
+        raise PriceNotFoundError(f"no price is known for {model!r}{hint}")
+    return _described(found[0], found[1], event.to_us(at), is_whole=True)
+
+
+def _all_names() -> list[str]:
+    from genai_prices.data import providers
+
+    return list(dict.fromkeys(model.id.lower() for provider in providers for model in provider.models))
+
+
+def _own(price: own_prices.OwnPrice) -> ModelPrices:
+    if price.like is None:
+        written = _written(price.prices())
+    else:
+        written = {"like": price.like, **({"factor": f"{price.factor}"} if price.factor != 1 else {})}
+    return ModelPrices(
+        price.provider or "",
+        price.model,
+        None,
+        None,
+        "own prices",
+        price.since,
+        written,
+        encoding=tokens.encoding_name(price.model),
+    )
+
+
+def _described(provider: str, info: "ModelInfo", at_us: int, *, is_whole: bool = False) -> ModelPrices:
+    at = event.from_us(at_us)
+    standard = info.get_prices(at)
+    history: list[tuple[date | None, Prices]] = []
+    tiers: dict[str, Prices] = {}
+    if is_whole:
+        if isinstance(info.prices, list) and len(info.prices) > 1:
+            history = [(getattr(each.constraint, "start_date", None), _written(each.prices)) for each in info.prices]
+        for tier in sorted(prices.PRICED_TIERS):
+            of_tier = prices.prices_at(info, tier, at_us)
+            if of_tier is not None:
+                tiers[tier] = _written(of_tier)
+    return ModelPrices(
+        provider=provider,
+        model=info.id,
+        name=info.name,
+        context_window=info.context_window,
+        source=prices.table_version(),
+        since=prices.start(info, at_us),
+        prices=_written(standard),
+        history=tuple(history),
+        service_tiers=tiers or None,
+        encoding=tokens.encoding_name(info.id),
+    )
+
+
+def _written(found: "ModelPrice") -> Prices:
+    from genai_prices.types import TieredPrices
+
+    def write(price: Any) -> str:
+        if isinstance(price, TieredPrices):
+            above = "".join(f", above {tier.start:,}: {tier.price.normalize():f}" for tier in price.tiers)
+            return f"{price.base.normalize():f}{above}"
+        return f"{price.normalize():f}"
+
+    return {
+        WORDS.get(key, key): write(price) for key, price in sorted(vars(found).items(), key=_place) if price is not None
+    }
+
+
+def _place(item: tuple[str, object]) -> int:
+    known = list(WORDS)
+    return known.index(item[0]) if item[0] in known else len(known)
