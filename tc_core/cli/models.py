@@ -84,9 +84,9 @@ def show(
         if found.context_window:
             console.print(f"context    {found.context_window:,} tokens")
         console.print(f"tokens     {f'counted exactly, {found.encoding}' if found.encoding else 'no public tokenizer'}")
-        for since_day, prices in found.history:
+        for when, prices in found.history:
             written = "  ".join(f"{name} {price}" for name, price in prices.items())
-            console.print(Text(f"{f'since {since_day}' if since_day else 'at first':<17}", style="dim") + Text(written))
+            console.print(Text(f"{when:<20}", style="dim") + Text(written))
 
 
 def reprice(

@@ -43,8 +43,8 @@ class ModelPrices:
     source: str
     since: date | None
     prices: Prices
-    history: tuple[tuple[date | None, Prices], ...] = ()
-    """What it cost before and will cost, with the first day of each."""
+    history: tuple[tuple[str, Prices], ...] = ()
+    """What it costs at other times, and when: `since 2025-06-10`, `16:30 to 00:30 UTC`, `at first`."""
     service_tiers: Mapping[str, Prices] | None = None
     encoding: str | None = None
     """The tokenizer with which its tokens are counted exactly, if there is a public one."""
@@ -53,7 +53,7 @@ class ModelPrices:
         """Return plain JSON values."""
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain["since"] = self.since and self.since.isoformat()
-        plain["history"] = [{"since": since and since.isoformat(), "prices": each} for since, each in self.history]
+        plain["history"] = [{"when": when, "prices": each} for when, each in self.history]
         return plain
 
 
@@ -125,11 +125,11 @@ def _own(price: own_prices.OwnPrice) -> ModelPrices:
 def _described(provider: str, info: "ModelInfo", at_us: int, *, is_whole: bool = False) -> ModelPrices:
     at = event.from_us(at_us)
     standard = info.get_prices(at)
-    history: list[tuple[date | None, Prices]] = []
+    history: list[tuple[str, Prices]] = []
     tiers: dict[str, Prices] = {}
     if is_whole:
         if isinstance(info.prices, list) and len(info.prices) > 1:
-            history = [(getattr(each.constraint, "start_date", None), _written(each.prices)) for each in info.prices]
+            history = [(_when(each.constraint), _written(each.prices)) for each in info.prices]
         for tier in sorted(prices.PRICED_TIERS):
             of_tier = prices.prices_at(info, tier, at_us)
             if of_tier is not None:
@@ -146,6 +146,14 @@ def _described(provider: str, info: "ModelInfo", at_us: int, *, is_whole: bool =
         service_tiers=tiers or None,
         encoding=tokens.encoding_name(info.id),
     )
+
+
+def _when(constraint: object) -> str:
+    if hasattr(constraint, "start_date"):
+        return f"since {constraint.start_date}"
+    if hasattr(constraint, "start_time") and hasattr(constraint, "end_time"):
+        return f"{constraint.start_time:%H:%M} to {constraint.end_time:%H:%M} UTC"
+    return "at first"
 
 
 def _written(found: "ModelPrice") -> Prices:

@@ -32,7 +32,7 @@ def test_show_tells_how_calls_of_a_model_are_priced(run_command):
     assert "0.625" in printed
     assert "counted exactly, o200k_base" in printed
     then = json.loads(answer(run_command("models", "show", "o3", "--at", "2025-05-01", "--json")))
-    assert (then["prices"]["input"], then["history"][1]["since"]) == ("10", "2025-06-10")
+    assert (then["prices"]["input"], then["history"][1]["when"]) == ("10", "since 2025-06-10")
     missing = run_command("models", "show", "gpt-4o-min")
     assert (missing.returncode, "near are gpt-4o-mini" in missing.stderr) == (1, True)
 
