@@ -13,6 +13,7 @@ from tc_core.version import __version__
 
 if TYPE_CHECKING:
     from tc_core.analyse.costs import CostGroup, CostReport
+    from tc_core.analyse.prompt import analyze_prompt
     from tc_core.errors import (
         ConfigurationError,
         CycleError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         TokenCalculatorError,
     )
     from tc_core.http import async_tracking_client, tracking_client
+    from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
     from tc_core.meter.tokens import count_tokens
     from tc_core.model.event import TrackingEvent
@@ -47,7 +49,9 @@ _HOMES = {
     "TokenCalculatorError": "errors",
     "async_tracking_client": "http",
     "tracking_client": "http",
+    "analyze_prompt": "analyse.prompt",
     "calculate_cost": "meter.prices",
+    "count_messages": "meter.messages",
     "count_tokens": "meter.tokens",
     "TrackingEvent": "model.event",
     "ProvenanceRelationship": "model.provenance",
@@ -89,9 +93,11 @@ __all__ = [
     "TrackingEvent",
     "Usage",
     "__version__",
+    "analyze_prompt",
     "async_tracking_client",
     "bind_context",
     "calculate_cost",
+    "count_messages",
     "count_tokens",
     "create_storage",
     "flush",

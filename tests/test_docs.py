@@ -89,7 +89,9 @@ def test_the_prices_that_the_document_names_are_those_of_the_table():
     if not prices.table_version().endswith(" 0.2.3"):
         pytest.skip("the document speaks of genai-prices 0.2.3, another one is installed")
     rows = re.findall(
-        r"^\| ([a-z0-9.-]+) \| ([\d.]+) \| ([\d.]*|none) \| ([\d.]*) \|", (ROOT / "docs/prices.md").read_text(), re.MULTILINE
+        r"^\| ([a-z0-9.-]+) \| ([\d.]+) \| ([\d.]*|none) \| ([\d.]*) \|",
+        (ROOT / "docs/prices.md").read_text(),
+        re.MULTILINE,
     )
     assert len(rows) >= 15
     for model, *named in rows:

@@ -10,12 +10,13 @@ import importlib.util
 import math
 import re
 from base64 import b64decode
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tc_core.meter import catalogue
+from tc_core.meter import catalogue, corrections
 from tc_core.model.event import UsageSource
 
 if TYPE_CHECKING:
@@ -47,6 +48,34 @@ _ENCODINGS = {
     "babbage-002": "cl100k_base",
     "text-embedding-": "cl100k_base",
 }
+_OPEN = {
+    "llama-3": "llama3",
+    "llama3": "llama3",
+    "llama-2": "llama2",
+    "llama2": "llama2",
+    "codellama": "codellama",
+    "deepseek-chat": "deepseek_v3",
+    "deepseek-reasoner": "deepseek_v3",
+    "deepseek-v3": "deepseek_v3",
+    "deepseek-r1": "deepseek_v3",
+    "qwen2": "qwen3",
+    "qwen3": "qwen3",
+    "glm-4": "glm4",
+    "kimi-k2": "kimi_k2",
+    "kimi-k3": "kimi_k3",
+    "phi-4": "phi4",
+    "phi4": "phi4",
+    "olmo-2": "olmo2",
+    "mixtral-8x7b": "mistral_v1",
+    "mixtral-8x22b": "mistral_v2",
+    "open-mistral-nemo": "mistral_v3",
+    "mistral-nemo": "mistral_v3",
+    "mistral-large-24": "mistral_v3",
+    "pixtral": "mistral_v3",
+}
+"""Open models, by how their names begin, and what the optional package calls their tokenizers."""
+
+_WEAKNESS: dict[UsageSource, int] = {"exact": 0, "proxy": 1, "estimate": 2}
 _PROXY = "o200k_base"
 _LONG_BLANK = re.compile(r"\s{100000}")  # tiktoken's regex engine overflows its stack on about a million
 
@@ -63,14 +92,28 @@ def count_tokens(text: str, model: str) -> int:
     return count(text, model).tokens
 
 
-def count(text: str, model: str | None) -> Count:
-    """Count tokens and say how: `exact`, `proxy` (another model's tokenizer) or `estimate` (by length)."""
+def count(text: str, model: str | None, *, corrects: bool = True) -> Count:
+    """Count tokens and say how: `exact`, `proxy` (another model's tokenizer) or `estimate` (by length).
+
+    A proxy's count is multiplied by what providers' reports have taught of the model, unless `corrects` is False.
+    """
     name = encoding_name(model) if model else None
+    if name is None and model:
+        own = _open_tokenizer(_open_name(model))
+        if own is not None:
+            return Count(len(own.encode_ordinary(text.encode("utf-8", "replace").decode())), "exact")
     encoding = _encoding(name or _PROXY)
     if encoding is None:
         return Count(from_characters(len(text)), "estimate")
     tokens = sum(len(encoding.encode_ordinary(part)) for part in _digestible(text))
-    return Count(tokens, "exact" if name else "proxy")
+    if name:
+        return Count(tokens, "exact")
+    return Count(round(tokens * corrections.factor(model)) if model and corrects else tokens, "proxy")
+
+
+def weakest(counts: Iterable[Count]) -> UsageSource:
+    """Return how far a sum of counts can be trusted."""
+    return max((count.source for count in counts), key=_WEAKNESS.__getitem__)
 
 
 def from_characters(characters: int) -> int:
@@ -83,6 +126,26 @@ def encoding_name(model: str) -> str | None:
     name = catalogue.bare_name(model)
     matching = [prefix for prefix in _ENCODINGS if name.startswith(prefix)]
     return _ENCODINGS[max(matching, key=len)] if matching else None
+
+
+def _open_name(model: str) -> str | None:
+    """Return what the optional package calls the tokenizer of an open model."""
+    name = catalogue.bare_name(model).replace("_", "-").removeprefix("meta-")
+    matching = [prefix for prefix in _OPEN if name.startswith(prefix)]
+    return _OPEN[max(matching, key=len)] if matching else None
+
+
+@cache
+def _open_tokenizer(name: str | None) -> Any | None:
+    """Return the tokenizer of an open model, if the extra `tokenizers` is installed and has it."""
+    if name is None or importlib.util.find_spec("splintr") is None:
+        return None
+    import splintr  # type: ignore[import-not-found,unused-ignore]  # optional
+
+    try:
+        return splintr.Tokenizer.from_pretrained(name)
+    except ValueError:
+        return None
 
 
 def vocabulary_path(name: str) -> Path | None:

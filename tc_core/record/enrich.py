@@ -1,18 +1,12 @@
 """The steps that complete a record on the writer's thread, in the order of `DEFAULT_STEPS`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tc_core.meter import prices, tokens
-from tc_core.model.event import CALL_TYPES, UsageSource
+from tc_core.meter import corrections, messages, prices, tokens
+from tc_core.model.event import CALL_TYPES
 from tc_core.model.usage import Usage
 from tc_core.record.call import OpenCall, Segment, segments
-
-# What chat formats add around the texts, as OpenAI documents it for its models.
-TOKENS_PER_MESSAGE = 3
-TOKENS_PER_REPLY = 3
-
-_WEAKNESS: dict[UsageSource, int] = {"exact": 0, "proxy": 1, "estimate": 2}
 
 
 def count_missing_tokens(call: OpenCall) -> None:
@@ -36,7 +30,20 @@ def count_missing_tokens(call: OpenCall) -> None:
         read = count_input(segments(call.content), model)
         written = _count(call.output or (), model)
     record.usage = Usage(read.tokens, written.tokens if record.event_type == "llm_call" else 0)
-    record.usage_source = _weakest([read, written])
+    record.usage_source = tokens.weakest([read, written])
+
+
+def learn_correction(call: OpenCall) -> None:
+    """Learn from a prompt whose tokens the provider reported how the proxy of its model errs."""
+    record = call.record
+    if record.usage_source != "provider" or record.usage is None or call.content is None:
+        return
+    model, reported = record.served_model or record.model, record.usage.input_tokens
+    if model is None or not reported or tokens.count("", model).source != "proxy":
+        return
+    factor = corrections.factor(model)
+    counted = count_prompt(segments(call.content), model).tokens
+    corrections.learn(model, round(counted / factor), reported)
 
 
 def price(call: OpenCall) -> None:
@@ -57,25 +64,33 @@ def price(call: OpenCall) -> None:
         record.cost_nanos, record.price_source, record.price_date = found
 
 
-DEFAULT_STEPS = (count_missing_tokens, price)
+DEFAULT_STEPS = (count_missing_tokens, learn_correction, price)
 
 
 def count_prompt(parts: Sequence[Segment], model: str | None) -> tokens.Count:
     """Count what a request weighs: its texts, and what the chat format adds to them."""
-    counted = _count(parts, model)
-    messages = sum(part.kind != "tool_schema" for part in parts)
-    return tokens.Count(counted.tokens + messages * TOKENS_PER_MESSAGE + TOKENS_PER_REPLY, counted.source)
+    schemas = [part for part in parts if part.kind == "tool_schema"]
+    texts = [part for part in parts if part.kind != "tool_schema"]
+    counts = [_count(texts, model), *(_count_tools(part.body, model) for part in schemas)]
+    total = (
+        sum(count.tokens for count in counts)
+        + len(texts) * (messages.PER_MESSAGE + messages.PER_ROLE)
+        + messages.PER_REPLY
+    )
+    return tokens.Count(total, tokens.weakest(counts))
+
+
+def _count_tools(body: object, model: str | None) -> tokens.Count:
+    if isinstance(body, list) and all(isinstance(tool, Mapping) for tool in body):
+        return messages.count_tools(body, model)
+    return tokens.count(_text(body), model)
 
 
 def _count(parts: Sequence[Segment], model: str | None) -> tokens.Count:
     counts = [tokens.count(_text(part.body), model) for part in parts]
     if not counts:
         return tokens.Count(0, tokens.count("", model).source)
-    return tokens.Count(sum(count.tokens for count in counts), _weakest(counts))
-
-
-def _weakest(counts: Sequence[tokens.Count]) -> UsageSource:
-    return max((count.source for count in counts), key=_WEAKNESS.__getitem__)
+    return tokens.Count(sum(count.tokens for count in counts), tokens.weakest(counts))
 
 
 def _text(body: object) -> str:

@@ -59,6 +59,7 @@ class Recorder:
         self._ended: OrderedDict[Key, OpenCall] = OrderedDict()
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
+        self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
         self._is_ending = False
         self._postponed: deque[Callable[[], None]] = deque()
 
@@ -144,7 +145,11 @@ class Recorder:
                     elif usage is None and call.attempts:
                         usage = _reported(call.attempts)
                     if usage is not None:
-                        record.usage, record.usage_source, call.content = usage, "provider", None
+                        record.usage, record.usage_source = usage, "provider"
+                        if self._is_sampled(record):
+                            _keep_texts(call, None)
+                        else:
+                            call.content = None
                     elif record.event_type in CALL_TYPES:
                         _keep_texts(call, output)
                     self._queue(call)
@@ -298,6 +303,15 @@ class Recorder:
         return key if isinstance(key, bytes) else ids.from_text(str(key))
 
     # Ending
+
+    def _is_sampled(self, record: EventRecord) -> bool:
+        """Tell whether the texts of a call are kept although its tokens are known: ever fewer of each model."""
+        if record.event_type != "llm_call" or record.model is None:
+            return False
+        if len(self._calls) > MOST_SCOPES:
+            self._calls.clear()
+        number = self._calls[record.model] = self._calls.get(record.model, 0) + 1
+        return not number & (number - 1)  # 1, 2, 4, 8, ...
 
     def _reopened(self, key: Key, usage: Usage | None) -> OpenCall | None:
         """Return a run again whose end says more than what was noted, or None when there is nothing to add."""

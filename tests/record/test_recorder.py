@@ -3,6 +3,7 @@ from datetime import date
 
 import pytest
 
+from tc_core.meter import corrections
 from tc_core.model import ids
 from tc_core.model.event import EventRecord
 from tc_core.model.usage import Usage
@@ -62,8 +63,8 @@ def test_a_call_without_usage_is_estimated_and_says_so(recorder, store):
     recorder.finish("k", output=[Segment("ai", "text", "hello")])
     event = one(store)
     # "hello world" is 2 tokens, a message adds 3 and the reply 3; "hello" is 1.
-    assert (event.input_tokens, event.output_tokens, event.usage_source) == (8, 1, "exact")
-    assert event.cost_nanos == 8 * 2500 + 10_000
+    assert (event.input_tokens, event.output_tokens, event.usage_source) == (9, 1, "exact")
+    assert event.cost_nanos == 9 * 2500 + 10_000
 
 
 def test_content_may_come_when_it_is_needed(recorder, store):
@@ -73,12 +74,26 @@ def test_content_may_come_when_it_is_needed(recorder, store):
         asked.append(True)
         return [Segment("human", "text", "hello world")]
 
-    recorder.start("llm_call", key="a", model="gpt-4o", content=content)
-    recorder.finish("a", usage=Usage(1, 1))
-    assert not asked
+    for number in range(1, 10):
+        recorder.start("llm_call", key=number, model="gpt-4o", content=content)
+        recorder.finish(number, usage=Usage(1, 1))
+    assert len(asked) == 4  # of calls 1, 2, 4 and 8, to learn from
     recorder.start("llm_call", key="b", model="claude-sonnet-4-5", content=content)
     recorder.finish("b")
     assert one(store, model="claude-sonnet-4-5").usage_source == "proxy"
+
+
+def test_what_providers_report_corrects_the_estimates_of_a_model_without_a_tokenizer(recorder, store):
+    corrections.forget()
+    prompt = [Segment("human", "text", "so many words that nobody would count them by hand " * 40)]
+    recorder.start("llm_call", key="a", model="claude-x", content=prompt)
+    recorder.finish("a", usage=Usage(900, 1))
+    recorder.drain()
+    recorder.start("llm_call", key="b", model="claude-x", content=prompt)
+    recorder.finish("b")
+    estimated = store.query_events({"usage_source": "proxy"})[0]
+    assert estimated.input_tokens == pytest.approx(900, rel=0.01)
+    corrections.forget()
 
 
 def test_a_failed_call_without_an_answer_is_neither_estimated_nor_unpriced(recorder, store):
@@ -94,7 +109,7 @@ def test_a_stream_that_broke_off_is_estimated_from_what_came(recorder, store):
     recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello world")])
     recorder.fail("k", status="closed", error_type="GeneratorExit", output=[Segment("ai", "text", "hello")])
     event = one(store)
-    assert (event.status, event.input_tokens, event.output_tokens) == ("closed", 8, 1)
+    assert (event.status, event.input_tokens, event.output_tokens) == ("closed", 9, 1)
 
 
 def test_an_unknown_model_has_no_cost(recorder, store):
