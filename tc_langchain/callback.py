@@ -97,19 +97,20 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         usage = attempt(reading.usage, response, self._runs.streamed.pop(key, None))
         if self._runs.batched:
             usage = self._runs.share(key, usage)
-        origin = attempt(reading.cached_run, response)
-        if origin:
-            self._recorder.link(key, "derived_from", UUID(origin).bytes)
+        said = attempt(reading.said, response) or reading.NOTHING_SAID
+        if said.cached_run:
+            self._recorder.link(key, "derived_from", UUID(said.cached_run).bytes)
         self._recorder.finish(
             key,
             usage=usage,
-            model=attempt(reading.served_model, response),
+            model=said.model,
             output=attempt(reading.answer, response) if usage is None else None,
-            service_tier=attempt(reading.service_tier, response),
-            is_cached=origin is not None,
+            service_tier=said.service_tier,
+            is_cached=said.cached_run is not None,
         )
         self._tasks.ended(key)
-        self._runs.asked_for(attempt(reading.tool_call_ids, response) or [], key)
+        if said.tool_calls:
+            self._runs.asked_for(said.tool_calls, key)
 
     @never_raises
     def on_llm_error(
@@ -126,7 +127,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             status=status,
             error_type=type(error).__name__,
             usage=attempt(reading.usage, response, self._runs.streamed.pop(run_id.bytes, None)),
-            model=attempt(reading.served_model, response),
+            model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
             output=attempt(reading.answer, response),
         )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
@@ -12,7 +12,7 @@ from tc_core.adapter import Segment, Usage
 CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
 
-_TIERS = ("flex", "priority")  # langchain-openai puts these before the names of details
+_STANDARD = frozenset({"", "default", "auto", "standard", "on_demand"})
 _HOUR = "ephemeral_1h_input_tokens"
 _RUN_ID = re.compile(r"lc_run--([0-9a-f-]{36})(?:-\d+)?$")
 
@@ -59,10 +59,11 @@ def usage(response: LLMResult | None, last_of_stream: Mapping[str, Any] | None =
     if metadata:
         read = metadata.get("input_token_details") or _EMPTY
         written = metadata.get("output_token_details") or _EMPTY
-        tier = next((f"{tier}_" for tier in _TIERS if tier in read or tier in written), "")
+        # langchain-openai puts such a tier before the names of details
+        tier = "flex_" if "flex" in read else "priority_" if "priority" in read else ""
         return _usage(
             metadata.get("input_tokens"),
-            _output_tokens(metadata, metadata.get("input_tokens"), metadata.get("output_tokens")),
+            _output_tokens(metadata),
             read.get(f"{tier}cache_read"),
             _cache_writes(read, tier),
             written.get(f"{tier}reasoning"),
@@ -74,37 +75,45 @@ def usage(response: LLMResult | None, last_of_stream: Mapping[str, Any] | None =
     return _from_token_usage(reported) if reported else None
 
 
-def service_tier(response: LLMResult | None) -> str | None:
-    """Return what the provider calls the kind of processing, where it says."""
-    metadata = getattr(getattr(_first(response), "message", None), "response_metadata", None) or _EMPTY
-    tier = metadata.get("service_tier") or _output(response).get("service_tier")
-    if tier is None:
-        usage = metadata.get("usage")
-        tier = usage.get("service_tier") if isinstance(usage, Mapping) else getattr(usage, "service_tier", None)
-    return tier if isinstance(tier, str) and tier else None
+class Answer(NamedTuple):
+    """What an answer says beside its texts and tokens."""
+
+    model: str | None = None
+    """The model that answered."""
+    service_tier: str | None = None
+    """What the provider calls the kind of processing, where it is not the standard one."""
+    cached_run: str | None = None
+    """The run that a cache of LangChain's has the answer from, "" for an unnamed one; None for no cache."""
+    tool_calls: Sequence[str] = ()
+    """The ids of the tool calls that it asks for."""
 
 
-def cached_run(response: LLMResult | None) -> str | None:
-    """Return the run that a cache of LangChain's has the answer from, "" for an unnamed one; None for no cache."""
-    message = getattr(_first(response), "message", None)
-    metadata = getattr(message, "usage_metadata", None)
-    if not metadata or metadata.get("total_cost") != 0 or _output(response):
-        return None
-    origin = _RUN_ID.match(getattr(message, "id", None) or "")
-    return origin[1] if origin else ""
+NOTHING_SAID = Answer()
 
 
-def tool_call_ids(response: LLMResult | None) -> list[str]:
-    """Return the ids of the tool calls that the answer asks for."""
-    calls = getattr(getattr(_first(response), "message", None), "tool_calls", None) or ()
-    return [call["id"] for call in calls if isinstance(call.get("id"), str)]
-
-
-def served_model(response: LLMResult | None) -> str | None:
-    """Return the model that answered."""
-    metadata = getattr(getattr(_first(response), "message", None), "response_metadata", None) or _EMPTY
-    name = metadata.get("model_name") or metadata.get("model") or _output(response).get("model_name")
-    return name if isinstance(name, str) and name else None
+def said(response: LLMResult | None) -> Answer:
+    """Return what an answer says beside its texts and tokens; in one go, since every call waits for it."""
+    message, output = getattr(_first(response), "message", None), _output(response)
+    metadata = getattr(message, "response_metadata", None) or _EMPTY
+    model = metadata.get("model_name") or metadata.get("model") or output.get("model_name")
+    tier = metadata.get("service_tier") or output.get("service_tier")
+    if tier is None and "usage" in metadata:  # Anthropic
+        reported = metadata["usage"]
+        tier = (
+            reported.get("service_tier") if isinstance(reported, Mapping) else getattr(reported, "service_tier", None)
+        )
+    cached = None
+    usage = getattr(message, "usage_metadata", None)
+    if usage and not output and usage.get("total_cost") == 0:
+        origin = _RUN_ID.match(getattr(message, "id", None) or "")
+        cached = origin[1] if origin else ""
+    calls = getattr(message, "tool_calls", None)
+    return Answer(
+        model if isinstance(model, str) and model else None,
+        tier if isinstance(tier, str) and tier not in _STANDARD else None,
+        cached,
+        [call["id"] for call in calls if isinstance(call.get("id"), str)] if calls else (),
+    )
 
 
 def chunk_usage(chunk: object) -> Mapping[str, Any] | None:
@@ -165,18 +174,20 @@ def labels(metadata: Mapping[str, Any], default: Mapping[str, object], *, inheri
     return {"session_id": metadata.get("thread_id"), "agent_id": agent, **default}
 
 
-def _output_tokens(reported: Mapping[str, Any], read: object, written: object) -> object:
+def _output_tokens(reported: Mapping[str, Any]) -> object:
     """Return the tokens of the answer with those of reasoning, which some providers count in nothing but the total."""
-    total = reported.get("total_tokens")
-    are_counts = type(total) is type(read) is type(written) is int
-    return total - read if are_counts and total > read + written else written  # type: ignore[operator]  # all are int
+    read, written, total = reported.get("input_tokens"), reported.get("output_tokens"), reported.get("total_tokens")
+    if type(total) is type(read) is type(written) is int and total > read + written:
+        return total - read
+    return written
 
 
 def _cache_writes(read: Mapping[str, Any], tier: str) -> object:
     """Return the tokens written to a cache; where they are told by how long they are kept, the sum is zero."""
-    by_time = [read.get("ephemeral_5m_input_tokens"), read.get(_HOUR)]
-    known = [count for count in by_time if type(count) is int]
-    return sum(known) if any(known) else read.get(f"{tier}cache_creation")
+    short, long = read.get("ephemeral_5m_input_tokens"), read.get(_HOUR)
+    if short or long:
+        return (short or 0) + (long or 0)
+    return read.get(f"{tier}cache_creation")
 
 
 def is_agent_model(metadata: Mapping[str, Any], name: str | None) -> bool:

@@ -6,7 +6,7 @@ known here while they are open, so that what lies below them finds the recorded 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -95,7 +95,7 @@ class Runs:
         chain = self.chains.pop(key, None)
         return chain is not None and chain.is_recorded
 
-    def asked_for(self, tool_call_ids: list[str], key: RunKey) -> None:
+    def asked_for(self, tool_call_ids: Sequence[str], key: RunKey) -> None:
         """Note that a model call asks for tools."""
         for each in tool_call_ids:
             self.tool_calls[each] = key
