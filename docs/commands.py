@@ -6,13 +6,13 @@ from typer.testing import CliRunner
 
 from tc_core.cli.main import app
 
-COMMANDS = ("costs", "runs", "tree", "show", "demo", "doctor")
+COMMANDS = ("costs", "runs", "tree", "show", "models search", "models show", "reprice", "demo", "doctor", "init")
 
 
 def page() -> str:
     """Return the page."""
     parts = ["# The commands\n", "Written by `python docs/commands.py`.\n", _help()]
-    parts += [f"## token-calc {command}\n\n{_help(command)}" for command in COMMANDS]
+    parts += [f"## token-calc {command}\n\n{_help(*command.split())}" for command in COMMANDS]
     return "\n".join(parts)
 
 

@@ -29,12 +29,13 @@ def blocks(document, language):
 
 def test_the_readme_shows_ten_lines_that_run(model_environment, run_python):
     pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-    first, second = blocks("README.md", "python")
+    first, second, third = blocks("README.md", "python")
     assert len([line for line in first.splitlines() if line.strip()]) <= 10
     assert re.search(
         r"^\$[\d.e-]+ for 1 calls, 0 of them unpriced$", run_python(first, **model_environment), re.MULTILINE
     )
     assert "'feature': 'search'" in run_python(second, **model_environment)
+    run_python(third, **model_environment)
 
 
 def test_the_commands_of_the_readme_exist(run_command):
@@ -45,6 +46,7 @@ def test_the_commands_of_the_readme_exist(run_command):
 EXAMPLES = {
     "existing_program.py": r"\$0\.\d+ for 2 calls about tokens",
     "langgraph_agent.py": r"agent grocer: \d+ nano-dollars\n  task model: \d+ nano-dollars\n    llm_call gpt-4o-mini",
+    "embeddings_and_retrieval.py": r"text-embedding-3-small: 2 calls, \d+ tokens in\n(.*\n)+  retrieval nearest\n",
     "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
 }
 

@@ -1,7 +1,7 @@
 """Sums by the hours, days and months of a time zone, exact for every zone.
 
 Stores sum by hours of UTC. Nearly every hour lies whole in one day of a zone, so its sums just go there; an hour
-that does not (zones off by half or quarter hours) is asked for again in quarters.
+that does not (zones off by half or quarter hours) is asked for again in smaller pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from tc_core.model.totals import MEASURES, Totals
 TIME_UNITS = ("month", "day", "hour")
 
 _HOUR = timedelta(hours=1)
-_QUARTER = timedelta(minutes=15)  # all offsets since 1972 are multiples of it
+# Nearly all offsets are multiples of the first; the last is for those that somebody has made up.
+_STEPS = tuple(timedelta(seconds=seconds) for seconds in (900, 60, 30, 1))
 
 
 def totals_in_zone(
@@ -56,9 +57,10 @@ def _pieces(
         else:
             split.add(start)
     for start in sorted(split):
-        for quarter in range(4):
-            begin = max(start + quarter * _QUARTER, period.start or start)
-            end = min(start + (quarter + 1) * _QUARTER, period.end or start + _HOUR)
+        step = _step(start, tz)
+        for number in range(_HOUR // step):
+            begin = max(start + number * step, period.start or start)
+            end = min(start + (number + 1) * step, period.end or start + _HOUR)
             if begin < end:
                 for key, totals in reader.totals(others, filters, begin, end).items():
                     yield begin, key, totals
@@ -67,5 +69,11 @@ def _pieces(
 def _is_whole(start: datetime, tz: tzinfo) -> bool:
     """Tell whether an hour of UTC is an hour of the zone too."""
     first = start.astimezone(tz).utcoffset()
-    last = (start + _HOUR - _QUARTER).astimezone(tz).utcoffset()
+    last = (start + _HOUR - _STEPS[-1]).astimezone(tz).utcoffset()
     return first is not None and first == last and first % _HOUR == timedelta()
+
+
+def _step(start: datetime, tz: tzinfo) -> timedelta:
+    """Return a length that divides an hour of UTC so that each piece lies in one hour of the zone."""
+    offsets = [moment.astimezone(tz).utcoffset() or timedelta() for moment in (start, start + _HOUR - _STEPS[-1])]
+    return next(step for step in _STEPS if all(offset % step == timedelta() for offset in offsets))

@@ -21,6 +21,9 @@ USAGE_SOURCES: tuple[str, ...] = get_args(UsageSource)
 CALL_TYPES = frozenset({"llm_call", "embedding"})
 """Event types that carry usage and cost, and that `calls` counts."""
 
+MOST_LATENCY_MS = 10 * 365 * 86_400_000
+"""Ten years: more is taken for a mistake."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -106,6 +109,10 @@ class TrackingEvent:
             raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {self.status!r}")
         if self.usage_source not in (None, *USAGE_SOURCES):
             raise ValueError(f"usage_source must be one of {', '.join(USAGE_SOURCES)}, not {self.usage_source!r}")
+        if self.latency_ms is not None:
+            check_latency(self.latency_ms)
+        if self.cost_nanos is not None and type(self.cost_nanos) is not int:
+            raise ValueError(f"cost_nanos must be a whole number, not {self.cost_nanos!r}")
         check_usage(self.usage)
 
     @property
@@ -230,6 +237,13 @@ class EventRecord:
             external_id=event.event_id if ids.is_external(event.event_id) else None,
             parent_external_id=parent if parent is not None and ids.is_external(parent) else None,
         )
+
+
+def check_latency(milliseconds: float) -> float:
+    """Return a latency; raise ValueError for one that no call can have."""
+    if not 0 <= milliseconds <= MOST_LATENCY_MS:  # false for NaN too
+        raise ValueError(f"latency_ms must be between 0 and {MOST_LATENCY_MS:,}, not {milliseconds!r}")
+    return milliseconds
 
 
 _SHARED = (

@@ -26,7 +26,8 @@ class Period:
         """The span of equal length just before, or None when this one is unbounded."""
         if self.start is None or self.end is None:
             return None
-        return Period(self.start - (self.end - self.start), self.start)
+        start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)  # in one zone clocks would be compared
+        return Period(start - (end - start), self.start)
 
 
 def zone(name: str | tzinfo) -> tzinfo:
@@ -64,14 +65,22 @@ def period(
     for text that is none of these and for a start that does not lie before the end.
     """
     now = (now or datetime.now(UTC)).astimezone(tz)
-    first = _span(start, tz, now) if start is not None else None
-    last = _span(end, tz, now) if end is not None else None
+    try:
+        first = _span(start, tz, now) if start is not None else None
+        last = _span(end, tz, now) if end is not None else None
+        return _between(start, first, end, last)
+    except OverflowError as error:
+        raise ConfigurationError(f"the period from {start} to {end} lies beyond what dates can say") from error
+
+
+def _between(start: str | date | None, first: Period | None, end: str | date | None, last: Period | None) -> Period:
     begin = first.start if first else None
     if last is not None:
         finish = last.end
     else:
         finish = first.end if first and isinstance(start, str) and not start[:1].isdigit() else None
-    if begin is not None and finish is not None and begin >= finish:
+    in_utc = [None if moment is None else moment.astimezone(UTC) for moment in (begin, finish)]  # raises OverflowError
+    if in_utc[0] is not None and in_utc[1] is not None and in_utc[0] >= in_utc[1]:
         raise ConfigurationError(f"the period is empty: {start} does not lie before {end}")
     return Period(begin, finish)
 

@@ -31,12 +31,17 @@ class Usage(NamedTuple):
         return self.input_tokens + self.output_tokens
 
 
+def is_count(value: object) -> bool:
+    """Tell whether a value can be a number of tokens."""
+    return type(value) is int and 0 <= value <= MOST_TOKENS
+
+
 def check_usage(usage: Usage) -> None:
     """Raise ValueError, naming the field, for counts that no call can have."""
     for name, value in zip(Usage._fields, usage, strict=True):
         if value is None:
             continue
-        if type(value) is not int or not 0 <= value <= MOST_TOKENS:
+        if not is_count(value):
             raise ValueError(f"{name} must be a whole number from 0 to {MOST_TOKENS:,}, not {value!r}")
     _check_parts(
         "input_tokens",

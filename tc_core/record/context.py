@@ -10,8 +10,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 P = ParamSpec("P")
@@ -26,6 +25,9 @@ class Here:
     values: Mapping[str, object] = field(default_factory=dict)
     innermost: Hashable | None = None
     """The run's key."""
+    above: "Here | None" = None
+    """What holds outside the block that made this."""
+    block: object = None
 
 
 _here: contextvars.ContextVar[Here] = contextvars.ContextVar("token_calculator_here", default=Here())  # noqa: B039  # frozen
@@ -36,12 +38,10 @@ here = _here.get
 class Block(ABC):
     """Something that holds for a block of code: `with`, `async with`, or a decorator.
 
-    As a decorator it opens anew for each call of a function, coroutine or generator. A generator is covered
+    Nothing about what holds is kept in the object, so that it may be entered again, and in several threads and tasks at
+    once. As a decorator it opens anew for each call of a function, coroutine or generator. A generator is covered
     while it runs; between two items nothing leaks to whoever consumes it.
     """
-
-    def __init__(self) -> None:
-        self._undo: list[contextvars.Token[Here]] = []
 
     def _open(self) -> None:  # noqa: B027  # nothing to do for most blocks
         """Begin."""
@@ -55,11 +55,11 @@ class Block(ABC):
 
     def __enter__(self) -> Self:
         self._open()
-        self._undo.append(self._enter())
+        self._enter()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        self._leave(self._undo.pop())
+        self._leave()
         self._close(error)
 
     async def __aenter__(self) -> Self:
@@ -71,17 +71,17 @@ class Block(ABC):
     def __call__(self, function: F) -> F:  # noqa: D102  # told above
         return cast("F", _decorated(self, function))
 
-    def _enter(self) -> contextvars.Token[Here]:
-        return _here.set(self._changed(_here.get()))
+    def _enter(self) -> None:
+        before = _here.get()
+        _here.set(replace(self._changed(before), above=before, block=self))
 
-    def _leave(self, token: contextvars.Token[Here]) -> None:
-        with suppress(ValueError):  # an async generator may be closed in another context than it ran in
-            _here.reset(token)
+    def _leave(self) -> None:
+        here = _here.get()
+        if here.block is self and here.above is not None:  # else closed in another context than it ran in
+            _here.set(here.above)
 
     def _again(self) -> Self:
-        again = copy.copy(self)
-        again._undo = []
-        return again
+        return copy.copy(self)
 
 
 class labels(Block):  # noqa: N801  # used like a function
@@ -173,14 +173,14 @@ def _drive(block: Block, generator: Any) -> Generator[Any, Any, Any]:
     step, argument = generator.send, None
     try:
         while True:
-            token = block._enter()
+            block._enter()
             try:
                 item = step(argument)
             except StopIteration as end:
                 block._close(None)
                 return end.value
             finally:
-                block._leave(token)
+                block._leave()
             try:
                 step, argument = generator.send, (yield item)
             except GeneratorExit:
@@ -198,14 +198,14 @@ async def _drive_async(block: Block, generator: Any) -> AsyncIterator[Any]:
     step, argument = generator.asend, None
     try:
         while True:
-            token = block._enter()
+            block._enter()
             try:
                 item = await step(argument)
             except StopAsyncIteration:
                 block._close(None)
                 return
             finally:
-                block._leave(token)
+                block._leave()
             try:
                 step, argument = generator.asend, (yield item)
             except GeneratorExit:

@@ -5,8 +5,21 @@ from collections.abc import Mapping, Sequence
 
 from tc_core.meter import corrections, messages, prices, tokens
 from tc_core.model.event import CALL_TYPES
-from tc_core.model.usage import Usage
+from tc_core.model.usage import Usage, is_count
 from tc_core.record.call import OpenCall, Segment, segments
+from tc_core.record.guard import faults
+
+
+def drop_impossible_counts(call: OpenCall) -> None:
+    """Take what cannot be a number of tokens for unknown, whoever reported it."""
+    usage = call.record.usage
+    if usage is None or all(count is None or is_count(count) for count in usage):
+        return
+    faults.note("usage: what is no number of tokens")
+    known = Usage(*(count if is_count(count) else None for count in usage))
+    call.record.usage = None if known.input_tokens is None and known.output_tokens is None else known
+    if call.record.usage is None:
+        call.record.usage_source = None
 
 
 def count_missing_tokens(call: OpenCall) -> None:
@@ -64,7 +77,7 @@ def price(call: OpenCall) -> None:
         record.cost_nanos, record.price_source, record.price_date = found
 
 
-DEFAULT_STEPS = (count_missing_tokens, learn_correction, price)
+DEFAULT_STEPS = (drop_impossible_counts, count_missing_tokens, learn_correction, price)
 
 
 def count_prompt(parts: Sequence[Segment], model: str | None) -> tokens.Count:

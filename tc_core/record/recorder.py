@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
@@ -129,7 +130,7 @@ class Recorder:
                 return
             self._is_ending = True
             try:
-                call = self._open.pop(key, None) or self._reopened(key, usage)
+                call = self._open.get(key) or self._reopened(key, usage)
                 if call is not None:
                     record = call.record
                     record.status, record.error_type = status, error_type
@@ -153,6 +154,7 @@ class Recorder:
                     elif record.event_type in CALL_TYPES:
                         _keep_texts(call, output)
                     self._queue(call)
+                    self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
             finally:
                 self._is_ending = False
             while self._postponed:
@@ -288,8 +290,11 @@ class Recorder:
         """Return a scope with what the context says, and then the labels, laid over it."""
         if here.values:
             labels = {**here.values, **labels}
-        said = (base, *labels.items())
-        scope = self._scopes.get(said)
+        said = (base, *labels, *labels.values(), *map(type, labels.values()))  # 1, True and 1.0 are equal
+        try:
+            scope = self._scopes.get(said)
+        except TypeError:  # a value that cannot be hashed
+            return base.extended(labels)
         if scope is None:
             if len(self._scopes) >= MOST_SCOPES:
                 self._scopes.clear()
@@ -350,9 +355,10 @@ class Recorder:
             limit = LEAF_SECONDS if call.record.event_type in CALL_TYPES else PARENT_SECONDS
             if now_ns - call.started_ns > limit * 1_000_000_000:
                 self._give_up(key)
-        if len(self._open) > MOST_OPEN:
-            leaf = next((key for key, call in self._open.items() if call.record.event_type in CALL_TYPES), None)
-            self._give_up(next(iter(self._open)) if leaf is None else leaf)
+        if len(self._open) > MOST_OPEN:  # some more than must be, so that it is not to be done for each
+            leaves = (key for key, call in self._open.items() if call.record.event_type in CALL_TYPES)
+            for key in list(islice(leaves, MOST_OPEN // 100 + 1)) or [next(iter(self._open))]:
+                self._give_up(key)
 
     def _give_up(self, key: Key) -> None:
         call = self._open.pop(key)
@@ -370,6 +376,8 @@ def _reported(attempts: Sequence[Attempt]) -> Usage | None:
 
 def _keep_texts(call: OpenCall, output: Sequence[Segment] | None) -> None:
     """Keep the texts for the writer, which will count their tokens, and their lengths for the spool."""
+    if call.content is None and not output:
+        return  # nothing is known of it, which is not a prompt of no length
     call.content, call.output = segments(call.content), output
     call.input_characters, call.output_characters = characters(call.content), characters(output or ())
     call.held_bytes = EVENT_BYTES + call.input_characters + call.output_characters

@@ -98,7 +98,7 @@ class SpoolFile:
         start = self.size + _FRAME.size
         end = start + len(payload)
         if self._map is None or end > self._room:
-            self._map = self._mapped(end)
+            self._map = self._grown(end)
         self._map[start:end] = payload
         _FRAME.pack_into(self._map, self.size, len(payload), zlib.crc32(payload))
         self.size = end
@@ -136,20 +136,23 @@ class SpoolFile:
         """Close the file, and thereby unlock it."""
         if self._map is not None:
             self._map.close()
-        with suppress(OSError):
-            os.close(self.descriptor)
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:  # closing it again could close what somebody else has opened since
+            os.close(descriptor)
 
-    def _mapped(self, end: int) -> mmap.mmap:
-        """Make the file long enough for an entry that ends at `end`, and map it."""
+    def _grown(self, end: int) -> mmap.mmap:
+        """Make the file long enough for an entry that ends at `end`, and map it.
+
+        The old map is let go, not closed: an interrupt (Ctrl-C) between two lines must not leave a closed one.
+        """
         room = -(-end // GROW_BYTES) * GROW_BYTES
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(self.descriptor, 0, room)
         else:  # macOS
             os.pwrite(self.descriptor, bytes(room - self._room), self._room)
-        if self._map is not None:
-            self._map.close()
+        grown = mmap.mmap(self.descriptor, room)
         self._room = room
-        return mmap.mmap(self.descriptor, room)
+        return grown
 
 
 class Spool:
@@ -239,8 +242,13 @@ class Spool:
             self.trouble, self._retry_at = str(error), now + RETRY_SECONDS
             faults.note("spool", error)
             return None
-        for payload in open_starts():
-            file.append(payload)
+        try:
+            for payload in open_starts():
+                file.append(payload)
+        except OSError:
+            file.delete()
+            self._retry_at = now + RETRY_SECONDS
+            raise
         if self._current is not None:
             self._full.append(self._current)
         self._current, self.trouble = file, None

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
@@ -63,7 +64,7 @@ class Writer:
         self._is_behind = False  # the spool has ended runs that the queue has not
         self._work: _Work | None = None
         self._succession = Succession(sink, self._write_items)
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # of whoever writes; it knows its owner, see `_drain`
         self._at_work: int | None = None
         self._is_held = False
         self._thread: threading.Thread | None = None
@@ -144,7 +145,7 @@ class Writer:
 
     def after_fork(self) -> None:
         """In a child process: nothing queued, no thread, locks of its own."""
-        self.lock, self._turn = threading.RLock(), threading.Lock()
+        self.lock, self._turn = threading.RLock(), threading.RLock()
         self._queue.clear()
         self._held_bytes, self._is_behind, self._work = 0, False, None
         self._at_work = self._thread = None
@@ -155,11 +156,13 @@ class Writer:
                 file.close()
 
     def _drain(self, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        if self._at_work == threading.get_ident() or not self._turn.acquire(timeout=timeout):
+        deadline, me = time.monotonic() + timeout, threading.get_ident()
+        if self._at_work == me:
             return False
-        self._at_work = threading.get_ident()
         try:
+            if not self._turn.acquire(timeout=timeout):
+                return False
+            self._at_work = me
             while self._write_some():
                 if time.monotonic() > deadline:
                     return False
@@ -170,8 +173,9 @@ class Writer:
         else:
             return True
         finally:
-            self._at_work = None
-            self._turn.release()
+            if self._at_work == me:
+                self._at_work = None
+            _release_wholly(self._turn)
 
     def _write_some(self) -> bool:
         """Write one batch; return whether there was one. Raises StorageError when it should be tried again."""
@@ -228,6 +232,7 @@ class Writer:
 
     def _write_singly(self, work: _Work, error: Exception) -> None:
         """Write what can be written of a batch that was refused; count what cannot."""
+        faults.give_back(work.batch.faults)
         if len(work.items) > 1:
             for item in work.items:
                 self._write(self._prepare([item]))
@@ -306,6 +311,13 @@ def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threadin
         writer = reference()
         if writer is not None and writer._thread is threading.current_thread():
             writer._thread = None  # whatever ended it, the next event starts another
+
+
+def _release_wholly(lock: Any) -> None:
+    """Release a lock as often as this thread has it: once more where an interrupt (Ctrl-C) once skipped that."""
+    with suppress(RuntimeError):  # it has it no more
+        while True:
+            lock.release()
 
 
 def _let_go_of_texts(item: Item) -> None:

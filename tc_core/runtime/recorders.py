@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 
 from tc_core import settings
+from tc_core.errors import StorageError
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.record.enrich import DEFAULT_STEPS
@@ -35,8 +36,17 @@ class BackendSink:
         self._backend = backend
 
     def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
-        """Save the events; what else a batch has, such a backend cannot keep."""
-        self._backend.save_events([record.to_event() for record in batch.records if record.status != "open"])
+        """Save the events; what else a batch has, such a backend cannot keep.
+
+        Whatever it raises may pass, so that the events are tried again; only a ValueError refuses them.
+        """
+        events = [record.to_event() for record in batch.records if record.status != "open"]
+        try:
+            self._backend.save_events(events)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise StorageError(f"{type(self._backend).__name__}: {error}", is_passing=True) from error
 
     def position(self, file: str) -> int:
         """There is no spool for such a backend."""

@@ -13,6 +13,7 @@ from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
 from tc_core.model.ports import Batch, Link, Priced, SpoolMark
+from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
 from tc_core.store import rows
 from tc_core.store.dialect import SQLite, chunks, insert_into
@@ -222,9 +223,9 @@ class _Transaction:
             if record.metadata:
                 details.add(canonical_json(record.metadata))
             if record.external_id is not None:
-                external.add((record.id, record.external_id))
+                external.add((record.id, label_text(record.external_id)))
             if record.parent_id is not None and record.parent_external_id is not None:
-                external.add((record.parent_id, record.parent_external_id))
+                external.add((record.parent_id, label_text(record.parent_external_id)))
         self._insert_many("label_set", ("id", "body"), list(label_sets.items()), ignore=True)
         self._insert_many("metadata_body", ("id", "body"), [(body_key(body), body) for body in details], ignore=True)
         self._insert_many("external_id", ("id", "value"), list(external), ignore=True)

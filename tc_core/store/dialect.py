@@ -5,10 +5,11 @@ flush to the disk. The spool makes up for what NORMAL could lose in a power cut 
 """
 
 import os
+import random
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tc_core.errors import StorageError
+from tc_core.store.gate import gate
 
 LOCK_SECONDS = 5.0
 """How long a lock of another process is waited for."""
@@ -36,6 +38,10 @@ class SQLite:
         self.read_only = read_only
         self.on_fork: Callable[[], object] = lambda: None
         """Called in a forked child before the first use there, when memory is empty again."""
+        self.on_replaced: Callable[[], object] = lambda: None
+        """Called when the file has been deleted or replaced by another one."""
+        self._file: tuple[int, int] | None = None
+        self._mark: int | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -53,7 +59,8 @@ class SQLite:
     def reading(self) -> Iterator[Connection]:
         """Give a connection inside one consistent read transaction; raise StorageError when that fails."""
         self._notice_fork()
-        with self._turn, self._explained("read"), self.engine.connect() as connection:
+        self._notice_replacement()
+        with gate.passed(), self._turn, self._explained("read"), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -62,7 +69,8 @@ class SQLite:
         if self.read_only:
             raise StorageError(f"{self} can only be read: the file or its folder is not writable")
         self._notice_fork()
-        with self._turn, self._explained("write"), self.engine.connect() as connection:
+        self._notice_replacement()
+        with gate.passed(), self._turn, self._explained("write"), self.engine.connect() as connection:
             connection.execution_options(**{_WRITING: True})
             with _patiently(connection.begin):
                 yield connection
@@ -72,7 +80,7 @@ class SQLite:
         if self.path is None:
             return
         self._notice_fork()
-        with self._explained("write"):
+        with gate.passed(), self._explained("write"):
             raw = self.engine.raw_connection()
             try:
                 raw.driver_connection.execute("PRAGMA synchronous=FULL")  # type: ignore[union-attr]
@@ -100,6 +108,33 @@ class SQLite:
         self._begin()
         if self.path is None:
             self.on_fork()
+
+    def _notice_replacement(self) -> None:
+        """When somebody has deleted the file or put another in its place: go on with what is there now."""
+        if self.path is None:
+            return
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # half the time, and it is done for each transaction
+            now = (found.st_dev, found.st_ino)
+        except OSError:
+            now = None
+        if now == self._file:
+            return
+        before, self._file = self._file, now
+        if before is not None:
+            self.discard()
+            self.on_replaced()
+
+    def _notice_another(self, connection: sqlite3.Connection) -> None:
+        """On a new connection: a file that was made anew while all were closed may look like the old one."""
+        (mark,) = connection.execute("PRAGMA user_version").fetchone()
+        before, self._mark = self._mark, mark
+        if before not in (None, 0, mark):
+            self.on_replaced()
+
+    def mark_as_new(self, connection: Connection) -> None:
+        """Give a new database a number by which it is told from others at the same path."""
+        connection.exec_driver_sql(f"PRAGMA user_version = {random.SystemRandom().randrange(1, 1 << 31)}")
 
     # What its SQL says differently
 
@@ -133,13 +168,11 @@ class SQLite:
         """
         if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
             return set()
-        connection = sqlite3.connect(self._uri(self.path, "ro"), uri=True, timeout=LOCK_SECONDS)
         try:
-            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            with closing(sqlite3.connect(self._uri(self.path, "ro"), uri=True, timeout=LOCK_SECONDS)) as connection:
+                rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open {self}: {error}") from error
-        finally:
-            connection.close()
         return {name for (name,) in rows}
 
     def prepare(self) -> None:
@@ -151,14 +184,12 @@ class SQLite:
             self.path.touch(mode=0o600, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot create {self}: {error.strerror}") from error
-        connection = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
         try:
-            connection.execute("PRAGMA page_size=8192")
-            _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
+            with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+                connection.execute("PRAGMA page_size=8192")
+                _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open {self}: {error}") from error
-        finally:
-            connection.close()
 
     def _uri(self, path: Path, mode: str) -> str:
         """Return how to open the file; SQLite can ask one in WAL mode beside which it may write nothing only so."""
@@ -183,6 +214,8 @@ class SQLite:
                 hide_parameters=True,
             )
         event.listen(engine, "connect", _on_connect)
+        if self.path is not None:
+            event.listen(engine, "connect", lambda connection, _record: self._notice_another(connection))
         event.listen(engine, "begin", _on_begin)
         return engine
 

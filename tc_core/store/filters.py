@@ -1,6 +1,6 @@
 """From filters, as users write them, to conditions on rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, false, func, or_, select
 from tc_core.model import ids
 from tc_core.model.event import to_us
 from tc_core.model.ports import Filters, FilterValue
+from tc_core.model.scope import label_text
 from tc_core.store.dialect import SQLite
 from tc_core.store.interning import Dimensions
 from tc_core.store.rollups import US_PER_HOUR
@@ -43,7 +44,8 @@ def label_name(name: str) -> str:
 
 def as_list(value: FilterValue) -> list[str | None]:
     """Return the values that a filter allows."""
-    return [value] if value is None or isinstance(value, str) else list(value)
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return [None if each is None else label_text(each) for each in (value if several else [value])]  # type: ignore[union-attr]
 
 
 class Conditions:

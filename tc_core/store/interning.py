@@ -1,13 +1,14 @@
 """The small keys of repeating texts, both ways.
 
-Keys never change and rows are never deleted, so a cache of them is right for ever, in every process. It
-only takes up what a transaction has committed.
+Keys never change and rows are never deleted, so a cache of them is right as long as the database is the same one, in
+every process. It only takes up what a transaction has committed.
 """
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
+from tc_core.model.scope import label_text
 from tc_core.store.dialect import SQLite, chunks, insert_into
 from tc_core.store.tables import SEED, SEED_KEYS, Dimension, table
 
@@ -38,11 +39,13 @@ class Dimensions:
         missing = [term for term in terms if term not in cached]
         if not missing:
             return cached
+        storable = {(kind, value): (kind, label_text(value)) for kind, value in missing}
         insert = insert_into("dimension", ("kind", "value"), self._database.placeholder)
-        connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING", missing)
+        connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING", list(storable.values()))
+        found = self._look_up(connection, list(set(storable.values())))
         return {
             **{term: cached[term] for term in terms if term in cached},
-            **self._look_up(connection, missing),
+            **{term: found[stored] for term, stored in storable.items()},
         }
 
     def keep(self, keys: dict[Term, int]) -> None:
@@ -53,7 +56,7 @@ class Dimensions:
             self.clear()
         for term, key in keys.items():
             self._keys[term] = key
-            self._values[key] = term[1]
+            self._values[key] = label_text(term[1])
 
     def find(self, connection: Connection, kind: str, values: Iterable[str]) -> list[int]:
         """Return the keys of those values that the store knows."""

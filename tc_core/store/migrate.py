@@ -59,6 +59,7 @@ def _create(connection: Connection, database: SQLite) -> None:
         return  # another process was faster
     SQLModel.metadata.create_all(connection, tables=SQLModel.metadata.sorted_tables)
     seed(connection, database)
+    database.mark_as_new(connection)
     connection.exec_driver_sql(database.events_view)
     connection.exec_driver_sql(
         f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "

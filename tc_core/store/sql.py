@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tc_core.errors import ConfigurationError
+from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
@@ -50,6 +50,7 @@ class SqlStore(StorageBackend):
         migrate.prepare(database)
         weakref.finalize(self, database.discard)
         database.on_fork = partial(_begin_empty, database, self._dimensions)
+        database.on_replaced = partial(_begin_again, database, self._dimensions)
         for callback in on_open:
             callback(self)
 
@@ -253,7 +254,12 @@ class SQLiteStorage(SqlStore):
         if str(path) == ":memory:":
             super().__init__(SQLite(None), f"memory:{next(_serial)}")
             return
-        resolved = Path(path).expanduser().resolve()
+        try:
+            resolved = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise StorageError(f"cannot open {str(path)!r}: {error}") from error
+        if resolved.is_dir():
+            raise StorageError(f"{resolved} is a folder: name a file in it")
         super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
 
 
@@ -289,6 +295,14 @@ DEFAULT_PATH = "token_calculator.db"
 def _begin_empty(database: SQLite, dimensions: Dimensions) -> None:
     """In a forked child a memory store is empty: what its parent has in memory cannot be shared."""
     dimensions.clear()
+    migrate.prepare(database)
+
+
+def _begin_again(database: SQLite, dimensions: Dimensions) -> None:
+    """When there is another file in the old one's place, or none: its keys are others, and it may have to be made."""
+    dimensions.clear()
+    if database.path is None or database.read_only or database.path.exists():
+        return
     migrate.prepare(database)
 
 

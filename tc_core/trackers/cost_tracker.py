@@ -1,5 +1,6 @@
 """CostTracker: record calls by hand, and ask what calls cost."""
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tc_core.analyse.plain import PlainTotals
 from tc_core.errors import StorageError
 from tc_core.meter import prices
 from tc_core.model import ids, money, period
-from tc_core.model.event import STATUSES, EventRecord, Status, TrackingEvent, to_us
+from tc_core.model.event import STATUSES, EventRecord, Status, TrackingEvent, check_latency, to_us
 from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage, check_usage
 from tc_core.runtime.recorders import open_storage, recorder_for
@@ -91,10 +92,13 @@ class CostTracker:
         `input_tokens` include `cached_tokens`, `output_tokens` include `reasoning_tokens`. `timestamp` is when the
         call was made (default: now; naive: local time) and decides which price holds. A label named like a
         dimension (`agent_id`, `session_id`, `environment`, ...) fills it. Raises ValueError for counts that no call
-        can have, and for an `event_id` that is already recorded with other facts.
+        can have, and for an `event_id` that is already recorded with other facts; StorageError for a store that can
+        only be read.
         """
         usage = Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens)
         check_usage(usage)
+        if isinstance(self.storage, SqlStore) and self.storage.read_only:
+            raise StorageError(f"{self.storage.path} can only be read: the file or its folder is not writable")
         recorder = recorder_for(self.storage)
         known = None if event_id is None else self.storage.get_event(event_id)
         moment = known.timestamp if known is not None and timestamp is None else timestamp
@@ -106,10 +110,10 @@ class CostTracker:
             model=model,
             provider=provider,
             status=_status(status),
-            latency_us=None if latency_ms is None else round(latency_ms * 1000),
+            latency_us=None if latency_ms is None else round(check_latency(latency_ms) * 1000),
             usage=usage,
             usage_source="provider",
-            metadata=metadata or None,
+            metadata=copy.deepcopy(metadata) if metadata else None,  # what the caller changes later is not meant
             external_id=_external(event_id),
             parent_external_id=_external(parent_id),
         )

@@ -133,3 +133,27 @@ def test_a_plain_thread_starts_empty_and_a_bound_one_does_not():
         thread.join()
     assert found.pop("plain") == {}
     assert all(each == {"user_id": "u"} for each in found.values())
+
+
+def test_one_object_in_several_threads_at_once_leaks_nothing():
+    shared, inside, leave = labels(user_id="u"), threading.Barrier(2), threading.Event()
+    after = []
+
+    def first():
+        with shared:
+            inside.wait()
+            leave.wait()
+        after.append(dict(here().values))
+
+    def second():
+        with shared:
+            inside.wait()
+        after.append(dict(here().values))
+        leave.set()
+
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert after == [{}, {}]

@@ -388,3 +388,47 @@ def test_prices_follow_the_day_of_the_call(recorder, store):
     recorder.finish("k", usage=Usage(1, 1))
     event = one(store)
     assert event.price_date is None or event.price_date <= date.today()
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize("wrong", [-5, 1.5, True, float("nan"), "7", 2**70])
+def test_what_is_no_number_of_tokens_is_unknown(recorder, store, wrong):
+    recorder.start("llm_call", key="a", model="gpt-4o")
+    recorder.finish("a", usage=Usage(wrong, 3, cached_tokens=1))
+    recorder.start("llm_call", key="b", model="gpt-4o")
+    recorder.finish("b", usage=Usage(wrong, wrong))
+    total = store.totals()[()]
+    assert (total.calls, total.input_tokens, total.output_tokens) == (2, 0, 3)
+    assert faults.counts == {"usage: what is no number of tokens": 2}
+
+
+def test_an_interrupt_while_a_run_ends_leaves_it_open(recorder, store, monkeypatch):
+    recorder.start("llm_call", key="a", model="gpt-4o")
+
+    def interrupted(call):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "_queue", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            recorder.finish("a", usage=Usage(1, 1))
+    assert recorder.is_open("a")
+    recorder.finish("a", usage=Usage(1, 1))
+    assert one(store).status == "ok"
+
+
+def test_labels_that_are_equal_but_not_the_same(recorder, store):
+    for number, value in enumerate([1, True, 1.0, "1", ["a", {}]]):
+        recorder.start("llm_call", key=number, model="gpt-4o", labels={"flag": value})
+        recorder.finish(number, usage=Usage(1, 1))
+    assert [event.labels["flag"] for event in store.query_events()] == ["1", "True", "1.0", "1", "['a', {}]"]
+
+
+def test_texts_that_no_database_keeps_are_cleaned_not_lost(recorder, store):
+    recorder.start("workflow", key="w", name="rep\ud800ort")
+    recorder.start("llm_call", key="a", model="gpt\ud800-4o", provider="nul\0")
+    recorder.finish("a", usage=Usage(1, 1))
+    recorder.finish("w")
+    workflow, call = store.query_events()
+    assert (workflow.name, call.model) == ("rep?ort", "gpt?-4o")
+    assert store.aggregate("calls", ["model"]) == {("gpt?-4o",): 1}

@@ -1,5 +1,6 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +239,33 @@ def test_what_waits_for_the_store_is_bounded(folder, monkeypatch):
     spool.committed(marks[1])
     spool.committed(marks[3])
     assert spool.append(b"x" * 500, nothing_open, is_end=True) is not None
+
+
+def test_closing_twice_closes_nobody_elses_file(tmp_path):
+    file = SpoolFile.create(tmp_path / "f")
+    descriptor = file.descriptor
+    file.append(b"x")
+    file.delete()
+    other = os.open(tmp_path, os.O_RDONLY)  # takes the number that is free now
+    assert other == descriptor
+    file.close()
+    os.fstat(other)
+    os.close(other)
+
+
+def test_a_file_that_cannot_begin_leaves_nothing_behind(tmp_path, monkeypatch):
+    spool = Spool(tmp_path / "f")
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir())) if descriptors.is_dir() else None
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SpoolFile, "append", full)
+    faults.strict = False
+    for _ in range(5):
+        assert spool.append(b"end", lambda: [b"start"], is_end=True) is None
+    faults.after_fork()
+    assert not list((tmp_path / "f").glob("*"))
+    if before is not None:
+        assert len(list(descriptors.iterdir())) == before

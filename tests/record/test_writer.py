@@ -279,7 +279,8 @@ def test_a_moments_failure_costs_nothing(recorder, store):
 def test_one_event_that_the_store_refuses_does_not_stop_the_others(recorder, store):
     calls(recorder, 2)
     recorder.start("llm_call", key="poison", model="gpt-4o")
-    recorder.finish("poison", usage=Usage(2**70, 1))
+    recorder.finish("poison", usage=Usage(1, 1))
+    recorder.writer._queue[-1].record.latency_us = 2**70
     calls(recorder, 2, first=2)
     assert recorder.drain()
     assert store.aggregate("calls") == {(): 4}
@@ -360,3 +361,29 @@ def test_a_question_on_the_writers_own_thread_does_not_wait_for_itself(store):
     assert recorder.drain()
     assert answers == [False]
     recorder.close()
+
+
+def test_an_interrupt_that_skipped_a_release_locks_nobody_out(recorder, store):
+    calls(recorder, 1)
+    recorder.writer._turn.acquire()  # as if Ctrl-C had come right behind
+    assert recorder.drain()
+    calls(recorder, 1, first=1)
+    done = []
+    thread = threading.Thread(target=lambda: done.append(recorder.drain(timeout=2)))
+    thread.start()
+    thread.join()
+    assert done == [True]
+    assert store.aggregate("calls") == {(): 2}
+
+
+@pytest.mark.swallows
+def test_faults_of_a_refused_batch_are_told_too(recorder, store):
+    faults.note("a hook: KeyError")
+    calls(recorder, 1)
+    recorder.start("llm_call", key="poison", model="gpt-4o")
+    recorder.finish("poison", usage=Usage(1, 1))
+    recorder.writer._queue[-1].record.latency_us = 2**70
+    assert recorder.drain()
+    calls(recorder, 1, first=1)
+    recorder.drain()
+    assert store.faults()["a hook: KeyError"] == 1

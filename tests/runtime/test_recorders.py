@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import pytest
 
@@ -333,3 +334,80 @@ def test_what_users_call_raises_and_does_not_swallow():
     assert recorders.flush()
     assert tracker.get_costs().total_calls == 0
     assert isinstance(TrackingEvent(), TrackingEvent)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_while_others_read_and_write_hangs_no_child(tmp_path):
+    tracker, stop = CostTracker(tmp_path / "s.db"), threading.Event()
+    tracker.track_call("gpt-4o", 1, 1)
+
+    def write():
+        while not stop.wait(0.0005):
+            tracker.track_call("gpt-4o", 1, 1)
+
+    def read():
+        while not stop.is_set():
+            tracker.get_costs(group_by=["model"])
+
+    threads = [threading.Thread(target=each) for each in (write, read, read, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        children = 60
+        for _ in range(children):
+            child = os.fork()
+            if not child:
+                try:
+                    tracker.track_call("gpt-4o", 1, 1, child="yes")
+                    tracker.get_costs()
+                finally:
+                    os._exit(0)
+            deadline = time.monotonic() + 30
+            while not os.waitpid(child, os.WNOHANG)[0]:
+                if time.monotonic() > deadline:
+                    os.kill(child, 9)
+                    os.waitpid(child, 0)
+                    pytest.fail("a child hangs")
+                time.sleep(0.001)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert tracker.get_costs(filters={"child": "yes"}).total_calls == children
+
+
+def test_a_backend_that_is_away_gets_its_events_later():
+    class Backend(StorageBackend):
+        def __init__(self):
+            self.saved, self.failures = [], 2
+
+        def save_event(self, event):
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError("away")
+            self.saved.append(event)
+
+        def query_events(self, *_arguments, **_options):
+            return list(self.saved)
+
+        def aggregate(self, *_arguments, **_options):
+            return {}
+
+    backend = Backend()
+    faults.strict = False
+    CostTracker(backend).track_call("gpt-4o", 1, 1)
+    recorder = recorders.recorder_for(backend)
+    deadline = time.monotonic() + 20
+    while not backend.saved and time.monotonic() < deadline:
+        recorder.drain()
+    assert [event.model for event in backend.saved] == ["gpt-4o"]
+    faults.after_fork()
+
+
+def test_metadata_is_what_it_was_when_the_call_was_tracked():
+    tracker, metadata = CostTracker("memory"), {"step": {"n": 0}}
+    for number in range(3):
+        metadata["step"]["n"] = number
+        tracker.track_call("gpt-4o", 1, 1, metadata=metadata)
+    assert [event.metadata["step"]["n"] for event in tracker.storage.query_events()] == [0, 1, 2]

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from tc_core import CostTracker
 from tc_core.errors import StorageError
 from tc_core.store.sql import SQLiteStorage
 from tests.store.contract import RevisionContract, StorageContract, call
@@ -201,3 +202,49 @@ def test_a_file_that_can_only_be_read_opens_for_questions(tmp_path):
     )
     assert result.stdout.startswith("True {(): 1}\n"), result.stderr
     assert "can only be read" in result.stdout
+
+
+@pytest.mark.parametrize("way", ["closed", "open", "gone"])
+def test_a_file_that_is_deleted_and_made_anew_is_another_store(tmp_path, way):
+    path = tmp_path / "s.db"
+    tracker = CostTracker(path)
+    for model in ("gpt-4o", "claude-x", "mistral-y"):
+        tracker.track_call(model, 1, 1, user=f"u-{model}")
+    assert tracker.get_costs().total_calls == 3
+    if way == "closed":
+        tracker.storage.close()
+    for file in tmp_path.glob("s.db*"):
+        if file.is_file():
+            file.unlink()
+    if way != "gone":
+        program = "from tc_core import CostTracker\nt = CostTracker('s.db')\n"
+        program += "for m in ('other-a', 'other-b'): t.track_call(m, 1, 1, user=m)"
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+        tracker = CostTracker(path)
+    others = [] if way == "gone" else ["other-a", "other-b"]
+    for model in ("gpt-4o", "new-z"):
+        tracker.track_call(model, 1, 1, user=f"u-{model}")
+    expected = {(model,): 1 for model in ["gpt-4o", "new-z", *others]}
+    assert tracker.storage.aggregate("calls", ["model"]) == expected
+    assert {event.labels["user"].removeprefix("u-") for event in tracker.storage.query_events()} == {
+        model for (model,) in expected
+    }
+    tracker.storage.close()
+    assert SQLiteStorage(path).aggregate("calls", ["model"]) == expected
+
+
+def test_a_store_that_can_only_be_read_refuses_a_call(tmp_path, monkeypatch):
+    SQLiteStorage(tmp_path / "s.db").close()
+    monkeypatch.setattr("tc_core.store.sql._is_read_only", lambda path: True)
+    with pytest.raises(StorageError, match="can only be read"):
+        CostTracker(tmp_path / "s.db").track_call("gpt-4o", 1, 1)
+
+
+def test_paths_that_are_no_files_are_said(tmp_path):
+    with pytest.raises(StorageError, match="is a folder: name a file in it"):
+        SQLiteStorage(tmp_path)
+    with pytest.raises(StorageError, match="cannot open"):
+        SQLiteStorage("~no-such-user/s.db")
+    (tmp_path / "locked").mkdir()
+    with pytest.raises(StorageError, match="cannot open"):
+        SQLiteStorage("a\0b.db")
