@@ -28,6 +28,8 @@ os.environ.pop("LANGCHAIN_TRACING_V2", None)
 for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:
     del os.environ[name]
 
+from tc_core import SQLiteStorage, instrument  # noqa: E402
+from tc_core.demo.server import ModelServer  # noqa: E402
 from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
 from tc_core.runtime import recorders  # noqa: E402
@@ -92,3 +94,37 @@ def run_command(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def server():
+    """A real server on a real socket of this machine; what it counted is the truth."""
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store that everything is recorded into."""
+    with SQLiteStorage(tmp_path / "store.db") as store:
+        instrument(store)
+        yield store
+
+
+@pytest.fixture
+def truth(server):
+    """Compare what was recorded with what the server counted."""
+
+    def check(store, *, estimated=0):
+        answered = [exchange.tokens for exchange in server.exchanges if exchange.tokens is not None]
+        total = store.totals()[()]
+        assert total.calls == len(server.exchanges)
+        assert total.errors == len(server.exchanges) - len(answered)
+        assert total.estimated == estimated
+        if not estimated:
+            assert total.input_tokens == sum(tokens.prompt for tokens in answered)
+            assert total.output_tokens == sum(tokens.completion for tokens in answered)
+            assert total.cached_tokens == sum(tokens.cached for tokens in answered)
+            assert total.reasoning_tokens == sum(tokens.reasoning for tokens in answered)
+
+    return check
