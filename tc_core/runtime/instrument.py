@@ -3,14 +3,18 @@
 import importlib
 import importlib.util
 import logging
+import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+import wrapt
+
 from tc_core import settings
 from tc_core.errors import ConfigurationError
-from tc_core.record.guard import faults
+from tc_core.record.guard import faults, never_raises
 from tc_core.runtime import recorders
 from tc_core.store.base import StorageBackend
 
@@ -18,6 +22,11 @@ log = logging.getLogger("tc_core")
 
 GROUP = "tc_core.adapters"
 """The entry-point group in which adapters announce themselves, by the framework's name."""
+
+_wanted: dict[str, StorageBackend] = {}
+"""Where each framework is recorded to, also those that are not imported yet."""
+_awaited: set[str] = set()
+"""The frameworks whose import calls us."""
 
 
 def instrument(
@@ -29,7 +38,8 @@ def instrument(
 ) -> tuple[str, ...]:
     """Record every model call of the installed frameworks from now on, and return the frameworks' names.
 
-    `storage` is a store, a path or a URL, which then is the default one of this process; without it the settings
+    A framework is hooked at once where it is imported already, else as soon as the program imports it: nobody pays for
+    the import of one that is not used. `storage` is a store, a path or a URL, which then is the default one of this process; without it the settings
     say which (TOKEN_CALC_STORAGE, else `./token_calculator.db`). `frameworks` limits the recording to some; one that
     is asked for and missing raises ImportError with the line that installs it. `labels` are given to every event.
     `strict` has hooks raise the errors that they otherwise count and swallow, for tests. Calling it again is harmless.
@@ -44,7 +54,7 @@ def instrument(
         faults.strict = strict is not False
     adapters = installed_adapters() if frameworks is None else [_asked_for(name) for name in frameworks]
     for adapter in adapters:
-        adapter.load().instrument(store)
+        _activate(adapter, store)
     if not adapters:
         log.warning("token-calculator: no supported framework is installed; only calls tracked by hand are recorded")
     return tuple(adapter.name for adapter in adapters)
@@ -52,8 +62,10 @@ def instrument(
 
 def uninstrument() -> None:
     """End what `instrument` began: no hook of ours is called any more. What was recorded is flushed."""
+    _wanted.clear()
     for adapter in installed_adapters():
-        adapter.load().uninstrument()
+        if _is_imported(adapter):
+            adapter.load().uninstrument()
     recorders.flush()
     recorders.choose(None)
 
@@ -66,6 +78,26 @@ def installed_adapters() -> list[EntryPoint]:
 def is_available(adapter: EntryPoint) -> bool:
     """Tell whether an adapter's framework is installed, without importing it."""
     return importlib.util.find_spec(_module(adapter).FRAMEWORK) is not None
+
+
+def _activate(adapter: EntryPoint, store: StorageBackend) -> None:
+    _wanted[adapter.name] = store
+    if _is_imported(adapter):
+        adapter.load().instrument(store)
+    elif adapter.name not in _awaited:
+        _awaited.add(adapter.name)
+        wrapt.register_post_import_hook(partial(_on_import, adapter), _module(adapter).FRAMEWORK)
+
+
+@never_raises
+def _on_import(adapter: EntryPoint, _framework: ModuleType) -> None:
+    store = _wanted.get(adapter.name)
+    if store is not None:
+        adapter.load().instrument(store)
+
+
+def _is_imported(adapter: EntryPoint) -> bool:
+    return _module(adapter).FRAMEWORK in sys.modules
 
 
 def _module(adapter: EntryPoint) -> ModuleType:

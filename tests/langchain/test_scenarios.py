@@ -410,7 +410,7 @@ def test_after_uninstrument_nothing_is_recorded_and_instrument_begins_again(serv
 
 
 def test_instrument_says_what_it_records(tmp_path):
-    assert tc_core.instrument(tmp_path / "s.db") == ("langchain",)
+    assert "langchain" in tc_core.instrument(tmp_path / "s.db")
     with pytest.raises(tc_core.ConfigurationError, match="unknown framework 'pylons'"):
         tc_core.instrument(frameworks=["pylons"])
 
