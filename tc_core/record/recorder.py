@@ -98,6 +98,8 @@ class Recorder:
             scope = self._scope(base, here, labels) if labels or here.values else base
             record = EventRecord(id_, event_type, at_us, parent_id, scope, name, model, provider)
             self._open[key] = OpenCall(key, record, above, started_ns, content)
+            if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
+                self._yield_to_inner(above)
             if spool is not None:
                 spool.append(self._entries.start(record), self._open_starts, is_end=False)
             self._starts += 1
@@ -135,6 +137,8 @@ class Recorder:
                     record = call.record
                     record.status, record.error_type = status, error_type
                     record.latency_us = (ended_ns - call.started_ns) // 1000
+                    if record.event_type not in CALL_TYPES:
+                        usage = model = service_tier = None
                     if record.model is None:
                         record.model = model
                     elif model != record.model:
@@ -306,6 +310,15 @@ class Recorder:
         if call is not None:
             return call.record.id
         return key if isinstance(key, bytes) else ids.from_text(str(key))
+
+    def _yield_to_inner(self, call: OpenCall) -> None:
+        """Take a call that asks for another one inside itself as a step around it: only the inner one sends a request."""
+        record = call.record
+        if record.status != "open":
+            return
+        record.event_type, record.name, record.model, call.content = "task", record.name or record.model, None, None
+        if self.writer.spool is not None:
+            self.writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
 
     # Ending
 

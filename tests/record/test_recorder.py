@@ -282,6 +282,30 @@ def test_tables_do_not_grow(recorder, store, monkeypatch):
 # By hand
 
 
+def test_a_call_around_a_call_keeps_nothing_and_counts_nowhere(recorder, store):
+    recorder.start("agent", key="agent", labels={"agent_id": "a"})
+    recorder.start("llm_call", key="outer", parent="agent", model="gpt-4o", content=[Segment("human", "text", "hello")])
+    recorder.start("llm_call", key="inner", parent="outer", model="gpt-4o-mini", provider="openai")
+    recorder.finish("inner", usage=Usage(1000, 100))
+    recorder.start("llm_call", key="again", parent="outer", model="gpt-4o-mini", provider="openai")
+    recorder.finish("again", usage=Usage(2000, 100))
+    recorder.finish("outer", usage=Usage(3000, 200), model="gpt-4o-2024-08-06", service_tier="flex")
+    recorder.finish("agent")
+    total = store.totals()[()]
+    assert (total.calls, total.unpriced, total.estimated, total.input_tokens) == (2, 0, 0, 3000)
+    (around,) = store.query_events({"name": "gpt-4o"})
+    assert (around.event_type, around.model, around.input_tokens, around.cost) == ("task", None, None, None)
+    assert [event.parent_id for event in store.query_events({"event_type": "llm_call"})] == [around.event_id] * 2
+
+
+def test_calls_after_one_another_under_an_ended_call_are_calls(recorder, store):
+    recorder.start("llm_call", key="first", model="gpt-4o")
+    recorder.finish("first", usage=Usage(1, 1))
+    recorder.start("llm_call", key="second", parent="first", model="gpt-4o")
+    recorder.finish("second", usage=Usage(1, 1))
+    assert store.aggregate("calls") == {(): 2}
+
+
 def test_a_whole_event_hangs_under_the_open_run(recorder, store):
     recorder.start("agent", key="agent", labels={"agent_id": "a"})
     with context.labels(user_id="u"):
