@@ -83,7 +83,7 @@ def _frameworks() -> Iterator[Finding]:
             yield Finding("ok", adapter.name, f"not installed ({install} would)")
             continue
         module = importlib.import_module(adapter.module)
-        package = module.FRAMEWORK.replace("_", "-")
+        package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
         found, (lowest, highest) = importlib.metadata.version(package), module.TESTED
         is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
             : len(_release(highest))

@@ -312,7 +312,7 @@ class Recorder:
         return key if isinstance(key, bytes) else ids.from_text(str(key))
 
     def _yield_to_inner(self, call: OpenCall) -> None:
-        """Take a call that asks for another one inside itself as a step around it: only the inner one sends a request."""
+        """Make a call that asks for another one inside itself a step around it: only the inner one sends a request."""
         record = call.record
         if record.status != "open":
             return

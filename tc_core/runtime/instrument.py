@@ -39,10 +39,11 @@ def instrument(
     """Record every model call of the installed frameworks from now on, and return the frameworks' names.
 
     A framework is hooked at once where it is imported already, else as soon as the program imports it: nobody pays for
-    the import of one that is not used. `storage` is a store, a path or a URL, which then is the default one of this process; without it the settings
-    say which (TOKEN_CALC_STORAGE, else `./token_calculator.db`). `frameworks` limits the recording to some; one that
-    is asked for and missing raises ImportError with the line that installs it. `labels` are given to every event.
-    `strict` has hooks raise the errors that they otherwise count and swallow, for tests. Calling it again is harmless.
+    the import of one that is not used. `storage` is a store, a path or a URL, which then is the default one of this
+    process; without it the settings say which (TOKEN_CALC_STORAGE, else `./token_calculator.db`). `frameworks` limits
+    the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
+    are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests.
+    Calling it again is harmless.
     """
     store = recorders.open_storage(storage)
     if storage is not None:
