@@ -112,6 +112,11 @@ class _Begun:
             recorder.add(recorder.place(record))
 
 
+def reported(response: httpx.Response) -> Usage | None:
+    """Return the tokens that the body of an answer reports; None for a stream, an error or a body not read."""
+    return _usage(_answer(response) or {})
+
+
 def _answer(response: httpx.Response | None) -> dict[str, Any] | None:
     """Return the body of an answer that is read already; a stream is never read here."""
     if response is None or not response.is_success or not response.is_stream_consumed:

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterat
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
+from tc_core.record.guard import attempt
+
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,9 +112,30 @@ hosts: dict[str, Callable[[], Hashable | None]] = {}
 """For each framework, what tells the key of the run that it is in where this is called."""
 
 
-def register(name: str, current: Callable[[], Hashable | None]) -> None:
-    """Make known how a framework's innermost run is found, so that runs of others can hang under it."""
+_settles: dict[str, Callable[[], object]] = {}
+
+
+def register(name: str, current: Callable[[], Hashable | None], *, settle: Callable[[], object] | None = None) -> None:
+    """Make known how a framework's innermost run is found, so that runs of others can hang under it.
+
+    `settle` is for a framework that tells of its runs later, on threads of its own: it is called before a question to
+    the store is answered, and waits, for a short while, until all is told.
+    """
     hosts[name] = current
+    if settle is not None:
+        _settles[name] = settle
+
+
+def host_runs() -> list[Hashable]:
+    """Return the keys of the runs, one of a framework at most, in which this is called."""
+    keys = [attempt(current) for current in hosts.values()]
+    return [key for key in keys if key is not None]
+
+
+def settle() -> None:
+    """Have the frameworks tell what they have not told yet."""
+    for each in list(_settles.values()):
+        attempt(each)
 
 
 requesting: contextvars.ContextVar[tuple[Any, Hashable] | None] = contextvars.ContextVar(

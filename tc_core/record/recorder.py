@@ -21,7 +21,7 @@ from tc_core.model.usage import Usage
 from tc_core.record import context
 from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment, characters, segments
 from tc_core.record.entries import EntryWriter
-from tc_core.record.guard import attempt, faults
+from tc_core.record.guard import faults
 from tc_core.record.listeners import Listener
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Step, Writer
@@ -76,27 +76,30 @@ class Recorder:
         provider: str | None = None,
         content: Content | None = None,
         labels: Mapping[str, object] = _NO_LABELS,
+        at_us: int | None = None,
     ) -> str:
         """Note that a run begins, and return its event id.
 
         `event_id` is the host's id where that is a UUID (as text or its sixteen bytes). `parent` is the key of the run
         above; without one the run hangs under the innermost run that is open here, in whatever framework, or is a
         root. `content` may be a callable, which is asked for the parts of the prompt only where they are needed. The
-        same key again, while it is open, is the same run seen twice: its labels are laid over those it has.
+        same key again, while it is open, is the same run seen twice: its labels are laid over those it has. `at_us`
+        says when it began, in microseconds since 1970, where the host tells that later.
         """
-        at_us, started_ns = time.time_ns() // 1000, time.perf_counter_ns()
+        began_us, started_ns = _moment(at_us)
         here, spool = context.here(), self.writer.spool
+        hosts = () if parent is not None else context.host_runs()  # before the lock: a host may have one of its own
         with self.writer.lock:
             if key in self._open:
                 return self._seen_again(self._open[key], labels)
-            above = self._innermost(here) if parent is None else self._find(parent)
+            above = self._innermost(here, hosts, at_us) if parent is None else self._find(parent)
             if above is not None:
                 base, parent_id = above.record.scope, above.record.id
             else:  # a parent that we do not know began before we were installed, or in the process that forked us
                 base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
             id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
             scope = self._scope(base, here, labels) if labels or here.values else base
-            record = EventRecord(id_, event_type, at_us, parent_id, scope, name, model, provider)
+            record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
             self._open[key] = OpenCall(key, record, above, started_ns, content)
             if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
                 self._yield_to_inner(above)
@@ -118,17 +121,20 @@ class Recorder:
         output: Sequence[Segment] | None = None,
         service_tier: str | None = None,
         is_cached: bool = False,
+        at_us: int | None = None,
     ) -> None:
         """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports.
 
         `service_tier` is the kind of processing that the provider names where its price differs (`flex`, `batch`, ...).
-        `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid.
+        `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
+        it ended, where the host tells that later.
         """
-        ended_ns, writer = time.perf_counter_ns(), self.writer
+        (_, ended_ns), writer = _moment(at_us), self.writer
         with writer.lock:
             if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
                 again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
-                self._postponed.append(partial(again, usage=usage, model=model, output=output, is_cached=is_cached))
+                again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
+                self._postponed.append(again)
                 return
             self._is_ending = True
             try:
@@ -136,7 +142,7 @@ class Recorder:
                 if call is not None:
                     record = call.record
                     record.status, record.error_type = status, error_type
-                    record.latency_us = (ended_ns - call.started_ns) // 1000
+                    record.latency_us = max(ended_ns - call.started_ns, 0) // 1000
                     if record.event_type not in CALL_TYPES:
                         usage = model = service_tier = None
                     if record.model is None:
@@ -174,9 +180,10 @@ class Recorder:
         usage: Usage | None = None,
         model: str | None = None,
         output: Sequence[Segment] | None = None,
+        at_us: int | None = None,
     ) -> None:
         """Note that a run has ended otherwise; `error_type` is the name of a type, never an error's text."""
-        self.finish(key, status=status, error_type=error_type, usage=usage, model=model, output=output)
+        self.finish(key, status=status, error_type=error_type, usage=usage, model=model, output=output, at_us=at_us)
 
     def link(
         self,
@@ -215,8 +222,9 @@ class Recorder:
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
+        hosts = () if record.parent_id is not None else context.host_runs()
         with self.writer.lock:
-            above = self._innermost(here) if record.parent_id is None else None
+            above = self._innermost(here, hosts) if record.parent_id is None else None
             if above is not None:
                 record.parent_id = above.record.id
             record.scope = self._scope(self.scope if above is None else above.record.scope, here, labels)
@@ -241,14 +249,18 @@ class Recorder:
 
     def drain(self, timeout: float = 5.0) -> bool:
         """Bring the store up to date; return whether that was possible within `timeout` seconds."""
+        if not self.writer.is_own_thread:
+            context.settle()
         return self.writer.drain(timeout)
 
     def rest(self, timeout: float = 5.0) -> bool:
         """Drain, and while nothing is open keep neither a thread nor a file; return whether all is written."""
-        return self.drain(timeout) if self._open else self.writer.rest(timeout)
+        context.settle()
+        return self.writer.drain(timeout) if self._open else self.writer.rest(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Give up what is open, and rest: the process ends."""
+        context.settle()
         with self.writer.lock:
             for key in list(self._open):
                 self._give_up(key)
@@ -280,15 +292,25 @@ class Recorder:
             call.record.scope = call.record.scope.extended(labels)
         return ids.to_text(call.record.id)
 
-    def _innermost(self, here: context.Here) -> OpenCall | None:
-        """Return the run, of the user's own or of a framework, that began last and is open here."""
-        found = None if here.innermost is None else self._open.get(here.innermost)
-        for current in context.hosts.values():
-            key = attempt(current)
-            call = None if key is None else self._open.get(key)
+    def _innermost(self, here: context.Here, hosts: Iterable[Key], at_us: int | None = None) -> OpenCall | None:
+        """Return the run, of the user's own or of a framework, that began last and is open here.
+
+        For a run that is told late, that is what was open when it began.
+        """
+        found = None if here.innermost is None else self._open_at(here.innermost, at_us)
+        for key in hosts:
+            call = self._open_at(key, at_us)
             if call is not None and (found is None or call.started_ns > found.started_ns):
                 found = call
         return found
+
+    def _open_at(self, key: Key, at_us: int | None) -> OpenCall | None:
+        call = self._open.get(key)
+        if call is None and at_us is not None:
+            ended = self._ended.get(key)
+            if ended is not None and at_us <= ended.record.at_us + (ended.record.latency_us or 0):
+                return ended
+        return call
 
     def _scope(self, base: Scope, here: context.Here, labels: Mapping[str, object]) -> Scope:
         """Return a scope with what the context says, and then the labels, laid over it."""
@@ -377,6 +399,12 @@ class Recorder:
         call = self._open.pop(key)
         call.record.status, call.content = "abandoned", None
         self._queue(call)
+
+
+def _moment(at_us: int | None) -> tuple[int, int]:
+    """Return a moment, now or one gone by, as microseconds since 1970 and as nanoseconds of the steady clock."""
+    now_us, now_ns = time.time_ns() // 1000, time.perf_counter_ns()
+    return (now_us, now_ns) if at_us is None else (at_us, now_ns - max(now_us - at_us, 0) * 1000)
 
 
 def _reported(attempts: Sequence[Attempt]) -> Usage | None:

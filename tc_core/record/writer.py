@@ -99,9 +99,12 @@ class Writer:
 
         On our own threads, which would wait for themselves, it does nothing.
         """
-        if threading.current_thread() in (self._thread, self.listeners.thread):
-            return False
-        return self._drain(timeout)
+        return False if self.is_own_thread else self._drain(timeout)
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether this is asked on the writer's or the listeners' thread."""
+        return threading.current_thread() in (self._thread, self.listeners.thread)
 
     def take_over(self) -> None:
         """Write what dead processes have left in the spool folder."""

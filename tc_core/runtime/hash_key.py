@@ -1,0 +1,58 @@
+"""The key that makes short ids of texts: without it nobody can try which text an id stands for.
+
+It is `hash_key` in the settings (TOKEN_CALC_HASH_KEY), else a file in the user's data directory that only the user can
+read.
+"""
+
+import os
+import secrets
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from tc_core import settings
+from tc_core.record.guard import faults
+
+KEY_BYTES = 32
+ID_BYTES = 5
+
+
+def short_id(text: str) -> str:
+    """Return ten hexadecimal digits that stand for a text: the same on this machine, and telling nothing of it."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), key=hash_key(), digest_size=ID_BYTES).hexdigest()
+
+
+def hash_key() -> bytes:
+    """Return the key: that of the settings, else the one in the user's data directory, which is made if need be."""
+    said = settings.load().hash_key
+    if said is not None:
+        return blake2b(said.get_secret_value().encode(), digest_size=KEY_BYTES, person=b"tc-hash-key").digest()
+    return _kept(user_data_path("token-calculator", appauthor=False) / "hash.key")
+
+
+@lru_cache(maxsize=8)
+def _kept(path: Path) -> bytes:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _make(path)
+        key = path.read_bytes()
+    except OSError as error:  # a home that cannot be written: the ids hold for this process
+        faults.note("no place for a hash key", error)
+        return secrets.token_bytes(KEY_BYTES)
+    return key if len(key) == KEY_BYTES else blake2b(key, digest_size=KEY_BYTES).digest()
+
+
+def _make(path: Path) -> None:
+    """Make the file whole, and only where there is none: several processes may begin at once."""
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return
+    finally:
+        new.unlink()
