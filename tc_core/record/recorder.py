@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
@@ -122,19 +123,20 @@ class Recorder:
         service_tier: str | None = None,
         is_cached: bool = False,
         at_us: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports.
 
         `service_tier` is the kind of processing that the provider names where its price differs (`flex`, `batch`, ...).
         `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
-        it ended, where the host tells that later.
+        it ended, where the host tells that later. `metadata` are facts of the host's in plain JSON values, never texts.
         """
         (_, ended_ns), writer = _moment(at_us), self.writer
         with writer.lock:
             if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
                 again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
                 again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
-                self._postponed.append(again)
+                self._postponed.append(partial(again, metadata=metadata))
                 return
             self._is_ending = True
             try:
@@ -151,6 +153,8 @@ class Recorder:
                         record.served_model = model
                     if service_tier is not None:
                         record.service_tier = service_tier
+                    if metadata:
+                        record.metadata = metadata
                     if is_cached:
                         usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
                     elif usage is None and call.attempts:
