@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FRAMEWORK = "langchain_core"
 """The package without which there is nothing to record."""
 
-TESTED = ("1.0", "1.7")
+TESTED = ("1.6", "1.8")
 """The lowest and the highest version of it that the tests have run with."""
 
 _HOMES = {
