@@ -1,0 +1,91 @@
+"""Embeddings of memory and knowledge, of which CrewAI's events tell neither model nor tokens.
+
+They are estimated from the texts that events carry. An embedder from `tracked_embedder` tells the provider's own
+figures, and is not estimated.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakSet
+
+from crewai.rag.embeddings.factory import build_embedder
+
+from tc_core.adapter import Segment
+from tc_core.http import tracking_client
+from tc_core.store.base import StorageBackend
+from tc_crewai import reading
+from tc_crewai.scopes import Scope, Sinks
+
+_tracked: "WeakSet[Any]" = WeakSet()
+
+_HOLDERS = frozenset({"memory_query_started", "memory_save_started"})
+
+
+def tracked_embedder(spec: Mapping[str, Any], storage: StorageBackend | str | None = None) -> Any:
+    """Return an embedder whose requests are recorded with the tokens that the provider reports.
+
+    >>> embedder = tc_crewai.tracked_embedder(
+    ...     {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}
+    ... )
+    >>> Crew(agents=agents, tasks=tasks, memory=Memory(embedder=embedder))
+
+    `spec` is what CrewAI takes as `embedder`. Only providers with OpenAI's client can be tracked; raises ValueError for
+    others.
+    """
+    embedder: Any = build_embedder(dict(spec))
+    client: Any = getattr(embedder, "client", None)
+    if not hasattr(client, "with_options"):
+        raise ValueError(f"cannot track embeddings of {spec.get('provider')!r}: its embedder has no client of OpenAI's")
+    embedder.client = client.with_options(http_client=tracking_client(storage))
+    _tracked.add(embedder)
+    return embedder
+
+
+def on_start(scope: Scope, event: Any, source: Any, sinks: Sinks) -> None:
+    """Remember what embeds for a scope, and estimate the embeddings of memories that are saved in the background."""
+    if scope.type in _HOLDERS:
+        scope.embedder = getattr(source, "embedder", None)
+    elif scope.type == "knowledge_search_query_started":
+        scope.embedder = _of_agent(source)
+    elif scope.type == "flow_started" and event.flow_name == "EncodingFlow":
+        holder = scope.within("memory_save_started")
+        _estimate(scope, event, None if holder is None else holder.embedder, sinks)
+
+
+def on_end(scope: Scope, event: Any, sinks: Sinks) -> None:
+    """Estimate the embedding of a question to memory or knowledge."""
+    if event.type in ("memory_query_completed", "knowledge_search_query_completed"):
+        _estimate(scope, event, scope.embedder, sinks)
+
+
+def _estimate(scope: Scope, event: Any, embedder: Any, sinks: Sinks) -> None:
+    if _is_tracked(embedder):
+        return
+    texts = reading.texts_to_embed(event)
+    if not texts:
+        return
+    model, provider = reading.embedding_model(embedder)
+    key, at_us, above = ("embedding", event.event_id), reading.at_us(event), scope.recorded
+    for recorder, labels in sinks.items():
+        recorder.start(
+            "embedding",
+            key=key,
+            parent=None if above is None else above.key,
+            model=model,
+            provider=provider,
+            content=[Segment("user", "text", text) for text in texts],
+            labels=labels,
+            at_us=at_us,
+        )
+        recorder.finish(key, at_us=at_us)
+
+
+def _is_tracked(embedder: Any) -> bool:
+    return not isinstance(embedder, Mapping) and embedder in _tracked
+
+
+def _of_agent(agent: Any) -> Any:
+    """Return what embeds the knowledge of an agent: its own embedder, that of its knowledge, or the crew's."""
+    crew = getattr(agent, "crew", None)
+    holders = (agent, getattr(agent, "knowledge", None), crew, getattr(crew, "knowledge", None))
+    return next((found for each in holders if (found := getattr(each, "embedder", None)) is not None), None)

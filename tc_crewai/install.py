@@ -1,0 +1,57 @@
+"""Recording everything: one listener on CrewAI's bus, which also works in a forked process."""
+
+import os
+import threading
+
+from crewai.events.event_bus import crewai_event_bus
+
+from tc_core.adapter import never_raises
+from tc_core.store.base import StorageBackend
+from tc_core.trackers.cost_tracker import CostTracker
+from tc_crewai.listener import TokenCalculatorListener, drop, drop_all
+from tc_crewai.runs import runs
+
+_listener: TokenCalculatorListener | None = None
+_PRIVATE = ("_executor_initialized", "_pending_futures", "_futures_lock", "_rwlock", "_has_pending_events")
+
+
+def instrument(storage: StorageBackend | str | None = None) -> None:
+    """Record every crew, flow, agent and model call of CrewAI from now on, in all threads and tasks.
+
+    `storage` is a store, a path or a URL; without it the default store is used. Calling it again changes the store.
+    """
+    global _listener
+    before, _listener = _listener, TokenCalculatorListener(CostTracker(storage))
+    if before is not None:
+        drop(before)
+
+
+def uninstrument() -> None:
+    """Take all handlers of ours off CrewAI's bus, also those of listeners made by hand; what is open is given up."""
+    global _listener
+    _listener = None
+    drop_all()
+
+
+def works_after_fork() -> bool:
+    """Tell whether CrewAI's bus can be revived in a forked process; else nothing that happens there is recorded.
+
+    The threads of the bus do not live on in a child, and there is no public way to start new ones. `doctor` asks this.
+    """
+    return hasattr(os, "register_at_fork") and all(hasattr(crewai_event_bus, name) for name in _PRIVATE)
+
+
+@never_raises
+def _after_fork() -> None:
+    runs.after_fork()
+    if not works_after_fork():
+        return
+    bus = crewai_event_bus
+    bus._executor_initialized = bus._has_pending_events = False
+    bus._pending_futures = set()
+    bus._futures_lock = threading.Lock()
+    bus._rwlock = type(bus._rwlock)()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,182 @@
+"""What is known of runs that are open: CrewAI's scopes, by the id of the event that began each.
+
+CrewAI hands events to us in a pool of threads, so that an end may come before its start and a child before its parent.
+Each scope is found by ids that the events themselves carry. A tree is forgotten as a whole, when its root has ended.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ref
+
+from tc_core.adapter import Recorder
+
+MOST_SCOPES = 10_000
+MOST_EARLY = 1_000
+MOST_FAILED = 100
+EARLY_SECONDS = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A span of CrewAI's, recorded or only known for what lies below it."""
+
+    key: str
+    """The id of the event that began it: the key of the run."""
+    type: str
+    above: "Scope | None"
+    identity: tuple[str | None, ...] = ()
+    call_id: str | None = None
+    event_type: str | None = None
+    """What it is recorded as; None for what is not recorded."""
+    recorders: tuple[Recorder, ...] = ()
+    is_open: bool = False
+    asked: list[Any] | None = None
+    """The tool, and its arguments, that a model call runs by itself."""
+    request: tuple[object, ...] | None = None
+    """What tells whether a later model call asks the same."""
+    embedder: Any = None
+    agents: dict[str, str] = field(default_factory=dict)
+    """Of a task: the last run of each agent."""
+    last_call: str | None = None
+    """The last model call directly below, and the last that failed or whose answer was refused."""
+    failed: tuple[str, tuple[object, ...]] | None = None
+    refused: str | None = None
+    # of a root only
+    members: "list[Scope] | None" = None
+    state: "ref[Any] | None" = None
+
+    @property
+    def recorded(self) -> "Scope | None":
+        """The nearest recorded scope: itself, or one above."""
+        scope: Scope | None = self
+        while scope is not None and scope.event_type is None:
+            scope = scope.above
+        return scope
+
+    @property
+    def root(self) -> "Scope":
+        """The scope above all."""
+        scope = self
+        while scope.above is not None:
+            scope = scope.above
+        return scope
+
+    def within(self, type_: str) -> "Scope | None":
+        """Return the nearest scope of a type: itself, or one above."""
+        scope: Scope | None = self
+        while scope is not None and scope.type != type_:
+            scope = scope.above
+        return scope
+
+
+class Scopes:
+    """The scopes of all open trees, and what came too early for them."""
+
+    def __init__(self) -> None:
+        self.by_key: OrderedDict[str, Scope] = OrderedDict()
+        self.calls: dict[str, Scope] = {}
+        self.tasks: dict[str, Scope] = {}
+        self.open: dict[str, Scope] = {}
+        self.early: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        """Ends and requests that wait for their start, by its id or the id of the call; and when they came."""
+        self.gone: deque[Scope] = deque()
+        """Roots whose execution is over: nothing of them will be told any more."""
+        self.failed: OrderedDict[tuple[object, ...], tuple[str, int]] = OrderedDict()
+        """Model calls outside of any run that have failed, by what they asked; and when."""
+        self.roles: OrderedDict[str, str] = OrderedDict()
+        """The role of each agent, by the agent's id."""
+
+    def add(self, scope: Scope, state: Any) -> None:
+        """Take a scope in."""
+        self.by_key[scope.key] = scope
+        root = scope.root
+        if root.members is None:
+            root.members = []
+            if state is not None:
+                gone = self.gone
+                root.state = ref(state, lambda _: gone.append(root))
+        root.members.append(scope)
+        if scope.call_id is not None:
+            self.calls[scope.call_id] = scope
+        if scope.type == "task_started" and scope.identity[0] is not None:
+            self.tasks[scope.identity[0]] = scope
+        if scope.event_type is not None and scope.is_open:
+            self.open[scope.key] = scope
+        while len(self.by_key) > MOST_SCOPES:
+            self.remove(next(iter(self.by_key.values())))
+
+    def close(self, scope: Scope) -> None:
+        """Note that a scope has ended."""
+        scope.is_open = False
+        self.open.pop(scope.key, None)
+
+    def forget_tree(self, root: Scope) -> None:
+        """Forget a root and all below it."""
+        members, root.members, root.state = root.members or (), None, None
+        for scope in members:
+            self.remove(scope)
+
+    def remove(self, scope: Scope) -> None:
+        """Forget one scope."""
+        self.open.pop(scope.key, None)
+        self.by_key.pop(scope.key, None)
+        if scope.call_id is not None and self.calls.get(scope.call_id) is scope:
+            del self.calls[scope.call_id]
+        task_id = scope.identity[0] if scope.type == "task_started" else None
+        if task_id is not None and self.tasks.get(task_id) is scope:
+            del self.tasks[task_id]
+
+    def is_over(self, root: Scope) -> bool:
+        """Tell whether a root has ended, and everything below it."""
+        return not root.is_open and not any(scope.is_open for scope in root.members or ())
+
+    def put_early(self, key: str, now: float, item: Any) -> None:
+        """Keep what came before its start."""
+        waiting = self.early.get(key)
+        items = [] if waiting is None else waiting[1]
+        items.append(item)
+        self.early[key] = (now, items)
+        while self.early and (len(self.early) > MOST_EARLY or self._is_stale(now)):
+            self.early.popitem(last=False)
+
+    def take_early(self, *keys: str | None) -> list[Any]:
+        """Return what came before its start."""
+        found = [self.early.pop(key) for key in keys if key is not None and key in self.early]
+        return [item for _, items in found for item in items]
+
+    def remember_failed(self, request: tuple[object, ...], key: str, at_us: int) -> None:
+        """Note that a model call outside of any run has failed."""
+        self.failed[request] = (key, at_us)
+        if len(self.failed) > MOST_FAILED:
+            self.failed.popitem(last=False)
+
+    def learn_role(self, agent_key: str | None, role: str | None) -> None:
+        """Remember the role of an agent, since some events tell only the one with inputs filled in."""
+        if agent_key is None or role is None:
+            return
+        self.roles[agent_key] = role
+        self.roles.move_to_end(agent_key)
+        if len(self.roles) > MOST_EARLY:
+            self.roles.popitem(last=False)
+
+    def find_open(self, type_: str, identity: tuple[str | None, ...]) -> Scope | None:
+        """Return the open scope of a type that began last and is about the same."""
+        found = (each for each in reversed(self.open.values()) if each.type == type_ and each.identity == identity)
+        return next(found, None)
+
+    def find_agent(self, task_id: str, agent_id: str | None) -> Scope | None:
+        """Return the open run of an agent in a task, else the open task."""
+        for each in reversed(self.open.values()):
+            if each.type == "agent_execution_started" and each.identity[:2] == (task_id, agent_id):
+                return each
+        task = self.tasks.get(task_id)
+        return task if task is not None and task.is_open else None
+
+    def _is_stale(self, now: float) -> bool:
+        return now - next(iter(self.early.values()))[0] > EARLY_SECONDS
+
+
+Sinks = Mapping[Recorder, Mapping[str, object]]
+"""The recorders to tell, each with the labels that its listeners give."""
