@@ -63,10 +63,10 @@ def told() -> Iterator[None]:
 def open_store(wanted: str | None) -> SqlStore:
     """Open a store for questions; one that does not exist is not made, but said."""
     where = wanted or settings.load().store
-    path = None if "://" in where and not where.startswith("sqlite:///") else where.removeprefix("sqlite:///")
+    path = _path(where)
     if where in ("memory", ":memory:"):
         fail("A store in memory lives in its own process: ask it there, or record into a file.", WRONG_USE)
-    if path is not None and not Path(path).expanduser().exists():
+    if path is not None and not path.exists():
         fail(
             f"There is no store at {path}. Record one with `token-calc demo`, or with tc_core.instrument() in your "
             "program, or name another with --store.",
@@ -78,6 +78,12 @@ def open_store(wanted: str | None) -> SqlStore:
     return store
 
 
+def is_missing(where: str) -> bool:
+    """Tell whether a store would be a file that does not exist."""
+    path = _path(where)
+    return path is not None and not path.exists()
+
+
 def zone(name: str | None) -> tzinfo:
     """Return the time zone that was asked for, or this machine's."""
     return period.local_zone() if name is None else period.zone(name)
@@ -87,3 +93,9 @@ def hint(command: str, what: str, store: str | None = None) -> Text:
     """Return a last line that says what to do next; it asks the same store."""
     option = "" if store is None else f" --store {shlex.quote(store)}"
     return Text(f"\nNext: {command}{option}   {what}", style="dim")
+
+
+def _path(where: str) -> Path | None:
+    if where in ("memory", ":memory:") or ("://" in where and not where.startswith("sqlite:///")):
+        return None
+    return Path(where.removeprefix("sqlite:///")).expanduser()

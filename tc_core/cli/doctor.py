@@ -105,13 +105,13 @@ def _tables() -> Iterator[Finding]:
 
 def _store(wanted: str | None) -> Iterator[Finding]:
     where = wanted or settings.load().store
+    if common.is_missing(where):
+        yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
+        return
     try:
         store = common.open_store(wanted)
     except TokenCalculatorError as error:
         yield Finding("fault", "store", str(error))
-        return
-    except typer.Exit:
-        yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
         return
     size = store.size()
     yield Finding("ok", "store", f"{where}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")

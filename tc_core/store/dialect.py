@@ -134,7 +134,8 @@ class SQLite:
 
     def mark_as_new(self, connection: Connection) -> None:
         """Give a new database a number by which it is told from others at the same path."""
-        connection.exec_driver_sql(f"PRAGMA user_version = {random.SystemRandom().randrange(1, 1 << 31)}")
+        self._mark = random.SystemRandom().randrange(1, 1 << 31)
+        connection.exec_driver_sql(f"PRAGMA user_version = {self._mark}")
 
     # What its SQL says differently
 

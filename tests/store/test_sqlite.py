@@ -204,6 +204,23 @@ def test_a_file_that_can_only_be_read_opens_for_questions(tmp_path):
     assert "can only be read" in result.stdout
 
 
+def test_another_store_in_the_place_of_a_closed_one_is_noticed_even_under_the_same_inode(tmp_path):
+    path, other = tmp_path / "s.db", tmp_path / "other.db"
+    with SQLiteStorage(other) as second:
+        for model in ("other-a", "other-b"):
+            CostTracker(second).track_call(model, 1, 1)
+    tracker = CostTracker(path)
+    for model in ("gpt-4o", "claude-x", "mistral-y"):
+        tracker.track_call(model, 1, 1)
+    assert tracker.get_costs().total_calls == 3
+    tracker.storage.close()
+    path.write_bytes(other.read_bytes())  # a file that is deleted and made anew often gets the same inode
+    for model in ("gpt-4o", "new-z"):
+        tracker.track_call(model, 1, 1)
+    found = tracker.storage.aggregate("calls", ["model"])
+    assert found == {(model,): 1 for model in ("gpt-4o", "new-z", "other-a", "other-b")}
+
+
 @pytest.mark.parametrize("way", ["closed", "open", "gone"])
 def test_a_file_that_is_deleted_and_made_anew_is_another_store(tmp_path, way):
     path = tmp_path / "s.db"
