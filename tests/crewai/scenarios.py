@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 
-from crewai import LLM, BaseLLM, Process
+import pytest
+from crewai import BaseLLM, Process
 from crewai.events.types.llm_events import LLMCallType
 from crewai.flow.flow import Flow, and_, listen, or_, router, start
 from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
@@ -28,6 +29,16 @@ class Sum(BaseModel):
     value: int
 
 
+SCENARIOS = []
+"""All of which CrewAI tells what the provider reports."""
+
+
+def scenario(function):
+    """Put a function into the table."""
+    SCENARIOS.append(function)
+    return function
+
+
 ADD = Step(tool_calls=[("add", {"a": 1, "b": 2})])
 DELEGATE = Step(tool_calls=[("delegate_work_to_coworker", {"task": "part", "context": "all", "coworker": "Helper"})])
 VALID = Step(text='{"valid": true, "feedback": null}')
@@ -37,64 +48,75 @@ INVALID = Step(text='{"valid": false, "feedback": "too short"}')
 # One call, in every way to make it
 
 
-async def plain(world):
+@scenario
+def plain(world):
     world.llm().call("hello there")
 
 
-async def several_messages(world):
+@scenario
+def several_messages(world):
     world.llm().call([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "why?"}])
 
 
+@scenario
 async def asynchronous(world):
     await world.llm().acall("hello there")
 
 
-async def streamed(world):
+@scenario
+def streamed(world):
     world.llm(stream=True).call("hello there world")
 
 
+@scenario
 async def asynchronously_streamed(world):
     await world.llm(stream=True).acall("hello there world")
 
 
-async def responses_api(world):
+@scenario
+def responses_api(world):
     world.llm(api="responses").call("hello there")
 
 
-async def responses_api_streamed(world):
+@scenario
+def responses_api_streamed(world):
     world.llm(api="responses", stream=True).call("hello there")
 
 
-async def with_cached_and_reasoning_tokens(world):
+@scenario
+def with_cached_and_reasoning_tokens(world):
     world.server.push(Step(text="ok", usage={"prompt": 1000, "completion": 300, "cached": 800, "reasoning": 250}))
     world.llm("openai/o3").call("hello")
 
 
-async def structured_output_of_a_model(world):
+@scenario
+def structured_output_of_a_model(world):
     world.server.push(Step(text='{"value": 3}'))
     world.llm().call("one and two", response_model=Sum)
 
 
-async def tools_of_a_model(world):
+@scenario
+def tools_of_a_model(world):
     world.server.push(ADD)
     schema = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
     world.llm().call("one and two", tools=[schema])
 
 
-async def an_error(world):
+@scenario
+def an_error(world):
     world.server.push(Step(status=400))
-    try:
+    with pytest.raises(Exception, match="400"):
         world.llm().call("hello")
-    except Exception as error:
-        assert "400" in str(error)
 
 
-async def rate_limits(world):
+@scenario
+def rate_limits(world):
     world.server.push(Step(status=429), Step(status=429))
     world.llm().call("hello")
 
 
-async def threads(world):
+@scenario
+def threads(world):
     workers = [threading.Thread(target=lambda: world.llm().call("hello")) for _ in range(3)]
     for worker in workers:
         worker.start()
@@ -105,70 +127,83 @@ async def threads(world):
 # Crews
 
 
-async def a_crew(world):
+@scenario
+def a_crew(world):
     world.crew().kickoff()
 
 
-async def a_crew_of_two_with_one_model(world):
+@scenario
+def a_crew_of_two_with_one_model(world):
     llm = world.llm()
     world.crew(world.agent("Researcher", llm=llm), world.agent("Writer", llm=llm)).kickoff()
 
 
+@scenario
 async def a_crew_asynchronously(world):
     await world.crew().kickoff_async()
 
 
+@scenario
 async def a_native_asynchronous_crew(world):
     await world.crew().akickoff()
 
 
+@scenario
 async def crews_side_by_side(world):
     await asyncio.gather(*(world.crew().akickoff() for _ in range(3)))
 
 
-async def a_crew_for_each_input(world):
+@scenario
+def a_crew_for_each_input(world):
     agent = world.agent("Expert for {topic}")
     crew = world.crew(agent, tasks=[world.task(agent, description="About {topic}")])
     crew.kickoff_for_each(inputs=[{"topic": "sea"}, {"topic": "sky"}])
 
 
-async def a_crew_kicked_off_twice(world):
+@scenario
+def a_crew_kicked_off_twice(world):
     crew = world.crew()
     crew.kickoff()
     crew.kickoff()
 
 
-async def a_streaming_crew(world):
+@scenario
+def a_streaming_crew(world):
     output = world.crew(stream=True).kickoff()
     for _ in output:
         pass
 
 
-async def tasks_that_run_side_by_side(world):
+@scenario
+def tasks_that_run_side_by_side(world):
     agent = world.agent()
     tasks = [world.task(agent, name=f"part-{n}", async_execution=True) for n in range(2)]
     world.crew(agent, tasks=[*tasks, world.task(agent, name="sum", context=tasks)]).kickoff()
 
 
-async def an_agent_with_a_tool(world):
+@scenario
+def an_agent_with_a_tool(world):
     world.server.push(ADD)
     agent = world.agent(tools=[add])
     world.crew(agent).kickoff()
 
 
-async def a_tool_whose_result_is_cached(world):
+@scenario
+def a_tool_whose_result_is_cached(world):
     world.server.push(ADD, ADD)
     agent = world.agent(tools=[add], cache=True)
     world.crew(agent, cache=True).kickoff()
 
 
-async def delegation(world):
+@scenario
+def delegation(world):
     world.server.push(DELEGATE, Step(text="the part"), Step(text="the whole"))
     boss, helper = world.agent("Boss", allow_delegation=True), world.agent("Helper")
     world.crew(boss, helper, tasks=[world.task(boss)]).kickoff()
 
 
-async def a_hierarchy(world):
+@scenario
+def a_hierarchy(world):
     world.server.push(DELEGATE, Step(text="the part"), Step(text="the whole"))
     manager = world.llm("openai/gpt-4o")
     task = world.task()
@@ -180,30 +215,35 @@ def first_is_refused(output):
     return (True, output.raw) if "better" in output.raw else (False, "too short")
 
 
-async def a_guardrail(world):
+@scenario
+def a_guardrail(world):
     world.server.push(Step(text="bad"), Step(text="better"))
     agent = world.agent()
     world.crew(agent, tasks=[world.task(agent, guardrail=first_is_refused)]).kickoff()
 
 
-async def a_guardrail_that_asks_a_model(world):
+@scenario
+def a_guardrail_that_asks_a_model(world):
     world.server.push(Step(text="bad"), INVALID, Step(text="better"), VALID)
     agent = world.agent()
     world.crew(agent, tasks=[world.task(agent, guardrail="must be long")]).kickoff()
 
 
-async def structured_output_of_a_task(world):
+@scenario
+def structured_output_of_a_task(world):
     world.server.push(Step(text='{"value": 3}'), Step(text='{"value": 3}'))
     agent = world.agent()
     world.crew(agent, tasks=[world.task(agent, output_pydantic=Sum)]).kickoff()
 
 
-async def an_agent_that_tries_again(world):
+@scenario
+def an_agent_that_tries_again(world):
     world.server.push(Step(status=400))
     world.crew().kickoff()
 
 
-async def planning(world):
+@scenario
+def planning(world):
     plan = {"list_of_plans_per_task": [{"task_number": 1, "task": "look-up", "plan": "look"}]}
     world.server.push(Step(text=json.dumps(plan)))
     world.crew(planning=True, planning_llm=world.llm("openai/gpt-4o")).kickoff()
@@ -212,15 +252,18 @@ async def planning(world):
 # Agents and flows
 
 
-async def an_agent_alone(world):
+@scenario
+def an_agent_alone(world):
     world.agent().kickoff("hello")
 
 
+@scenario
 async def an_agent_alone_asynchronously(world):
     await world.agent().kickoff_async("hello")
 
 
-async def an_agent_alone_with_a_guardrail(world):
+@scenario
+def an_agent_alone_with_a_guardrail(world):
     world.server.push(Step(text="bad"), Step(text="better"))
     world.agent(guardrail=first_is_refused).kickoff("hello")
 
@@ -252,10 +295,12 @@ def report(world):
     return Report()
 
 
+@scenario
 async def a_flow(world):
     await report(world).kickoff_async()
 
 
+@scenario
 async def a_flow_in_a_thread(world):
     await asyncio.to_thread(report(world).kickoff)
 
@@ -263,7 +308,8 @@ async def a_flow_in_a_thread(world):
 # Memory and knowledge
 
 
-async def with_exact_embeddings(world):
+@scenario
+def with_exact_embeddings(world):
     import tc_crewai
 
     remember = Step(text='{"memories": []}')
@@ -275,7 +321,7 @@ async def with_exact_embeddings(world):
 class ByHand(BaseLLM):
     """A model of a user's own, which emits its events itself."""
 
-    inner: LLM
+    inner: BaseLLM
 
     def call(self, messages, tools=None, callbacks=None, available_functions=None, from_task=None, **more):
         asked = messages if isinstance(messages, str) else messages[-1]["content"]
@@ -293,39 +339,37 @@ class ByHand(BaseLLM):
         return text
 
 
-async def a_model_that_emits_by_hand(world):
+@scenario
+def a_model_that_emits_by_hand(world):
     ByHand(model="gpt-4o-mini", inner=world.llm()).call("hello there")
-
-
-SCENARIOS = [value for value in list(globals().values()) if asyncio.iscoroutinefunction(value)]
 
 
 # Where CrewAI loses usage
 
 
-async def a_function_that_the_model_runs(world):
+def a_function_that_the_model_runs(world):
     world.server.push(ADD)
     schema = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
     world.llm().call("one and two", tools=[schema], available_functions={"add": lambda a, b: a + b})
 
 
-async def no_usage(world):
+def no_usage(world):
     world.server.push(Step(text="hello", no_usage=True))
     world.llm().call("hello there")
 
 
-async def a_stream_that_breaks(world):
+def a_stream_that_breaks(world):
     world.server.push(Step(text="one two three four", cut_after=2))
     world.llm(stream=True).call("hello")
 
 
-async def memory(world):
+def memory(world):
     world.server.push(Step(text="found"), Step(text='{"memories": ["the sky is blue"]}'))
     world.server.push(Step(text='{"suggested_scope": "/", "categories": [], "importance": 0.5}'))
     world.crew(memory=Memory(llm=world.llm(), embedder=world.embedder)).kickoff()
 
 
-async def knowledge(world):
+def knowledge(world):
     source = StringKnowledgeSource(content="The sky is blue.")
     world.crew(world.agent(knowledge_sources=[source], embedder=world.embedder), embedder=world.embedder).kickoff()
 

@@ -1,20 +1,36 @@
 """What CrewAI does, held against what the server counted: to the token."""
 
+import asyncio
+
 import pytest
 
 from tc_core import CostTracker
 from tc_core.runtime.recorders import recorder_for
 from tc_crewai import TokenCalculatorListener
 from tc_crewai.runs import runs
-from tests.crewai.scenarios import SCENARIOS
+from tests.crewai.scenarios import ESTIMATED, SCENARIOS
+
+
+def run(scenario, world):
+    """Run a scenario as a program would: one that is asynchronous in an event loop of its own."""
+    if asyncio.iscoroutinefunction(scenario):
+        asyncio.run(scenario(world))
+    else:
+        scenario(world)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-async def test_what_is_recorded_is_what_the_server_counted(scenario, world, store, truth):
+def test_what_is_recorded_is_what_the_server_counted(scenario, world, store, truth):
     explicit = TokenCalculatorListener(CostTracker(store), environment="explicit")  # beside the global one
-    await scenario(world)
+    run(scenario, world)
     truth(store)
     assert set(store.aggregate("calls", ["environment"])) == {("explicit",)}
     explicit.remove()
     assert not recorder_for(store)._open
     assert not runs.scopes.open
+
+
+@pytest.mark.parametrize("scenario", ESTIMATED, ids=lambda scenario: scenario.__name__)
+def test_what_crewai_does_not_tell_is_estimated_and_says_so(scenario, world, store, truth):
+    run(scenario, world)
+    truth(store, estimated=ESTIMATED[scenario])
