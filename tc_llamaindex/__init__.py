@@ -1,15 +1,54 @@
-"""LlamaIndex, recorded by its own instrumentation."""
+"""LlamaIndex, recorded by its own instrumentation.
+
+>>> import tc_llamaindex
+>>> tc_llamaindex.instrument()  # every run, in every thread and task, from now on
+
+or, with labels of its own, a `TokenCalculatorHandler`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tc_llamaindex.handler import TokenCalculatorHandler
+    from tc_llamaindex.install import instrument, uninstrument
+    from tc_llamaindex.spans import current
 
 FRAMEWORK = "llama_index_instrumentation"
 """The package without which there is nothing to record."""
 
-TESTED = ("0.6", "0.6")
+PACKAGE = "llama-index-core"
+"""The distribution whose version says what was tested."""
+
+TESTED = ("0.14", "0.14")
 """The lowest and the highest version of it that the tests have run with."""
 
+_HOMES = {
+    "TokenCalculatorHandler": "handler",
+    "current": "spans",
+    "instrument": "install",
+    "uninstrument": "install",
+}
 
-def instrument(storage: object = None) -> None:
-    """Record every run of LlamaIndex from now on."""
+__all__ = [
+    "FRAMEWORK",
+    "PACKAGE",
+    "TESTED",
+    "TokenCalculatorHandler",
+    "current",
+    "instrument",
+    "uninstrument",
+]
 
 
-def uninstrument() -> None:
-    """Record nothing that begins from now on."""
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"tc_llamaindex.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("llama_index"):
+            raise ImportError(
+                "LlamaIndex is not installed: pip install 'token-calculator-suite[llamaindex]'"
+            ) from error
+        raise

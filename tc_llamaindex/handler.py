@@ -1,0 +1,199 @@
+"""The handler: LlamaIndex's events and spans, passed on to where they are understood."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.base import BaseEvent
+from llama_index_instrumentation.dispatcher import Dispatcher
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation.span import BaseSpan
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from pydantic import PrivateAttr
+
+from tc_core.adapter import never_raises, recorder_for, register
+from tc_core.trackers.cost_tracker import CostTracker
+from tc_llamaindex import reading
+from tc_llamaindex.calls import Calls
+from tc_llamaindex.embeddings import Embeddings
+from tc_llamaindex.runs import Runs
+from tc_llamaindex.spans import Span, Spans, current
+
+Arguments = inspect.BoundArguments
+
+
+class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
+    """Records what LlamaIndex does while it is attached to a dispatcher, as a handler of events and of spans.
+
+    >>> handler = TokenCalculatorHandler(agent_id="rag", environment="production").attach()
+
+    `tracker` says where to; without one the default store is used. `default_labels` are laid over every event; names of
+    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
+    """
+
+    _tracker: CostTracker | None = PrivateAttr()
+    _default_labels: dict[str, object] = PrivateAttr()
+    _spans: Spans = PrivateAttr()
+    _calls: Calls = PrivateAttr()
+    _embeddings: Embeddings = PrivateAttr()
+    _runs: Runs = PrivateAttr()
+    _hooks: dict[str, Callable[[Any], None]] = PrivateAttr()
+
+    def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
+        BaseSpanHandler.__init__(self)
+        recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._tracker, self._default_labels = tracker, default_labels
+        self._spans = Spans.of(recorder)
+        self._calls = Calls(recorder, self._spans, default_labels)
+        self._embeddings = Embeddings(recorder, self._spans, default_labels)
+        self._runs = Runs(recorder, self._calls, default_labels)
+        self._hooks = {
+            "LLMChatStartEvent": self._chat_began,
+            "LLMChatInProgressEvent": self._calls.piece,
+            "LLMChatEndEvent": self._calls.answered,
+            "LLMCompletionStartEvent": self._completion_began,
+            "LLMCompletionInProgressEvent": self._calls.piece,
+            "LLMCompletionEndEvent": self._calls.answered,
+            "EmbeddingStartEvent": self._embeddings.began,
+            "EmbeddingEndEvent": self._embeddings.ended,
+            "ExceptionEvent": self._stream_failed,
+            "SpanCancelledEvent": self._cancelled,
+        }
+        register("llamaindex", current)
+
+    __eq__ = object.__eq__  # two handlers of the same store are not the same handler, as pydantic would have it
+    __hash__ = object.__hash__
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that LlamaIndex knows handlers by."""
+        return "TokenCalculatorHandler"
+
+    @property
+    def tracker(self) -> CostTracker | None:
+        """Where it records to; None is the default store."""
+        return self._tracker
+
+    @property
+    def default_labels(self) -> Mapping[str, object]:
+        """What is laid over every event."""
+        return self._default_labels
+
+    def attach(self, dispatcher: Dispatcher | None = None) -> "TokenCalculatorHandler":
+        """Have everything told that passes a dispatcher, which is all there is with the root one; return itself."""
+        self.detach(dispatcher)
+        dispatcher = dispatcher or get_dispatcher()
+        dispatcher.add_event_handler(self)
+        dispatcher.add_span_handler(self)
+        return self
+
+    def detach(self, dispatcher: Dispatcher | None = None) -> None:
+        """Be told nothing more."""
+        dispatcher = dispatcher or get_dispatcher()
+        # New lists, since another thread may be going through the old ones.
+        dispatcher.event_handlers = [each for each in dispatcher.event_handlers if each is not self]
+        dispatcher.span_handlers = [each for each in dispatcher.span_handlers if each is not self]
+
+    # Events
+
+    @never_raises
+    def handle(self, event: BaseEvent, **_kwargs: Any) -> None:
+        """Note what an event says."""
+        hook = self._hooks.get(event.class_name())
+        if hook is not None:
+            hook(event)
+
+    def _chat_began(self, event: Any) -> None:
+        self._calls.began(event, partial(reading.prompt, event.messages, event.additional_kwargs))
+
+    def _completion_began(self, event: Any) -> None:
+        self._calls.began(event, partial(reading.text, event.prompt))
+
+    def _stream_failed(self, event: Any) -> None:
+        if event.span_id is not None:
+            self._calls.failed(event.span_id, event.exception, self._spans.find(event.span_id))
+
+    def _cancelled(self, event: Any) -> None:
+        span = self._spans.find(event.span_id)
+        if span is not None:
+            span.is_cancelled = True
+
+    # Spans. None is kept by LlamaIndex's own table, since none is returned.
+
+    @never_raises
+    def new_span(
+        self,
+        id_: str,
+        bound_args: Arguments,
+        instance: Any | None = None,
+        parent_span_id: str | None = None,
+        tags: dict[str, Any] | None = None,
+        **_kwargs: Any,
+    ) -> BaseSpan | None:
+        """Note that a span begins."""
+        span = self._spans.open.get(id_) or self._spans.enter(id_, parent_span_id, instance)
+        if span.kind.name == "llm":
+            span.asked = id(_asked(bound_args.arguments))
+        elif span.kind.name != "embedding":
+            self._runs.began(span, bound_args.arguments, instance, tags or {})
+        return None
+
+    @never_raises
+    def prepare_to_exit_span(
+        self,
+        id_: str,
+        bound_args: Arguments,
+        instance: Any | None = None,
+        result: Any | None = None,
+        **_kwargs: Any,
+    ) -> BaseSpan | None:
+        """Note that a span has ended."""
+        span = self._spans.open.get(id_)
+        if span is not None:
+            try:
+                self._exited(span, result)
+            finally:
+                self._spans.exit(id_)
+        return None
+
+    @never_raises
+    def prepare_to_drop_span(
+        self,
+        id_: str,
+        bound_args: Arguments,
+        instance: Any | None = None,
+        err: BaseException | None = None,
+        **_kwargs: Any,
+    ) -> BaseSpan | None:
+        """Note that a span has ended with an error."""
+        span = self._spans.open.get(id_)
+        if span is not None:
+            try:
+                self._dropped(span, err)
+            finally:
+                self._spans.exit(id_)
+        return None
+
+    def _exited(self, span: Span, result: Any) -> None:
+        if span.kind.name == "llm":
+            self._calls.left(span, result)
+        elif span.kind.name == "embedding":
+            self._embeddings.left(span, None)
+        else:
+            self._runs.ended(span, result)
+
+    def _dropped(self, span: Span, error: BaseException | None) -> None:
+        if span.kind.name == "llm":
+            self._calls.failed(span.key, error, span)
+        elif span.kind.name == "embedding":
+            self._embeddings.left(span, error or RuntimeError())
+        else:
+            self._runs.failed(span, error)
+
+
+def _asked(arguments: Mapping[str, Any]) -> object:
+    """Return what a model is asked: messages, or the text of a prompt."""
+    positional = arguments.get("args") or (None,)
+    return arguments.get("messages") or arguments.get("prompt") or positional[0]

@@ -1,0 +1,208 @@
+"""What LlamaIndex's payloads say, in our values. Pure functions; texts are passed on by reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tc_core.adapter import Segment, Usage
+
+MOST_NODES = 50
+MOST_ID = 128
+_MOST_NAME = 200
+
+STRUCTURED = "structured_llm"
+"""The class of a model that only passes on to another one."""
+
+_STANDARD = frozenset({"", "default", "auto", "standard", "on_demand"})
+_SESSION = ("session_id", "session")
+_EMPTY: Mapping[str, Any] = {}
+
+
+def model_name(model: Mapping[str, Any]) -> str | None:
+    """Return the model that was asked for; LlamaIndex calls one that says no name `unknown`."""
+    name = model.get("model_name")
+    return name if isinstance(name, str) and name not in ("", "unknown") else None
+
+
+def name(value: object) -> str | None:
+    """Return a name that the user gave to an agent or a tool."""
+    return value[:_MOST_NAME] if isinstance(value, str) and value else None
+
+
+def session(tags: Mapping[str, object]) -> str | None:
+    """Return the session that the user's own tags name; no other tag is read, since some hold texts."""
+    return next((name(tags[key]) for key in _SESSION if key in tags), None)
+
+
+# Prompts and answers
+
+
+def prompt(messages: Sequence[Any], parameters: Mapping[str, Any]) -> list[Segment]:
+    """Return the parts of a request: the schemas of its tools, and its messages."""
+    tools = parameters.get("tools")
+    segments = [Segment("system", "tool_schema", list(tools))] if isinstance(tools, list) and tools else []
+    for message in messages:
+        segments.extend(_parts(message))
+    return segments
+
+
+def text(prompt: object) -> list[Segment]:
+    """Return the parts of a request to a completion model."""
+    return [Segment("user", "text", prompt)] if isinstance(prompt, str) else []
+
+
+def chunks(texts: Sequence[object]) -> list[Segment]:
+    """Return the parts of a request for embeddings."""
+    return [Segment("user", "text", text) for text in texts if isinstance(text, str)]
+
+
+def answer(response: Any, deltas: Sequence[str] = ()) -> list[Segment]:
+    """Return the parts of an answer, however far it came; `deltas` are the pieces of a stream.
+
+    Some clients give the whole text so far with each piece, some only the piece.
+    """
+    if response is None:
+        return []
+    message = getattr(response, "message", None)
+    if message is None:
+        parts = [Segment("assistant", "text", said)] if (said := getattr(response, "text", None)) else []
+    else:
+        parts = _parts(message)
+    streamed = "".join(deltas)
+    if len(streamed) > sum(len(part.body) for part in parts if part.kind == "text"):
+        others = [part for part in parts if part.kind != "text"]
+        return [Segment("assistant", "text", streamed), *others]
+    return parts
+
+
+def delta(response: object) -> str | None:
+    """Return the text that a piece of a stream adds."""
+    added = getattr(response, "delta", None)
+    return added if isinstance(added, str) and added else None
+
+
+def _parts(message: Any) -> list[Segment]:
+    role = getattr(message.role, "value", message.role)
+    kind = "tool_result" if role in ("tool", "function") else "text"
+    parts, has_calls = [], False
+    for block in message.blocks:
+        sort = getattr(block, "block_type", None)
+        if sort == "tool_call":
+            parts.append(Segment(role, "tool_call", [block.tool_name, block.tool_kwargs]))
+            has_calls = True
+        else:
+            said = getattr(block, "text", None) or (getattr(block, "content", None) if sort == "thinking" else None)
+            if isinstance(said, str) and said:
+                parts.append(Segment(role, kind, said))
+    if not has_calls:  # clients that have no blocks for them
+        calls = message.additional_kwargs.get("tool_calls")
+        parts += [Segment(role, "tool_call", _call(call)) for call in calls] if isinstance(calls, list) else []
+    return parts
+
+
+def _call(call: object) -> list[object]:
+    function = _get(call, "function") or call
+    return [_get(function, "name"), _get(function, "arguments")]
+
+
+# Usage
+
+_COUNTS = (
+    ("prompt_tokens", "input_tokens", "prompt_token_count", "inputTokens", "prompt_eval_count"),
+    ("completion_tokens", "output_tokens", "candidates_token_count", "outputTokens", "eval_count"),
+    ("total_tokens", "total_token_count", "totalTokens"),
+)
+"""What providers call the tokens that they read, wrote and count in all."""
+
+
+class Answer(NamedTuple):
+    """What an answer says beside its texts."""
+
+    usage: Usage | None = None
+    model: str | None = None
+    """The model that answered."""
+    service_tier: str | None = None
+    """What the provider calls the kind of processing, where it is not the standard one."""
+
+
+NOTHING_SAID = Answer()
+
+
+def said(response: Any) -> Answer:
+    """Return what an answer says beside its texts: the client puts the provider's own answer into `raw`."""
+    if response is None:
+        return NOTHING_SAID
+    raw = response.raw
+    inner = _get(raw, "response")
+    if _get(raw, "usage") is None and inner is not None:  # the last piece of a stream of the Responses API
+        raw = inner
+    model, tier, extra = _get(raw, "model"), _get(raw, "service_tier"), response.additional_kwargs
+    places = (_get(raw, "usage"), _get(raw, "usage_metadata"), _get(extra, "usage"), extra, raw)
+    return Answer(
+        next((found for reported in places if (found := usage(reported)) is not None), None),
+        model if isinstance(model, str) and model else None,
+        tier if isinstance(tier, str) and tier not in _STANDARD else None,
+    )
+
+
+def usage(reported: object) -> Usage | None:
+    """Return what a provider reports, in inclusive counts; None unless both what is read and written is known."""
+    read, written, total = (_first(reported, *names) for names in _COUNTS)
+    if read is None or written is None or not (read or written):  # nobody answers an empty prompt with nothing
+        return None
+    if total is not None and total > read + written:  # some count reasoning in nothing but the total
+        written = total - read
+    of_read = _get(reported, "prompt_tokens_details") or _get(reported, "input_tokens_details")
+    of_written = _get(reported, "completion_tokens_details") or _get(reported, "output_tokens_details")
+    cached, cache_write = _count(of_read, "cached_tokens"), _count(reported, "cache_creation_input_tokens")
+    if cached is None:
+        cached = _first(reported, "cached_content_token_count", "cache_read_input_tokens")
+    if _count(reported, "prompt_tokens") is None and of_read is None and _get(reported, "input_tokens") is not None:
+        read += (cached or 0) + (cache_write or 0)  # Anthropic counts these beside the input
+    reasoning = _count(of_written, "reasoning_tokens")
+    return Usage(
+        read,
+        written,
+        cached,
+        cache_write,
+        _count(reported, "thoughts_token_count") if reasoning is None else reasoning,
+        _count(of_read, "audio_tokens"),
+        _count(of_written, "audio_tokens"),
+        _count(_get(reported, "cache_creation"), "ephemeral_1h_input_tokens"),
+    )
+
+
+def _first(reported: object, *names: str) -> int | None:
+    counts = (_count(reported, name) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
+def _count(reported: object, name: str) -> int | None:
+    count = _get(reported, name)
+    return count if type(count) is int and count >= 0 else None
+
+
+def _get(value: object, name: str) -> Any:
+    if value is None:
+        return None
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+# Passages
+
+
+def nodes(found: object) -> Mapping[str, Any]:
+    """Return which passages were found, by id and score; the ids are the user's own, and bounded."""
+    if not isinstance(found, list):
+        return _EMPTY
+    kept = [{"id": id_, "score": _score(each)} for each in found[:MOST_NODES] if (id_ := _node_id(each)) is not None]
+    return {"nodes": kept, "found": len(found)}
+
+
+def _node_id(found: Any) -> str | None:
+    id_ = getattr(getattr(found, "node", found), "node_id", None)
+    return id_[:MOST_ID] if isinstance(id_, str) else None
+
+
+def _score(found: object) -> float | None:
+    score = getattr(found, "score", None)
+    return round(float(score), 6) if isinstance(score, (int, float)) else None

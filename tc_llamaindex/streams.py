@@ -1,0 +1,93 @@
+"""Answers that come piece by piece: how far they have come, and what becomes of those that nobody reads to the end."""
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from tc_core.adapter import Recorder, attempt, never_raises
+from tc_llamaindex import reading
+
+RunKey = str
+
+MOST_STREAMS = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A model call whose answer has not come to its end."""
+
+    last: Any = None
+    """The last piece; the only part of an answer that is held."""
+    deltas: list[str] = field(default_factory=list)
+    generator: "weakref.ref[Any] | None" = None
+    owner: int = 0
+    method: str = ""
+    asked: int = 0
+    """The `id()` of the messages or the prompt; its generator holds it, and an entry ends with that."""
+
+
+class Streams:
+    """The open streams of one recorder, shared by all its handlers."""
+
+    _of: ClassVar["WeakKeyDictionary[Recorder, Streams]"] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.open: OrderedDict[RunKey, Stream] = OrderedDict()
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> "Streams":
+        """Return the streams of a recorder."""
+        return cls._of.setdefault(recorder, cls())
+
+    def piece(self, key: RunKey, response: Any) -> None:
+        """Note a piece of an answer; a second handler's note of the same is nothing."""
+        stream = self.open.get(key)
+        if stream is None:
+            stream = self._begin(key)
+        elif stream.last is response:
+            return
+        stream.last = response
+        added = attempt(reading.delta, response)
+        if added is not None:
+            stream.deltas.append(added)
+
+    def end(self, key: RunKey) -> Stream | None:
+        """Forget a stream, and return what came of it."""
+        return self.open.pop(key, None)
+
+    def watch(self, key: RunKey, generator: object, collected: Callable[[RunKey], object]) -> Stream | None:
+        """Have `collected` called should a generator be thrown away before its end; None where it is none."""
+        if not isinstance(generator, GeneratorType | AsyncGeneratorType):
+            return None
+        stream = self.open.get(key)
+        if stream is None:
+            stream = self._begin(key)
+        if stream.generator is None:
+            stream.generator = weakref.ref(generator, partial(_collected, collected, key))
+        return stream
+
+    def is_untouched_twin(self, owner: int, method: str, asked: int) -> bool:
+        """Tell whether a call is what an unread stream of the same object is made from.
+
+        A model without asynchronous methods of its own answers these with its others, of the same prompt.
+        """
+        return any(
+            stream.owner == owner and stream.asked == asked and stream.method == f"a{method}" and stream.last is None
+            for stream in list(self.open.values())
+        )
+
+    def _begin(self, key: RunKey) -> Stream:
+        stream = self.open[key] = Stream()
+        while len(self.open) > MOST_STREAMS:
+            self.open.popitem(last=False)
+        return stream
+
+
+@never_raises
+def _collected(collected: Callable[[RunKey], object], key: RunKey, _generator: object) -> None:
+    collected(key)
