@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tc_crewai.embeddings import tracked_embedder
+    from tc_crewai.embedder import tracked_embedder
     from tc_crewai.install import instrument, uninstrument, works_after_fork
     from tc_crewai.interceptor import TrackingInterceptor
     from tc_crewai.listener import TokenCalculatorListener
@@ -29,7 +29,7 @@ _HOMES = {
     "current": "runs",
     "instrument": "install",
     "track": "tracking",
-    "tracked_embedder": "embeddings",
+    "tracked_embedder": "embedder",
     "uninstrument": "install",
     "works_after_fork": "install",
 }

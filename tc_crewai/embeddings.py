@@ -6,39 +6,12 @@ figures, and is not estimated.
 
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakSet
-
-from crewai.rag.embeddings.factory import build_embedder
 
 from tc_core.adapter import Segment
-from tc_core.http import tracking_client
-from tc_core.store.base import StorageBackend
 from tc_crewai import reading
 from tc_crewai.scopes import Scope, Sinks
 
-_tracked: "WeakSet[Any]" = WeakSet()
-
 _HOLDERS = frozenset({"memory_query_started", "memory_save_started"})
-
-
-def tracked_embedder(spec: Mapping[str, Any], storage: StorageBackend | str | None = None) -> Any:
-    """Return an embedder whose requests are recorded with the tokens that the provider reports.
-
-    >>> embedder = tc_crewai.tracked_embedder(
-    ...     {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}
-    ... )
-    >>> Crew(agents=agents, tasks=tasks, memory=Memory(embedder=embedder))
-
-    `spec` is what CrewAI takes as `embedder`. Only providers with OpenAI's client can be tracked; raises ValueError for
-    others.
-    """
-    embedder: Any = build_embedder(dict(spec))
-    client: Any = getattr(embedder, "client", None)
-    if not hasattr(client, "with_options"):
-        raise ValueError(f"cannot track embeddings of {spec.get('provider')!r}: its embedder has no client of OpenAI's")
-    embedder.client = client.with_options(http_client=tracking_client(storage))
-    _tracked.add(embedder)
-    return embedder
 
 
 def on_start(scope: Scope, event: Any, source: Any, sinks: Sinks) -> None:
@@ -81,7 +54,9 @@ def _estimate(scope: Scope, event: Any, embedder: Any, sinks: Sinks) -> None:
 
 
 def _is_tracked(embedder: Any) -> bool:
-    return not isinstance(embedder, Mapping) and embedder in _tracked
+    if isinstance(embedder, Mapping):
+        embedder = (embedder.get("config") or {}).get("embedding_callable")
+    return getattr(embedder, "is_tracked", None) is True
 
 
 def _of_agent(agent: Any) -> Any:

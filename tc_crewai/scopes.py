@@ -17,6 +17,9 @@ MOST_EARLY = 1_000
 MOST_FAILED = 100
 EARLY_SECONDS = 30.0
 
+_EXECUTIONS = frozenset({"crew_kickoff_started", "flow_started"})
+"""What keeps CrewAI's state of an execution alive while it runs; when that is gone, nothing more will be told."""
+
 
 @dataclass(slots=True, eq=False)
 class Scope:
@@ -94,7 +97,7 @@ class Scopes:
         root = scope.root
         if root.members is None:
             root.members = []
-            if state is not None:
+            if state is not None and scope.type in _EXECUTIONS:
                 gone = self.gone
                 root.state = ref(state, lambda _: gone.append(root))
         root.members.append(scope)
