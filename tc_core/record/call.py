@@ -50,6 +50,13 @@ class OpenCall:
     held_bytes: int = EVENT_BYTES
     """About how much memory its texts keep."""
 
+    def is_below(self, other: "OpenCall") -> bool:
+        """Tell whether it lies in the subtree of another one."""
+        above = self.parent
+        while above is not None and above is not other:
+            above = above.parent
+        return above is not None
+
 
 @dataclass(slots=True, eq=False)
 class LooseLink:

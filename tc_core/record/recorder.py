@@ -82,18 +82,21 @@ class Recorder:
         """Note that a run begins, and return its event id.
 
         `event_id` is the host's id where that is a UUID (as text or its sixteen bytes). `parent` is the key of the run
-        above; without one the run hangs under the innermost run that is open here, in whatever framework, or is a
-        root. `content` may be a callable, which is asked for the parts of the prompt only where they are needed. The
+        above; the run hangs under the innermost run that is open here below that one, in whatever framework, and without
+        a parent under the innermost of all, or is a root. `content` may be a callable, which is asked for the parts of the prompt only where they are needed. The
         same key again, while it is open, is the same run seen twice: its labels are laid over those it has. `at_us`
         says when it began, in microseconds since 1970, where the host tells that later.
         """
         began_us, started_ns = _moment(at_us)
         here, spool = context.here(), self.writer.spool
-        hosts = () if parent is not None else context.host_runs()  # before the lock: a host may have one of its own
+        # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent itself.
+        hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
         with self.writer.lock:
             if key in self._open:
                 return self._seen_again(self._open[key], labels)
-            above = self._innermost(here, hosts, at_us) if parent is None else self._find(parent)
+            above = None if parent is None else self._find(parent)
+            if parent is None or (above is not None and (hosts or here.innermost is not None)):
+                above = self._innermost(here, hosts, at_us, below=above)
             if above is not None:
                 base, parent_id = above.record.scope, above.record.id
             else:  # a parent that we do not know began before we were installed, or in the process that forked us
@@ -296,15 +299,25 @@ class Recorder:
             call.record.scope = call.record.scope.extended(labels)
         return ids.to_text(call.record.id)
 
-    def _innermost(self, here: context.Here, hosts: Iterable[Key], at_us: int | None = None) -> OpenCall | None:
+    def _innermost(
+        self,
+        here: context.Here,
+        hosts: Iterable[Key],
+        at_us: int | None = None,
+        *,
+        below: OpenCall | None = None,
+    ) -> OpenCall | None:
         """Return the run, of the user's own or of a framework, that began last and is open here.
 
-        For a run that is told late, that is what was open when it began.
+        For a run that is told late, that is what was open when it began. `below` is returned where no such run lies
+        below it: a framework's own context goes through the others, so it may name a parent from further up.
         """
-        found = None if here.innermost is None else self._open_at(here.innermost, at_us)
-        for key in hosts:
-            call = self._open_at(key, at_us)
-            if call is not None and (found is None or call.started_ns > found.started_ns):
+        found = below
+        for key in (*hosts, here.innermost):
+            call = None if key is None else self._open_at(key, at_us)
+            if call is None or (below is not None and not call.is_below(below)):
+                continue
+            if found is None or call.started_ns > found.started_ns:
                 found = call
         return found
 

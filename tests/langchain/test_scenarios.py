@@ -409,6 +409,23 @@ def test_after_uninstrument_nothing_is_recorded_and_instrument_begins_again(serv
     assert store.aggregate("calls") == {(): 2}
 
 
+def test_a_block_of_the_users_own_inside_a_node_lies_between_the_node_and_the_call(server, chat, store):
+    def think(state):
+        with tc_core.workflow("thinking"):
+            return {"messages": [chat().invoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("think", think)
+    graph.add_edge(START, "think")
+    graph.compile(name="thinker").invoke({"messages": [HumanMessage("hello")]})
+    assert [entry[:3] for entry in shape(store)] == [
+        (0, "workflow", "thinker"),
+        (1, "task", "think"),
+        (2, "workflow", "thinking"),
+        (3, "llm_call", "gpt-4o-mini"),
+    ]
+
+
 def test_instrument_says_what_it_records(tmp_path):
     assert "langchain" in tc_core.instrument(tmp_path / "s.db")
     with pytest.raises(tc_core.ConfigurationError, match="unknown framework 'pylons'"):

@@ -177,6 +177,28 @@ def test_without_a_parent_the_innermost_open_run_is_it(recorder, store, monkeypa
     assert one(store, event_type="llm_call").parent_id == one(store, name="second").event_id
 
 
+def test_a_run_hangs_under_the_innermost_run_of_another_framework_below_the_parent_that_its_own_names(
+    recorder, store, monkeypatch
+):
+    places = {"first": None, "second": None}
+    monkeypatch.setattr(context, "hosts", {name: (lambda name=name: places[name]) for name in places})
+    recorder.start("task", key="node")
+    recorder.start("workflow", key="crew", parent="node")
+    recorder.start("tool", key="tool", parent="crew")
+    recorder.start("task", key="elsewhere")
+    places.update(first="node", second="tool")
+    recorder.start("llm_call", key="in the tool", parent="node", model="m1")
+    places.update(second="elsewhere")
+    recorder.start("llm_call", key="in the node", parent="node", model="m2")
+    for key in ("in the tool", "in the node", "tool", "crew", "elsewhere", "node"):
+        recorder.finish(key, usage=Usage(1, 1))
+    events = {event.event_id: event for event in store.query_events()}
+    calls = {event.model: events[event.parent_id].event_type for event in events.values() if event.model}
+    assert calls == {"m1": "tool", "m2": "task"}
+    (below_node,) = [event for event in events.values() if event.model == "m2"]
+    assert events[below_node.parent_id].parent_id is None
+
+
 def test_labels_of_the_place_are_laid_over_the_parents_and_under_ones_own(recorder, store):
     recorder.start("agent", key="agent", labels={"a": "parent", "b": "parent", "c": "parent"})
     with context.labels(b="place", c="place"):
