@@ -68,7 +68,8 @@ def test_every_example_runs(program, model_environment, tmp_path):
 
 
 def test_every_example_is_run_by_a_test():
-    assert sorted(EXAMPLES) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+    elsewhere = {"three_frameworks.py"}  # test_one_graph.py asserts its whole tree
+    assert EXAMPLES.keys() | elsewhere == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 
 def test_the_list_of_commands_is_what_help_prints():
