@@ -331,8 +331,8 @@ class Recorder:
 
     def _scope(self, base: Scope, here: context.Here, labels: Mapping[str, object]) -> Scope:
         """Return a scope with what the context says, and then the labels, laid over it."""
-        if here.values:
-            labels = {**here.values, **labels}
+        if here.values:  # what a host leaves open does not take away what holds here
+            labels = {**here.values, **{name: value for name, value in labels.items() if value is not None}}
         said = (base, *labels, *labels.values(), *map(type, labels.values()))  # 1, True and 1.0 are equal
         try:
             scope = self._scopes.get(said)
