@@ -110,6 +110,8 @@ class Calls:
             return True
         if outer is not None and outer.event_type == "llm_call" and outer.owner == span.owner != 0:
             return True
+        if not span.kind.is_built_on_completions:
+            return False
         return self.streams.is_untouched_twin(span.owner, span.method, span.asked)
 
     def _relate(self, span: Span) -> None:

@@ -57,6 +57,8 @@ class Kind(NamedTuple):
     is_refining: bool = False
     """Whether it asks a model to better the answer that it gave before."""
     provider: str | None = None
+    is_built_on_completions: bool = False
+    """Whether it is a model that answers asynchronous calls and chats by calling its own other methods."""
 
 
 NO_KIND = Kind(None)
@@ -76,9 +78,8 @@ def _kind_of(type_: Any) -> Kind:
         name = "reranker" if any("rerank" in base.__name__.lower() for base in bases) else None
     if name is None:
         return NO_KIND
-    return Kind(
-        name, type_.__name__[:_MOST_TEXT], any(base.__name__ == "Refine" for base in own), _provider(own) or None
-    )
+    names = {base.__name__ for base in own}
+    return Kind(name, type_.__name__[:_MOST_TEXT], "Refine" in names, _provider(own) or None, "CustomLLM" in names)
 
 
 def event_type(kind: str | None, method: str) -> str | None:

@@ -1,6 +1,7 @@
 """What LlamaIndex's payloads say, in our values. Pure functions; texts are passed on by reference."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from tc_core.adapter import Segment, Usage
@@ -205,4 +206,4 @@ def _node_id(found: Any) -> str | None:
 
 def _score(found: object) -> float | None:
     score = getattr(found, "score", None)
-    return round(float(score), 6) if isinstance(score, (int, float)) else None
+    return round(float(score), 6) if isinstance(score, (int, float)) and isfinite(score) else None
