@@ -1,11 +1,12 @@
-"""What recording adds to a LangChain call.
+"""What recording adds to a call of LangChain, and of CrewAI and LlamaIndex (see benchmarks/frameworks.py).
 
 A whole call of a chat model in process (GenericFakeChatModel, so there is nothing but LangChain itself) with our
 handler, divided by the same call with a handler of LangChain's that does nothing, in interleaved blocks of one process.
 Beside it: the time inside our own hooks on the caller's thread, with the spool on, at full speed and at 200 calls a
 second.
 
-    python -m benchmarks.overhead [--blocks N] [--calls N] [--messages 1,30,1000] [--json]
+    python -m benchmarks.overhead [--framework langchain|crewai|llamaindex|all] [--blocks N] [--calls N]
+        [--messages 1,30,1000] [--json]
 """
 
 import argparse
@@ -25,6 +26,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from benchmarks import frameworks
 from benchmarks.common import median, percentile, show
 from tc_core import CostTracker, SQLiteStorage
 from tc_langchain import TokenCalculatorCallback
@@ -137,12 +139,25 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--blocks", type=int, default=9)
     parser.add_argument("--calls", type=int, default=300, help="calls a block, of each kind")
     parser.add_argument("--messages", default="1,30,1000")
+    parser.add_argument("--framework", choices=("langchain", "crewai", "llamaindex", "all"), default="langchain")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(int(n), options.blocks, options.calls, Path(folder)) for n in options.messages.split(",")]
-    result = {"benchmark": "overhead", "rows": rows}
-    show(result, rows, as_json=options.json)
+    chosen = ("langchain", "crewai", "llamaindex") if options.framework == "all" else (options.framework,)
+    result: dict[str, Any] = {"benchmark": "overhead", "rows": [], "others": []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "langchain" in chosen:
+            result["rows"] = [
+                measure(int(n), options.blocks, options.calls, folder) for n in options.messages.split(",")
+            ]
+        for framework in chosen:
+            if framework != "langchain":
+                result["others"].append(getattr(frameworks, framework)(options.blocks, options.calls, folder))
+    if options.json:
+        show(result, [], as_json=True)
+    for rows in (result["rows"], result["others"]):
+        if rows and not options.json:
+            show(result, rows, as_json=False)
     return result
 
 

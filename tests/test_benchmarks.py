@@ -17,6 +17,17 @@ def test_overhead(capsys):
     assert result["machine"]["cores"]
 
 
+@pytest.mark.parametrize("framework", ["crewai", "llamaindex"])
+def test_overhead_of_other_frameworks(framework, capsys):
+    pytest.importorskip({"crewai": "crewai", "llamaindex": "llama_index"}[framework], reason="it is not installed")
+    from benchmarks.overhead import main
+
+    main(["--framework", framework, "--blocks", "1", "--calls", "5", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["others"]
+    assert row["framework"] == framework
+    assert row["ratio"] > 0 < row["idle_us"]
+
+
 def test_kill(capsys):
     from benchmarks.kill import main
 
