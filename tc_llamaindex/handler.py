@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
@@ -11,7 +11,6 @@ from llama_index_instrumentation.dispatcher import Dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
-from pydantic import PrivateAttr
 
 from tc_core.adapter import never_raises, recorder_for, register
 from tc_core.trackers.cost_tracker import CostTracker
@@ -33,13 +32,14 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
     dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
     """
 
-    _tracker: CostTracker | None = PrivateAttr()
-    _default_labels: dict[str, object] = PrivateAttr()
-    _spans: Spans = PrivateAttr()
-    _calls: Calls = PrivateAttr()
-    _embeddings: Embeddings = PrivateAttr()
-    _runs: Runs = PrivateAttr()
-    _hooks: dict[str, Callable[[Any], None]] = PrivateAttr()
+    if TYPE_CHECKING:  # pydantic would look private attributes up in 7 us each, and every hook reads some
+        _tracker: CostTracker | None
+        _default_labels: dict[str, object]
+        _spans: Spans
+        _calls: Calls
+        _embeddings: Embeddings
+        _runs: Runs
+        _hooks: dict[str, Callable[[Any], None]]
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         BaseSpanHandler.__init__(self)

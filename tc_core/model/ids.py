@@ -7,6 +7,7 @@ gets a UUID version 8 made from the text, so that it can be found without a look
 
 import hashlib
 import os
+import random
 import re
 import time
 
@@ -16,13 +17,16 @@ EventId = bytes
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NANOS_PER_MS = 1_000_000
 
+_random = random.Random()  # noqa: S311  # ids are no secrets; os.urandom would give up the interpreter's lock
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
 
 def new_id() -> EventId:
     """Make a UUID version 7 whose order follows the clock down to a quarter of a microsecond."""
     milliseconds, rest = divmod(time.time_ns(), _NANOS_PER_MS)
     sub_ms = (rest << 12) // _NANOS_PER_MS  # RFC 9562, method 3: the fraction fills rand_a
-    random = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    return (milliseconds << 80 | 0x7 << 76 | sub_ms << 64 | 0b10 << 62 | random).to_bytes(16)
+    return (milliseconds << 80 | 0x7 << 76 | sub_ms << 64 | 0b10 << 62 | _random.getrandbits(62)).to_bytes(16)
 
 
 def to_text(event_id: EventId) -> str:

@@ -50,6 +50,14 @@ class OpenCall:
     held_bytes: int = EVENT_BYTES
     """About how much memory its texts keep."""
 
+    def keep_texts(self, output: Sequence[Segment] | None = None) -> None:
+        """Keep the texts for the writer, which will count their tokens, and their lengths for the spool."""
+        if self.content is None and not output:
+            return  # nothing is known of it, which is not a prompt of no length
+        self.content, self.output = segments(self.content), output
+        self.input_characters, self.output_characters = characters(self.content), characters(output or ())
+        self.held_bytes = EVENT_BYTES + self.input_characters + self.output_characters
+
     def is_below(self, other: "OpenCall") -> bool:
         """Tell whether it lies in the subtree of another one."""
         above = self.parent

@@ -13,14 +13,14 @@ from itertools import islice
 from typing import Any
 
 from tc_core.model import ids
-from tc_core.model.attempt import Attempt
+from tc_core.model.attempt import Attempt, reported
 from tc_core.model.event import CALL_TYPES, EventRecord, Status
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record import context
-from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment, characters, segments
+from tc_core.record.call import Content, LooseLink, OpenCall, Segment
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import faults
 from tc_core.record.listeners import Listener
@@ -82,14 +82,15 @@ class Recorder:
         """Note that a run begins, and return its event id.
 
         `event_id` is the host's id where that is a UUID (as text or its sixteen bytes). `parent` is the key of the run
-        above; the run hangs under the innermost run that is open here below that one, in whatever framework, and without
-        a parent under the innermost of all, or is a root. `content` may be a callable, which is asked for the parts of the prompt only where they are needed. The
-        same key again, while it is open, is the same run seen twice: its labels are laid over those it has. `at_us`
-        says when it began, in microseconds since 1970, where the host tells that later.
+        above. The run hangs under what is innermost and open here below that one, in whatever framework; without a
+        parent, under the innermost of all, or is a root. `content` may be a callable, which is asked for the parts of
+        the prompt only where they are needed. The same key again, while it is open, is the same run seen twice: its
+        labels are laid over those it has. `at_us` says when it began, in microseconds since 1970, where the host tells
+        that later.
         """
         began_us, started_ns = _moment(at_us)
         here, spool = context.here(), self.writer.spool
-        # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent itself.
+        # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
         with self.writer.lock:
             if key in self._open:
@@ -161,15 +162,15 @@ class Recorder:
                     if is_cached:
                         usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
                     elif usage is None and call.attempts:
-                        usage = _reported(call.attempts)
+                        usage = reported(call.attempts)
                     if usage is not None:
                         record.usage, record.usage_source = usage, "provider"
                         if self._is_sampled(record):
-                            _keep_texts(call, None)
+                            call.keep_texts()
                         else:
                             call.content = None
                     elif record.event_type in CALL_TYPES:
-                        _keep_texts(call, output)
+                        call.keep_texts(output)
                     self._queue(call)
                     self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
             finally:
@@ -422,20 +423,3 @@ def _moment(at_us: int | None) -> tuple[int, int]:
     """Return a moment, now or one gone by, as microseconds since 1970 and as nanoseconds of the steady clock."""
     now_us, now_ns = time.time_ns() // 1000, time.perf_counter_ns()
     return (now_us, now_ns) if at_us is None else (at_us, now_ns - max(now_us - at_us, 0) * 1000)
-
-
-def _reported(attempts: Sequence[Attempt]) -> Usage | None:
-    """Return the tokens of all requests of a run, when those that were answered say how many."""
-    answered = [attempt for attempt in attempts if attempt.status is not None and attempt.status < 400]
-    if not answered or any(attempt.input_tokens is None for attempt in answered):
-        return None
-    return Usage(sum(each.input_tokens or 0 for each in answered), sum(each.output_tokens or 0 for each in answered))
-
-
-def _keep_texts(call: OpenCall, output: Sequence[Segment] | None) -> None:
-    """Keep the texts for the writer, which will count their tokens, and their lengths for the spool."""
-    if call.content is None and not output:
-        return  # nothing is known of it, which is not a prompt of no length
-    call.content, call.output = segments(call.content), output
-    call.input_characters, call.output_characters = characters(call.content), characters(output or ())
-    call.held_bytes = EVENT_BYTES + call.input_characters + call.output_characters

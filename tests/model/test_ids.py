@@ -1,4 +1,5 @@
 import itertools
+import os
 import uuid
 
 import pytest
@@ -47,3 +48,16 @@ def test_an_id_is_external_when_its_bytes_do_not_spell_it(text, is_external):
 def test_an_empty_id_is_refused():
     with pytest.raises(ValueError, match="must not be empty"):
         ids.from_text("")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_makes_other_ids():
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, b"".join(ids.new_id()[8:] for _ in range(50)))
+        os._exit(0)
+    own = {ids.new_id()[8:] for _ in range(50)}
+    os.waitpid(child, 0)
+    theirs = os.read(read, 400)
+    assert own.isdisjoint(theirs[place : place + 8] for place in range(0, 400, 8))
