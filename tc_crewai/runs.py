@@ -39,6 +39,7 @@ class Runs:
         self.lock = threading.RLock()  # reentrant: a garbage collection inside it may ask for the innermost run
         self.sinks: Sinks = {}
         self.scopes = Scopes()
+        self._is_starting = False
         self.since_us = 0
         """Events from before that were restored from a checkpoint, and are recorded already."""
 
@@ -73,6 +74,8 @@ class Runs:
     def key_of(self, event_id: str | None, state: Any) -> str | None:
         """Return the key of the recorded run that a scope belongs to, also when its start is not handled yet."""
         with self.lock:
+            if self._is_starting:  # the recorder asks for what is above the run that we are telling it of
+                return None
             scope = None if event_id is None else self._known(event_id, state)
             found = None if scope is None else scope.recorded
             return None if found is None else found.key
@@ -130,17 +133,21 @@ class Runs:
         for recorder, given in self.sinks.items():
             if recorder.record(scope.key) is not None:
                 continue
-            recorder.start(
-                scope.event_type or "",
-                key=scope.key,
-                parent=None if above is None else above.key,
-                name=attempt(reading.name, event, source),
-                model=event.model if is_call and isinstance(event.model, str) else None,
-                provider=provider if isinstance(provider, str) else None,
-                content=content,
-                labels={**said, **own, **given},
-                at_us=began_us,
-            )
+            self._is_starting = True
+            try:
+                recorder.start(
+                    scope.event_type or "",
+                    key=scope.key,
+                    parent=None if above is None else above.key,
+                    name=attempt(reading.name, event, source),
+                    model=event.model if is_call and isinstance(event.model, str) else None,
+                    provider=provider if isinstance(provider, str) else None,
+                    content=content,
+                    labels={**said, **own, **given},
+                    at_us=began_us,
+                )
+            finally:
+                self._is_starting = False
 
     def _labels(self, event: Any, source: Any) -> Mapping[str, object]:
         """Return the agent of an agent's run, and the type of a task."""

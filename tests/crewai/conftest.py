@@ -5,7 +5,6 @@ import tempfile
 
 import pytest
 
-os.environ.setdefault("CREWAI_STORAGE_DIR", tempfile.mkdtemp(prefix="crewai-"))
 os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
 
 pytest.importorskip("crewai", reason="CrewAI is not installed")
@@ -15,7 +14,7 @@ from crewai.events.event_bus import crewai_event_bus
 
 
 @pytest.fixture
-def world(server, request):
+def world(server):
     """Makes models, agents and crews that talk to the server."""
     return World(server)
 
@@ -50,6 +49,7 @@ class World:
 
 
 @pytest.fixture(autouse=True)
-def _bus_is_at_rest():
+def _own_bus(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
     yield
     assert crewai_event_bus.flush(timeout=10)
