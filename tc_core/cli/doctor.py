@@ -90,6 +90,8 @@ def _frameworks() -> Iterator[Finding]:
         ] <= _release(highest)
         said = f"{package} {found}, tested from {lowest} to {highest}"
         yield Finding("ok" if is_tested else "warning", adapter.name, said)
+        for advice in getattr(module, "ADVICE", ()):
+            yield Finding("ok", adapter.name, advice)
 
 
 def _tables() -> Iterator[Finding]:

@@ -128,8 +128,7 @@ def register(name: str, current: Callable[[], Hashable | None], *, settle: Calla
 
 def host_runs() -> list[Hashable]:
     """Return the keys of the runs, one of a framework at most, in which this is called."""
-    keys = [attempt(current) for current in hosts.values()]
-    return [key for key in keys if key is not None]
+    return [key for current in hosts.values() if (key := attempt(current)) is not None]
 
 
 def settle() -> None:

@@ -88,7 +88,7 @@ class Recorder:
         labels are laid over those it has. `at_us` says when it began, in microseconds since 1970, where the host tells
         that later.
         """
-        began_us, started_ns = _moment(at_us)
+        began_us, started_ns = (time.time_ns() // 1000, time.perf_counter_ns()) if at_us is None else _moment(at_us)
         here, spool = context.here(), self.writer.spool
         # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
@@ -96,7 +96,7 @@ class Recorder:
             if key in self._open:
                 return self._seen_again(self._open[key], labels)
             above = None if parent is None else self._find(parent)
-            if parent is None or (above is not None and (hosts or here.innermost is not None)):
+            if (hosts or here.innermost is not None) and (above is not None or parent is None):
                 above = self._innermost(here, hosts, at_us, below=above)
             if above is not None:
                 base, parent_id = above.record.scope, above.record.id
@@ -135,7 +135,7 @@ class Recorder:
         `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
         it ended, where the host tells that later. `metadata` are facts of the host's in plain JSON values, never texts.
         """
-        (_, ended_ns), writer = _moment(at_us), self.writer
+        ended_ns, writer = time.perf_counter_ns() if at_us is None else _moment(at_us)[1], self.writer
         with writer.lock:
             if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
                 again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
@@ -148,7 +148,7 @@ class Recorder:
                 if call is not None:
                     record = call.record
                     record.status, record.error_type = status, error_type
-                    record.latency_us = max(ended_ns - call.started_ns, 0) // 1000
+                    record.latency_us = (ended_ns - call.started_ns) // 1000 if ended_ns > call.started_ns else 0
                     if record.event_type not in CALL_TYPES:
                         usage = model = service_tier = None
                     if record.model is None:
@@ -419,7 +419,6 @@ class Recorder:
         self._queue(call)
 
 
-def _moment(at_us: int | None) -> tuple[int, int]:
-    """Return a moment, now or one gone by, as microseconds since 1970 and as nanoseconds of the steady clock."""
-    now_us, now_ns = time.time_ns() // 1000, time.perf_counter_ns()
-    return (now_us, now_ns) if at_us is None else (at_us, now_ns - max(now_us - at_us, 0) * 1000)
+def _moment(at_us: int) -> tuple[int, int]:
+    """Return a moment gone by, as microseconds since 1970 and as nanoseconds of the steady clock."""
+    return at_us, time.perf_counter_ns() - max(time.time_ns() // 1000 - at_us, 0) * 1000

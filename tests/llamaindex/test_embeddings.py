@@ -2,7 +2,8 @@
 
 import pytest
 
-from tc_core import calculate_cost, count_tokens
+from tc_core import CostTracker, calculate_cost, count_tokens
+from tc_llamaindex import TokenCalculatorHandler
 from tests.llamaindex import scenarios
 
 MODEL = "text-embedding-3-small"
@@ -45,6 +46,15 @@ async def test_batches_at_once_are_one_event_with_all_their_tokens(make, server,
     (event,) = store.query_events()
     assert event.input_tokens == sum(exchange.tokens.prompt for exchange in server.exchanges)
     assert len(server.exchanges) == len(store.attempts(event.event_id)) == 3
+
+
+async def test_batches_at_once_through_two_handlers(make, server, store):
+    explicit = TokenCalculatorHandler(CostTracker(store), feature="search").attach()
+    await make.embed(embed_batch_size=1, **PLAIN).aget_text_embedding_batch(TEXTS)
+    explicit.detach()
+    (event,) = store.query_events()
+    assert event.input_tokens == sum(count_tokens(text, MODEL) for text in TEXTS)
+    assert event.labels == {"feature": "search"}
 
 
 async def test_batches_at_once_without_a_tracking_client(make, server, store):
