@@ -23,10 +23,12 @@ PACKAGE = "llama-index-core"
 TESTED = ("0.14", "0.14")
 """The lowest and the highest version of it that the tests have run with."""
 
-ADVICE = (
-    "streams, which agents use unless streaming=False, tell their tokens only when asked to: "
-    "OpenAI(..., additional_kwargs={'stream_options': {'include_usage': True}}); else they are estimated",
-)
+ADVICE = [
+    (
+        "streams, which agents use unless streaming=False, tell their tokens only when asked to: "
+        "OpenAI(..., additional_kwargs={'stream_options': {'include_usage': True}}); else they are estimated"
+    )
+]
 """What `token-calc doctor` tells users of it."""
 
 _HOMES = {
