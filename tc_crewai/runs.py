@@ -100,13 +100,14 @@ class Runs:
 
     def after_fork(self) -> None:
         """In a child process: nothing is open."""
-        self.lock, self.scopes = threading.RLock(), Scopes()
+        self.lock, self.scopes, self._is_starting = threading.RLock(), Scopes(), False
 
     # Starting
 
     def _begin(self, event: Any, source: Any, state: Any) -> Scope:
         above = self._above(event, state)
-        scope = Scope(event.event_id, event.type, above, reading.identity(event), getattr(event, "call_id", None))
+        known_by = attempt(reading.identity, event) or ()
+        scope = Scope(event.event_id, event.type, above, known_by, getattr(event, "call_id", None))
         began_us = reading.at_us(event)
         kind = reading.kind(event) if began_us >= self.since_us else None
         if kind is not None:
@@ -166,7 +167,7 @@ class Runs:
         recorded = None if above is None else above.recorded
         if recorded is None or recorded.type in _STEPS:
             # A failed model call is told twice, and the second time takes the scope above for its own.
-            identity = reading.identity(event)
+            identity = attempt(reading.identity, event) or ()
             if identity[0] is not None and event.type not in ("task_started", *_STEPS):
                 return self.scopes.find_agent(identity[0], identity[1]) or above
         return above
@@ -188,7 +189,7 @@ class Runs:
             return self.scopes.calls[call_id]
         started = None if event.started_event_id is None else self._known(event.started_event_id, state)
         is_plausible = started is not None and started.type == type_
-        identity = reading.identity(event)
+        identity = attempt(reading.identity, event) or ()
         if started is not None and is_plausible and (started.identity == identity or call_id is not None):
             return started
         found = self.scopes.find_open(type_ or "", identity) if call_id is None else None

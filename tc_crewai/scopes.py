@@ -103,7 +103,7 @@ class Scopes:
         root.members.append(scope)
         if scope.call_id is not None:
             self.calls[scope.call_id] = scope
-        if scope.type == "task_started" and scope.identity[0] is not None:
+        if scope.type == "task_started" and scope.identity and scope.identity[0] is not None:
             self.tasks[scope.identity[0]] = scope
         if scope.event_type is not None and scope.is_open:
             self.open[scope.key] = scope
@@ -127,7 +127,7 @@ class Scopes:
         self.by_key.pop(scope.key, None)
         if scope.call_id is not None and self.calls.get(scope.call_id) is scope:
             del self.calls[scope.call_id]
-        task_id = scope.identity[0] if scope.type == "task_started" else None
+        task_id = scope.identity[0] if scope.type == "task_started" and scope.identity else None
         if task_id is not None and self.tasks.get(task_id) is scope:
             del self.tasks[task_id]
 

@@ -1,0 +1,364 @@
+"""The host never sees an error of ours, keeps nothing of ours, and writes no text."""
+
+import asyncio
+import gc
+import os
+import types
+from datetime import UTC, datetime
+
+import pytest
+from crewai import BaseLLM
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStartedEvent, LLMCallType
+from crewai.tools import tool
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tc_core
+import tc_crewai
+from tc_core import CostTracker, InMemoryStorage, SQLiteStorage, instrument
+from tc_core.demo.script import Step
+from tc_core.demo.server import ModelServer
+from tc_core.record.guard import faults
+from tc_core.runtime.recorders import recorder_for
+from tc_crewai import listener, reading
+from tc_crewai.runs import runs
+from tc_crewai.scopes import Scope
+from tests.crewai.conftest import World
+from tests.crewai.scenarios import ADD, add
+
+
+def handlers():
+    return {event: set(found) for event, found in crewai_event_bus._sync_handlers.items()}
+
+
+def tables():
+    scopes = runs.scopes
+    return [len(table) for table in (scopes.by_key, scopes.calls, scopes.tasks, scopes.open, scopes.early)]
+
+
+# Coming and going
+
+
+def test_installing_twice_is_once_and_uninstalling_restores_the_bus(world, tmp_path):
+    tc_crewai.uninstrument()
+    before = handlers()
+    asynchronous = dict(crewai_event_bus._async_handlers)
+    with SQLiteStorage(tmp_path / "a.db") as store:
+        tc_crewai.instrument(store)
+        once = handlers()
+        tc_crewai.instrument(store)
+        assert handlers() == once != before
+        world.llm().call("hello")
+        tc_crewai.TokenCalculatorListener(CostTracker(store))
+        tc_crewai.uninstrument()
+        assert handlers() == before
+        assert crewai_event_bus._async_handlers == asynchronous
+        world.llm().call("hello")
+        world.crew().kickoff()
+        assert store.aggregate("calls") == {(): 1}
+    assert tc_crewai.current() is None
+
+
+def test_what_is_open_when_recording_ends_is_given_up(world, store):
+    world.server.push(Step(delay=1))
+
+    async def stop_in_the_middle():
+        call = asyncio.create_task(world.llm().acall("hello"))
+        while not recorder_for(store)._open:
+            await asyncio.sleep(0.01)
+        tc_crewai.uninstrument()
+        await call
+
+    asyncio.run(stop_in_the_middle())
+    (event,) = store.query_events()
+    assert event.status == "abandoned"
+    assert tables() == [0] * 5
+
+
+def test_a_replayed_event_is_not_recorded_again(world, store):
+    event = LLMCallStartedEvent(model="gpt-4o", call_id="c-1", messages="hello")
+    crewai_event_bus.replay(world.llm(), event)
+    assert not store.query_events()
+
+
+def test_an_end_may_be_handled_before_its_start(world, store):
+    begun = LLMCallStartedEvent(model="gpt-4o", call_id="c-1", messages="hello", event_id="e-1")
+    ended = LLMCallCompletedEvent(
+        call_id="c-1", response="ok", call_type=LLMCallType.LLM_CALL, usage={"prompt_tokens": 3, "completion_tokens": 1}
+    )
+    listener._on_end(None, ended, None)
+    listener._on_start(None, begun, None)
+    (event,) = store.query_events()
+    assert (event.status, event.input_tokens, event.output_tokens) == ("ok", 3, 1)
+    assert tables() == [0] * 5
+
+
+# Cancelled
+
+
+def test_a_crew_that_is_cancelled_is_noticed_though_crewai_tells_no_end(world, store):
+    world.server.push(Step(delay=0.5))
+
+    async def cancel():
+        crew = asyncio.create_task(world.crew().akickoff())
+        while len(recorder_for(store)._open) < 4:
+            await asyncio.sleep(0.01)
+        crew.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await crew
+
+    asyncio.run(cancel())
+    gc.collect()
+    statuses = {event.event_type: event.status for event in store.query_events()}
+    assert statuses["workflow"] == "cancelled"
+    assert statuses["llm_call"] in ("ok", "cancelled")  # CrewAI's thread asks on, and may have heard the answer
+    assert not recorder_for(store)._open
+    assert tables() == [0] * 5
+
+
+def test_a_call_that_is_cancelled_is_abandoned_at_the_end(world, store):
+    world.server.push(Step(delay=1))
+
+    async def cancel():
+        call = asyncio.create_task(world.llm().acall("hello"))
+        while not recorder_for(store)._open:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(cancel())
+    recorder_for(store).close()
+    assert [event.status for event in store.query_events()] == ["abandoned"]
+
+
+# Memory
+
+
+class Fast(BaseLLM):
+    """A model that emits its events by hand, and asks nobody."""
+
+    def call(self, messages, tools=None, callbacks=None, available_functions=None, from_task=None, **more):
+        self._emit_call_started_event(messages=messages, from_task=from_task)
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        self._emit_call_completed_event(
+            response="ok", call_type=LLMCallType.LLM_CALL, from_task=from_task, messages=messages, usage=usage
+        )
+        return "ok"
+
+
+def test_three_hundred_runs_leave_nothing_behind(world, store):
+    model = Fast(model="fast")
+    crew = world.crew(world.agent(llm=model))
+    for number in range(300):
+        crew.kickoff() if number % 5 == 0 else model.call("hello")
+    total = store.totals()[()]
+    assert (total.calls, total.input_tokens, total.output_tokens) == (300, 2100, 900)
+    assert not recorder_for(store)._open
+    assert tables() == [0] * 5
+    assert not runs.scopes.gone
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is Scope]
+
+
+# Forks, and the end of the process
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_worker_records_like_its_parent(world, store):
+    world.llm().call("in the parent")
+    store.flush()
+    assert tc_crewai.works_after_fork()
+    child = os.fork()
+    if child == 0:
+        try:
+            world.llm().call("in the child")
+            is_told = crewai_event_bus.flush(timeout=5) and recorder_for(store).drain()
+            os._exit(0 if is_told else 2)
+        except BaseException:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.aggregate("calls") == {(): 2}
+
+
+def test_a_program_that_ends_at_once_has_recorded_everything(run_python):
+    program = """
+import tc_core
+from crewai import LLM
+from tc_core.demo.server import ModelServer
+tc_core.instrument("costs.db")
+with ModelServer() as server:
+    LLM(model="openai/gpt-4o-mini", base_url=server.base_url, api_key="x").call("hello")
+"""
+    run_python(program)
+    assert CostTracker("costs.db").get_costs().total_calls == 1
+
+
+def test_a_question_on_a_thread_of_the_bus_does_not_wait_for_itself(world, store):
+    seen = []
+
+    def ask(_source, _event):
+        seen.append(store.aggregate("calls"))
+
+    crewai_event_bus.register_handler(LLMCallCompletedEvent, ask)
+    try:
+        world.llm().call("hello")
+        assert crewai_event_bus.flush(timeout=1.5)
+    finally:
+        crewai_event_bus.off(LLMCallCompletedEvent, ask)
+    assert len(seen) == 1
+
+
+# Whatever the bus brings
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.builds(object),
+    st.builds(RuntimeError),
+)
+garbage = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=6,
+)
+FIELDS = [
+    *("task_id", "agent_id", "agent_role", "task", "agent", "agent_info", "flow_name", "method_name", "tool_name"),
+    *("crew_name", "model", "messages", "tools", "response", "usage", "error", "inputs", "query", "tool_args"),
+    *("from_cache", "triggered_by_event_id", "call_id", "success", "timestamp"),
+]
+IDS = ["a", "b", "c", "d"]
+TYPES = [*reading._KINDS, "llm_call_completed", "llm_call_failed", "task_completed", "tool_usage_error", "nonsense"]
+
+
+@st.composite
+def events(draw):
+    fields = {name: draw(garbage) for name in draw(st.lists(st.sampled_from(FIELDS), max_size=8))}
+    known = {
+        "timestamp": datetime.now(UTC),
+        "type": draw(st.sampled_from(TYPES)),
+        "event_id": draw(st.sampled_from(IDS)),
+        "parent_event_id": draw(st.sampled_from([None, *IDS])),
+        "started_event_id": draw(st.sampled_from([None, *IDS])),
+        "task_id": None,
+        "agent_id": None,
+    }
+    return types.SimpleNamespace(**{**known, **fields})
+
+
+HOOKS = [listener._on_start, listener._on_end, listener._on_guardrail]
+
+
+@pytest.mark.swallows
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(HOOKS), events(), garbage), min_size=1, max_size=6))
+def test_no_event_gets_an_error_past_a_hook(calls):
+    store = InMemoryStorage()
+    mine = tc_crewai.TokenCalculatorListener(CostTracker(store))
+    for hook, event, source in calls:
+        hook(source, event, None) if hook is not listener._on_guardrail else hook(source, event)
+    mine.remove()
+    store.query_events()
+    store.totals(["model", "agent_id"])
+    assert tables() == [0] * 5
+
+
+@pytest.mark.swallows
+def test_after_any_garbage_a_good_call_is_recorded(world, store):
+    for each in (None, 7, "text", {}, object()):
+        listener._on_start(each, each, each)
+        listener._on_end(each, each, each)
+        listener._on_guardrail(each, each)
+    world.llm().call("hello")
+    assert store.aggregate("calls") == {(): 1}
+
+
+@pytest.mark.swallows
+def test_a_reading_that_fails_costs_only_what_it_reads(world, store, monkeypatch):
+    def broken(*_):
+        raise KeyError("CANARY")
+
+    monkeypatch.setattr(faults, "strict", False)
+    for name in ("usage", "identity", "name", "task_type", "role"):
+        monkeypatch.setattr(reading, name, broken)
+    world.crew().kickoff()
+    assert store.aggregate("calls") == {(): 1}
+    assert {event.status for event in store.query_events()} == {"ok"}
+
+
+# Privacy
+
+CANARY = "CANARY-7f3a9b"
+
+
+@tool("look_up")
+def look_up(what: str) -> str:
+    """Look something up: CANARY-7f3a9b."""
+    return f"found {CANARY}"
+
+
+@tool("broken")
+def broken_tool() -> str:
+    """Break."""
+    raise RuntimeError(CANARY)
+
+
+def refuse_once(output):
+    """Refuse the first answer."""
+    return (True, output.raw) if "better" in output.raw else (False, CANARY)
+
+
+def test_no_text_is_in_any_file_we_write(tmp_path, caplog):
+    """Prompts, answers, roles and descriptions with inputs, goals, backstories, tool arguments, results and errors."""
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    instrument(folder / "store.db")
+    recorder = recorder_for(folder / "store.db")
+    with ModelServer() as server:
+        world = World(server, interceptor=tc_crewai.TrackingInterceptor())
+        server.push(Step(tool_calls=[("look_up", {"what": CANARY})]), Step(tool_calls=[("broken", {})]))
+        server.push(Step(text=CANARY), Step(text="better"))
+        agent = world.agent("Expert for {topic}", goal=CANARY, backstory=CANARY, tools=[look_up, broken_tool])
+        task = {"description": f"{CANARY} {{topic}}", "expected_output": CANARY, "guardrail": refuse_once}
+        world.crew(agent, tasks=[world.task(agent, name=None, **task)]).kickoff(inputs={"topic": CANARY})
+        server.push(Step(status=400, text=f"what is {CANARY}?"))
+        with pytest.raises(Exception, match=CANARY):
+            world.llm().call(CANARY)
+        world.agent("Helper", goal=CANARY).kickoff(CANARY)
+        server.push(Step(text=CANARY, no_usage=True))
+        world.llm().call(f"{CANARY} without usage, so that it is counted here")
+        crewai_event_bus.flush()
+        assert [path for path in folder.rglob("*.spool") if path.is_file()]
+        assert_no_text(folder)
+        recorder.drain()
+        assert_no_text(folder)
+    recorder.close()
+    assert_no_text(folder)
+    events = SQLiteStorage(folder / "store.db").query_events()
+    assert len(events) > 10
+    assert {event.agent_id for event in events} == {None, "Expert for {topic}", "Helper"}
+    assert not [record for record in caplog.records if record.name.startswith("tc_") and CANARY in record.getMessage()]
+
+
+def assert_no_text(folder):
+    needles = [CANARY.encode(), CANARY.encode("utf-16-le")]
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(needle in content for needle in needles), f"{path} holds the text of a prompt"
+
+
+def test_importing_the_adapter_does_not_import_crewai(run_python):
+    assert run_python("import sys, tc_crewai; print('crewai' in sys.modules)").strip() == "False"
+
+
+def test_a_tool_that_fails_has_the_name_of_its_error(world, store):
+    world.server.push(Step(tool_calls=[("broken", {})]), ADD)
+    world.crew(world.agent(tools=[broken_tool, add])).kickoff()
+    broken, good = store.query_events({"event_type": "tool"})
+    assert (broken.name, broken.status, good.name, good.status) == ("broken", "error", "add", "ok")
+    assert tc_core.flush()
