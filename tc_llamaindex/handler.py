@@ -60,6 +60,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             "EmbeddingEndEvent": self._embeddings.ended,
             "ExceptionEvent": self._stream_failed,
             "SpanCancelledEvent": self._cancelled,
+            "SpanDropEvent": self._dropped_unseen,
         }
         register("llamaindex", current)
 
@@ -119,6 +120,12 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         span = self._spans.find(event.span_id)
         if span is not None:
             span.is_cancelled = True
+
+    def _dropped_unseen(self, event: Any) -> None:
+        """End a call whose span we were not told of; else its drop follows, and says what went wrong."""
+        if event.span_id is not None and self._spans.find(event.span_id) is None:
+            self._embeddings.open.pop(event.span_id, None)
+            self._calls.failed(event.span_id, None, None)
 
     # Spans. None is kept by LlamaIndex's own table, since none is returned.
 

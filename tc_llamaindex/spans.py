@@ -23,6 +23,7 @@ RunKey = str
 
 MOST_SPANS = 10_000
 MOST_LEFT = 4_096
+MOST_GENERATORS = 200
 MOST_SOURCES = 20
 
 
@@ -152,6 +153,8 @@ class Spans:
         if key not in self.generators:
             forget = partial(_forget, weakref.ref(self), key)
             self.generators[key] = weakref.ref(generator, forget), span
+            if len(self.generators) > MOST_GENERATORS:
+                self.generators.pop(next(iter(self.generators)), None)
 
     def _leave(self, span: Span) -> None:
         span.owner, span.failed_steps, span.agent = 0, None, None
@@ -162,10 +165,12 @@ class Spans:
     def _generating(self, above: Span | None) -> Span | None:
         """Return the span in whose generator this is called, unless what is above is inside of it already."""
         frames = {}
-        for reference, span in list(self.generators.values()):
+        for key, (reference, span) in list(self.generators.items()):
             generator = reference()
             frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
-            if frame is not None and not (above is not None and above.is_under(span)):
+            if frame is None:  # it has come to its end
+                self.generators.pop(key, None)
+            elif not (above is not None and above.is_under(span)):
                 frames[frame] = span
         frame = inspect.currentframe() if frames else None
         while frame is not None:

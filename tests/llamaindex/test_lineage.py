@@ -19,7 +19,9 @@ import tc_core
 import tc_llamaindex
 from tc_core import CostTracker
 from tc_core.demo.script import Step
+from tc_core.runtime.recorders import recorder_for
 from tc_llamaindex import TokenCalculatorHandler
+from tc_llamaindex.spans import Spans
 from tests.llamaindex import scenarios
 from tests.llamaindex.scenarios import MESSAGES, function_agent
 
@@ -157,6 +159,25 @@ async def test_a_streamed_chat_hangs_under_its_engine_though_a_thread_asks(serve
     assert {row[1:3] for row in shape(store) if row[0] == 0} == {("workflow", "CondensePlusContextChatEngine")}
     assert all(event.depth > 0 for event in store.query_events({"event_type": "llm_call"}))
     assert len([relation for relation, *_ in relations(store) if relation == "derived_from"]) == 2
+
+
+def test_a_pipeline_has_its_embeddings_below_it(make, store):
+    from llama_index.core import Document
+    from llama_index.core.ingestion import IngestionPipeline
+
+    IngestionPipeline(transformations=[make.embed()]).run(documents=[Document(text="alpha")])
+    assert shape(store) == [
+        (0, "workflow", "IngestionPipeline", "ok"),
+        (1, "embedding", "text-embedding-3-small", "ok"),
+    ]
+
+
+def test_answers_that_are_kept_after_their_end_are_not_looked_at_again(make, store):
+    engine = make.index().as_query_engine(llm=make.chat(), streaming=True)
+    kept = [engine.query("who?") for _ in range(3)]
+    assert all("".join(each.response_gen) for each in kept)
+    make.chat().chat(MESSAGES)
+    assert not Spans.of(recorder_for(store)).generators
 
 
 # Agents and workflows
@@ -374,6 +395,20 @@ def test_a_handler_of_events_alone_still_counts(make, tmp_path, server):
     finally:
         handler.detach()
     assert tracker.get_costs().input_tokens == sum(exchange.tokens.prompt for exchange in server.exchanges)
+
+
+def test_a_handler_of_events_alone_sees_failures_too(make, tmp_path, server):
+    tracker = CostTracker(tmp_path / "alone.db")
+    handler = TokenCalculatorHandler(tracker)
+    get_dispatcher().add_event_handler(handler)
+    server.push(Step(status=400))
+    try:
+        with pytest.raises(Exception, match="scripted"):
+            make.chat().chat(MESSAGES)
+    finally:
+        handler.detach()
+    (event,) = tracker.storage.query_events()
+    assert (event.status, event.cost) == ("error", None)
 
 
 # Where a run is
