@@ -137,7 +137,7 @@ def usage(reported: Any) -> Usage | None:
     read, written = (reported.get(f"{side}_tokens_details") for side in ("prompt", "completion"))
     counts = (
         _first(reported, "prompt_tokens", "input_tokens"),
-        _first(reported, "completion_tokens", "output_tokens"),
+        _output_tokens(reported),
         _first(reported, "cached_prompt_tokens", "cached_tokens") or _detail(read, "cached_tokens"),
         _first(reported, "cache_creation_tokens", "cache_creation_input_tokens"),
         _first(reported, "reasoning_tokens") or _detail(written, "reasoning_tokens"),
@@ -181,6 +181,17 @@ def embedding_model(embedder: Any) -> tuple[str | None, str | None]:
     else:
         model, provider = getattr(embedder, "model_name", None), None
     return (model if isinstance(model, str) else None, provider if isinstance(provider, str) else None)
+
+
+def _output_tokens(reported: Mapping[str, Any]) -> int | None:
+    """Return the tokens of the answer with those of reasoning, which some providers count in nothing but the total."""
+    read, written = (
+        _first(reported, "prompt_tokens", "input_tokens"),
+        _first(reported, "completion_tokens", "output_tokens"),
+    )
+    total = _count(reported.get("total_tokens"))
+    is_more = read is not None and written is not None and total is not None and total > read + written
+    return (total or 0) - (read or 0) if is_more else written
 
 
 def _parts(message: Any) -> list[Segment]:

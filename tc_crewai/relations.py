@@ -82,7 +82,7 @@ def _remember(above: Scope, key: str) -> None:
 def _on_agent(scope: Scope) -> None:
     """A second run of an agent directly under a task is a retry: after an error, or after a guardrail's refusal."""
     task = None if scope.above is None else scope.above.recorded
-    agent = scope.identity[1] if scope.identity else None
+    agent = scope.identity[1]
     if task is None or task.type != "task_started" or agent is None:
         return
     before = task.agents.get(agent)

@@ -106,8 +106,7 @@ class Runs:
 
     def _begin(self, event: Any, source: Any, state: Any) -> Scope:
         above = self._above(event, state)
-        known_by = attempt(reading.identity, event) or ()
-        scope = Scope(event.event_id, event.type, above, known_by, getattr(event, "call_id", None))
+        scope = Scope(event.event_id, event.type, above, _identity(event), getattr(event, "call_id", None))
         began_us = reading.at_us(event)
         kind = reading.kind(event) if began_us >= self.since_us else None
         if kind is not None:
@@ -167,7 +166,7 @@ class Runs:
         recorded = None if above is None else above.recorded
         if recorded is None or recorded.type in _STEPS:
             # A failed model call is told twice, and the second time takes the scope above for its own.
-            identity = attempt(reading.identity, event) or ()
+            identity = _identity(event)
             if identity[0] is not None and event.type not in ("task_started", *_STEPS):
                 return self.scopes.find_agent(identity[0], identity[1]) or above
         return above
@@ -189,7 +188,7 @@ class Runs:
             return self.scopes.calls[call_id]
         started = None if event.started_event_id is None else self._known(event.started_event_id, state)
         is_plausible = started is not None and started.type == type_
-        identity = attempt(reading.identity, event) or ()
+        identity = _identity(event)
         if started is not None and is_plausible and (started.identity == identity or call_id is not None):
             return started
         found = self.scopes.find_open(type_ or "", identity) if call_id is None else None
@@ -240,6 +239,10 @@ class Runs:
                     for recorder in scope.recorders:
                         _give_up(recorder, scope.key, is_lost=is_lost)
             self.scopes.forget_tree(root)
+
+
+def _identity(event: Any) -> tuple[str | None, ...]:
+    return attempt(reading.identity, event) or (None,) * 5
 
 
 def _give_up(recorder: Recorder, key: str, *, is_lost: bool) -> None:

@@ -29,7 +29,8 @@ class Scope:
     """The id of the event that began it: the key of the run."""
     type: str
     above: "Scope | None"
-    identity: tuple[str | None, ...] = ()
+    identity: tuple[str | None, ...]
+    """What its start and its end have in common: the ids of task and agent first."""
     call_id: str | None = None
     event_type: str | None = None
     """What it is recorded as; None for what is not recorded."""
@@ -103,7 +104,7 @@ class Scopes:
         root.members.append(scope)
         if scope.call_id is not None:
             self.calls[scope.call_id] = scope
-        if scope.type == "task_started" and scope.identity and scope.identity[0] is not None:
+        if scope.type == "task_started" and scope.identity[0] is not None:
             self.tasks[scope.identity[0]] = scope
         if scope.event_type is not None and scope.is_open:
             self.open[scope.key] = scope
@@ -127,7 +128,7 @@ class Scopes:
         self.by_key.pop(scope.key, None)
         if scope.call_id is not None and self.calls.get(scope.call_id) is scope:
             del self.calls[scope.call_id]
-        task_id = scope.identity[0] if scope.type == "task_started" and scope.identity else None
+        task_id = scope.identity[0] if scope.type == "task_started" else None
         if task_id is not None and self.tasks.get(task_id) is scope:
             del self.tasks[task_id]
 

@@ -31,7 +31,8 @@ class World:
         return LLM(model=model, base_url=self.server.base_url, api_key="x", **options)
 
     def agent(self, role="Researcher", **options):
-        return Agent(role=role, goal="Find out", backstory="Curious", **{"llm": self.llm(), **options})
+        said = {"goal": "Find out", "backstory": "Curious", "llm": self.llm()}
+        return Agent(role=role, **{**said, **options})
 
     def task(self, agent=None, **options):
         said = {"description": "Look it up", "expected_output": "An answer", "name": "look-up"}
