@@ -147,6 +147,8 @@ def said(response: Any) -> Answer:
 
 def usage(reported: object) -> Usage | None:
     """Return what a provider reports, in inclusive counts; None unless both what is read and written is known."""
+    if not _is_told(reported):
+        return None
     read, written, total = (_first(reported, *names) for names in _COUNTS)
     if read is None or written is None or not (read or written):  # nobody answers an empty prompt with nothing
         return None
@@ -172,9 +174,17 @@ def usage(reported: object) -> Usage | None:
     )
 
 
+def _is_told(reported: object) -> bool:
+    """Tell whether there is anything to read: a call waits for this, and most places are empty."""
+    return reported is not None and (type(reported) is not dict or bool(reported))
+
+
 def _first(reported: object, *names: str) -> int | None:
-    counts = (_count(reported, name) for name in names)
-    return next((count for count in counts if count is not None), None)
+    for name in names:
+        count = _count(reported, name)
+        if count is not None:
+            return count
+    return None
 
 
 def _count(reported: object, name: str) -> int | None:
@@ -185,7 +195,7 @@ def _count(reported: object, name: str) -> int | None:
 def _get(value: object, name: str) -> Any:
     if value is None:
         return None
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
 # Passages
