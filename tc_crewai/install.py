@@ -36,7 +36,8 @@ def uninstrument() -> None:
 def works_after_fork() -> bool:
     """Tell whether CrewAI's bus can be revived in a forked process; else nothing that happens there is recorded.
 
-    The threads of the bus do not live on in a child, and there is no public way to start new ones. `doctor` asks this.
+    The threads of the bus do not live on in a child, and there is no public way to start new ones. A child that cannot
+    be revived is a fault that `doctor` shows.
     """
     return hasattr(os, "register_at_fork") and all(hasattr(crewai_event_bus, name) for name in _PRIVATE)
 
@@ -45,6 +46,8 @@ def works_after_fork() -> bool:
 def _after_fork() -> None:
     runs.after_fork()
     if not works_after_fork():
+        if runs.sinks:
+            raise RuntimeError("this version of CrewAI tells nothing in a forked process: spawn it instead")
         return
     bus = crewai_event_bus
     bus._executor_initialized = bus._has_pending_events = False

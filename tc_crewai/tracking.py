@@ -1,7 +1,7 @@
 """`track`: labels for one crew."""
 
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Self
 
 from tc_core.adapter import attempt
@@ -21,14 +21,18 @@ class track:  # noqa: N801  # used like a function
 
     def __init__(self, crew: Any, workflow_id: str | None = None, **labels: object) -> None:
         self._entry = (crew, labels if workflow_id is None else {"workflow_id": workflow_id, **labels})
-        self._tokens: list[Token[tuple[tuple[Any, Mapping[str, object]], ...]]] = []
 
     def __enter__(self) -> Self:
-        self._tokens.append(_tracked.set((*_tracked.get(), self._entry)))
+        _tracked.set((*_tracked.get(), self._entry))
         return self
 
     def __exit__(self, *_error: object) -> None:
-        _tracked.reset(self._tokens.pop())
+        entries = list(_tracked.get())
+        for place in reversed(range(len(entries))):  # the object may be entered in several tasks at once
+            if entries[place] is self._entry:
+                del entries[place]
+                break
+        _tracked.set(tuple(entries))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
