@@ -363,6 +363,14 @@ def a_function_that_the_model_runs(world):
     world.llm().call("one and two", tools=[schema], available_functions={"add": lambda a, b: a + b})
 
 
+def an_agent_that_plans_its_steps(world):
+    step = {"step_number": 1, "description": "look", "tool_to_use": None, "depends_on": []}
+    world.server.push(Step(tool_calls=[("create_reasoning_plan", {"plan": "look", "steps": [step], "ready": True})]))
+    seen = {"step_completed_successfully": True, "key_information_learned": "all", "remaining_plan_still_valid": True}
+    world.server.push(Step(text="seen"), Step(text=json.dumps(seen)), Step(text="done"))
+    world.crew(world.agent(reasoning=True, max_iter=3)).kickoff()
+
+
 def no_usage(world):
     world.server.push(Step(text="hello", no_usage=True))
     world.llm().call("hello there")
@@ -381,6 +389,7 @@ def memory(world):
 
 ESTIMATED = {
     a_function_that_the_model_runs: 1,
+    an_agent_that_plans_its_steps: 1,
     no_usage: 1,
     a_stream_that_breaks: 1,
     memory: 2,

@@ -266,3 +266,39 @@ async def test_the_innermost_run_in_asynchronous_steps(world, store):
 
     await Steps().kickoff_async()
     assert shape(store) == [(0, "workflow", "Steps"), (1, "task", "first"), *[(2, "llm_call", "gpt-4o")] * 2]
+
+
+# Other frameworks
+
+
+@tool("ask_langchain")
+def ask_langchain() -> str:
+    """Ask a model of LangChain."""
+    return inner_store["model"].invoke("from inside").text
+
+
+def test_a_model_of_langchain_in_a_tool_and_a_crew_in_a_node_of_langgraph_are_one_lineage(world, store):
+    openai = pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+    graphs = pytest.importorskip("langgraph.graph", reason="LangGraph is not installed")
+    tc_core.instrument(store)
+    inner_store["model"] = openai.ChatOpenAI(model="gpt-4o", base_url=world.server.base_url, api_key="x")
+    world.server.push(Step(tool_calls=[("ask_langchain", {})]))
+
+    def node(_state):
+        world.crew(world.agent(tools=[ask_langchain])).kickoff()
+        return {}
+
+    graph = graphs.StateGraph(dict).add_node("crew_node", node).add_edge(graphs.START, "crew_node")
+    graph.compile(name="outer").invoke({})
+    assert shape(store) == [
+        (0, "workflow", "outer"),
+        (1, "task", "crew_node"),
+        (2, "workflow", "crew"),
+        (3, "task", "look-up"),
+        (4, "agent", "Researcher"),
+        (5, *CALL),
+        (5, "tool", "ask_langchain"),
+        (6, "llm_call", "gpt-4o"),
+        (5, *CALL),
+    ]
+    assert store.totals()[()].input_tokens == sum(each.tokens.prompt for each in world.server.exchanges)

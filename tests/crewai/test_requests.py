@@ -8,7 +8,16 @@ from crewai import LLM
 import tc_crewai
 from tc_core.demo.script import Step
 from tests.crewai.conftest import World
-from tests.crewai.scenarios import Sum, an_agent_with_a_tool, asynchronous, delegation, plain, streamed
+from tests.crewai.scenarios import (
+    Sum,
+    a_function_that_the_model_runs,
+    an_agent_that_plans_its_steps,
+    an_agent_with_a_tool,
+    asynchronous,
+    delegation,
+    plain,
+    streamed,
+)
 from tests.crewai.test_scenarios import run
 
 
@@ -54,6 +63,12 @@ def test_an_answer_that_cannot_be_parsed_is_billed_all_the_same(watched, server,
 )
 def test_the_interceptor_adds_nothing_to_what_is_counted(scenario, server, store, truth):
     run(scenario, World(server, interceptor=tc_crewai.TrackingInterceptor()))
+    truth(store)
+
+
+@pytest.mark.parametrize("scenario", [a_function_that_the_model_runs, an_agent_that_plans_its_steps])
+def test_usage_that_crewai_loses_is_exact_with_the_interceptor(scenario, server, store, truth):
+    scenario(World(server, interceptor=tc_crewai.TrackingInterceptor()))
     truth(store)
 
 
