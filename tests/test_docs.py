@@ -38,6 +38,19 @@ def test_the_readme_shows_ten_lines_that_run(model_environment, run_python):
     run_python(third, **model_environment)
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_the_programs_about_frameworks_run(number, model_environment, run_python, tmp_path):
+    pytest.importorskip("crewai", reason="CrewAI is not installed")
+    pytest.importorskip("llama_index.embeddings.openai", reason="LlamaIndex is not installed")
+    program = "import tc_core\ntc_core.instrument()\n" + blocks("docs/frameworks.md", "python")[number]
+    said = run_python(
+        program + "\nprint('calls', tc_core.CostTracker().get_costs(group_by=['labels.customer']).groups)",
+        **model_environment,
+        CREWAI_STORAGE_DIR=str(tmp_path),
+    )
+    assert ("'labels.customer': 'acme'" in said) == ("Crew(" in program)
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0

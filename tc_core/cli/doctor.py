@@ -78,20 +78,18 @@ def examine(store: str | None) -> Iterator[Finding]:
 
 def _frameworks() -> Iterator[Finding]:
     for adapter in importlib.metadata.entry_points(group=instrument.GROUP):
-        if not instrument.is_available(adapter):
+        module = importlib.import_module(adapter.module)
+        package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
+        found, (lowest, highest) = _version(package), module.TESTED
+        if found is None or not instrument.is_available(adapter):
             install = f"pip install 'token-calculator-suite[{adapter.name}]'"
             yield Finding("ok", adapter.name, f"not installed ({install} would)")
             continue
-        module = importlib.import_module(adapter.module)
-        package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
-        found, (lowest, highest) = importlib.metadata.version(package), module.TESTED
         is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
             : len(_release(highest))
         ] <= _release(highest)
         said = f"{package} {found}, tested from {lowest} to {highest}"
         yield Finding("ok" if is_tested else "warning", adapter.name, said)
-        for advice in getattr(module, "ADVICE", ()):
-            yield Finding("ok", adapter.name, advice)
         for advice in getattr(module, "ADVICE", ()):
             yield Finding("ok", adapter.name, advice)
 
@@ -143,6 +141,13 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
 def _near(name: str) -> str:
     near = difflib.get_close_matches(name, settings.VARIABLES, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _release(written: str) -> tuple[int, ...]:
