@@ -20,6 +20,7 @@ from tc_crewai.tracking import labels_of
 SETTLE_SECONDS = 2.0
 
 _STEPS = frozenset({"crew_kickoff_started", "flow_started", "method_execution_started"})
+_ROOTS = frozenset({"crew_kickoff_started", "flow_started"})
 _BUS_THREADS = ("CrewAISyncHandler", "CrewAIEventsLoop")
 
 
@@ -168,7 +169,9 @@ class Runs:
             # A failed model call is told twice, and the second time takes the scope above for its own.
             identity = _identity(event)
             if identity[0] is not None and event.type not in ("task_started", *_STEPS):
-                return self.scopes.find_agent(identity[0], identity[1]) or above
+                above = self.scopes.find_agent(identity[0], identity[1]) or above
+        if above is None and event.type not in _ROOTS:
+            above = self.scopes.find_crew(state)
         return above
 
     def _known(self, event_id: str, state: Any) -> Scope | None:

@@ -178,6 +178,14 @@ class Scopes:
         task = self.tasks.get(task_id)
         return task if task is not None and task.is_open else None
 
+    def find_crew(self, state: Any) -> Scope | None:
+        """Return the open crew of an execution, if it is the only one."""
+        if state is None:
+            return None
+        crews = (each for each in self.open.values() if each.type == "crew_kickoff_started")
+        found = [crew for crew in crews if (of := crew.root.state) is not None and of() is state]
+        return found[0] if len(found) == 1 else None
+
     def _is_stale(self, now: float) -> bool:
         return now - next(iter(self.early.values()))[0] > EARLY_SECONDS
 

@@ -328,6 +328,14 @@ def knowledge_with_exact_embeddings(world):
     world.crew(world.agent(knowledge_sources=[source], embedder=embedder)).kickoff()
 
 
+def failures_that_crewai_tells_twice(world):
+    """The second time takes the scope above for the call's own: parents and pairs go wrong from there on."""
+    world.server.push(Step(text="found"), Step(text="no JSON"), Step(text="no JSON"), ADD)
+    memory = Memory(llm=world.llm(), embedder=world.embedder)
+    agents = [world.agent("Researcher"), world.agent("Writer", tools=[add])]
+    world.crew(*agents, memory=memory).kickoff()
+
+
 class ByHand(BaseLLM):
     """A model of a user's own, which emits its events itself."""
 

@@ -87,6 +87,23 @@ def test_the_lineage_of_a_scenario(scenario, world, store):
     assert shape(store) == SHAPES[scenario]
 
 
+def test_failures_that_crewai_tells_twice_leave_the_lineage_whole(world, store):
+    scenarios.failures_that_crewai_tells_twice(world)
+    events = {event.event_id: event for event in store.query_events()}
+    (crew,) = (event for event in events.values() if event.parent_id is None)
+    first, second = (event for event in events.values() if event.event_type == "task")
+    assert first.parent_id == second.parent_id == crew.event_id
+    agents = [event for event in events.values() if event.event_type == "agent"]
+    assert [agent.parent_id for agent in agents] == [first.event_id, second.event_id]
+    for inner, outer in ((agents[0], first), (agents[1], second), (first, crew), (second, crew)):
+        assert inner.status == outer.status == "ok"
+        assert inner.timestamp >= outer.timestamp
+        assert inner.latency_ms < outer.latency_ms
+    failed = [event.parent_id for event in events.values() if event.status == "error"]
+    assert failed == [agents[0].event_id, first.event_id, agents[1].event_id, second.event_id]
+    assert store.aggregate("errors") == {(): 4}
+
+
 def test_the_steps_of_a_flow_and_what_triggered_them(world, store):
     run(scenarios.a_flow, world)
     found = shape(store)
