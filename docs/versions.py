@@ -26,7 +26,7 @@ PACKAGES = {
 LOWEST = {
     "langchain": ("langchain-core==1.6.0", "langchain==1.3.18"),
     "crewai": ("crewai==1.15.0",),
-    "llamaindex": ("llama-index-core==0.14.0",),
+    "llamaindex": ("llama-index-core==0.14.3",),
 }
 BESIDE = {
     "langchain": ("langchain-anthropic",),

@@ -7,8 +7,7 @@ from typing import Any
 from crewai import events
 from crewai.events.base_events import BaseEvent
 from crewai.events.event_bus import crewai_event_bus, is_replaying
-from crewai.events.types.flow_events import FlowPausedEvent, MethodExecutionPausedEvent
-from crewai.events.types.knowledge_events import KnowledgeSearchQueryFailedEvent
+from crewai.events.types import flow_events, knowledge_events
 
 from tc_core.adapter import Recorder, never_raises, recorder_for, register
 from tc_core.trackers.cost_tracker import CostTracker
@@ -16,46 +15,55 @@ from tc_crewai import relations
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import current, runs
 
-STARTS: tuple[type[BaseEvent], ...] = (
-    events.CrewKickoffStartedEvent,
-    events.FlowStartedEvent,
-    events.MethodExecutionStartedEvent,
-    events.TaskStartedEvent,
-    events.AgentExecutionStartedEvent,
-    events.LiteAgentExecutionStartedEvent,
-    events.AgentReasoningStartedEvent,
-    events.LLMCallStartedEvent,
-    events.LLMGuardrailStartedEvent,
-    events.ToolUsageStartedEvent,
-    events.MemoryRetrievalStartedEvent,
-    events.MemoryQueryStartedEvent,
-    events.MemorySaveStartedEvent,
-    events.KnowledgeRetrievalStartedEvent,
-    events.KnowledgeQueryStartedEvent,
+_MODULES = (events, flow_events, knowledge_events)
+
+
+def _classes(*names: str) -> tuple[type[BaseEvent], ...]:
+    """Return the event classes that this version of CrewAI has."""
+    found = (next((each for module in _MODULES if (each := getattr(module, name, None))), None) for name in names)
+    return tuple(each for each in found if each is not None)
+
+
+STARTS = _classes(
+    "CrewKickoffStartedEvent",
+    "FlowStartedEvent",
+    "MethodExecutionStartedEvent",
+    "TaskStartedEvent",
+    "AgentExecutionStartedEvent",
+    "LiteAgentExecutionStartedEvent",
+    "AgentReasoningStartedEvent",
+    "LLMCallStartedEvent",
+    "LLMGuardrailStartedEvent",
+    "ToolUsageStartedEvent",
+    "MemoryRetrievalStartedEvent",
+    "MemoryQueryStartedEvent",
+    "MemorySaveStartedEvent",
+    "KnowledgeRetrievalStartedEvent",
+    "KnowledgeQueryStartedEvent",
 )
-ENDS: tuple[type[BaseEvent], ...] = (
-    events.CrewKickoffCompletedEvent,
-    events.CrewKickoffFailedEvent,
-    events.FlowFinishedEvent,
-    events.FlowFailedEvent,
-    FlowPausedEvent,
-    events.MethodExecutionFinishedEvent,
-    events.MethodExecutionFailedEvent,
-    MethodExecutionPausedEvent,
-    events.TaskCompletedEvent,
-    events.TaskFailedEvent,
-    events.AgentExecutionCompletedEvent,
-    events.AgentExecutionErrorEvent,
-    events.LiteAgentExecutionCompletedEvent,
-    events.LiteAgentExecutionErrorEvent,
-    events.LLMCallCompletedEvent,
-    events.LLMCallFailedEvent,
-    events.ToolUsageFinishedEvent,
-    events.ToolUsageErrorEvent,
-    events.MemoryQueryCompletedEvent,
-    events.MemoryQueryFailedEvent,
-    events.KnowledgeRetrievalCompletedEvent,
-    KnowledgeSearchQueryFailedEvent,
+ENDS = _classes(
+    "CrewKickoffCompletedEvent",
+    "CrewKickoffFailedEvent",
+    "FlowFinishedEvent",
+    "FlowFailedEvent",
+    "FlowPausedEvent",
+    "MethodExecutionFinishedEvent",
+    "MethodExecutionFailedEvent",
+    "MethodExecutionPausedEvent",
+    "TaskCompletedEvent",
+    "TaskFailedEvent",
+    "AgentExecutionCompletedEvent",
+    "AgentExecutionErrorEvent",
+    "LiteAgentExecutionCompletedEvent",
+    "LiteAgentExecutionErrorEvent",
+    "LLMCallCompletedEvent",
+    "LLMCallFailedEvent",
+    "ToolUsageFinishedEvent",
+    "ToolUsageErrorEvent",
+    "MemoryQueryCompletedEvent",
+    "MemoryQueryFailedEvent",
+    "KnowledgeRetrievalCompletedEvent",
+    "KnowledgeSearchQueryFailedEvent",
 )
 
 
