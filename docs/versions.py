@@ -25,7 +25,7 @@ PACKAGES = {
 }
 LOWEST = {
     "langchain": ("langchain-core==1.6.0", "langchain==1.3.18"),
-    "crewai": ("crewai==1.15.0",),
+    "crewai": ("crewai==1.15.25",),
     "llamaindex": ("llama-index-core==0.14.3",),
 }
 BESIDE = {
@@ -40,8 +40,14 @@ HEAD = """# Versions
 The tests of each adapter ran with these, written by `python docs/versions.py`. `token-calc doctor` warns outside of
 them; recording goes on, since a hook of ours that meets something new counts a fault and never stops the host.
 
-Below them: with LangChain 1.3.4 all but one detail is the same (what a middleware asks a model to choose tools has no
-task type), and with 1.1.0 tokens and costs are right, while agents have no names.
+Below them:
+
+* LangChain 1.3.4: all but one detail (what a middleware asks a model to choose tools has no task type); 1.1.0: tokens and
+  costs are right, while agents have no names.
+* LlamaIndex 0.14.3: tokens and costs are right in all scenarios, while a model has the name of the one that answered, since
+  this version does not tell which one was asked for (the failures in the table).
+* CrewAI 1.15.15 to 1.15.24: all; it tries again after a rate limit only later. 1.15.0: tokens, costs and nearly all of the
+  lineage.
 
 | framework | which | versions | tests | Python | date |
 |---|---|---|---|---|---|
