@@ -42,12 +42,12 @@ them; recording goes on, since a hook of ours that meets something new counts a 
 
 Below them:
 
-* LangChain 1.3.4: all but one detail (what a middleware asks a model to choose tools has no task type); 1.1.0: tokens and
-  costs are right, while agents have no names.
-* LlamaIndex 0.14.3: tokens and costs are right in all scenarios, while a model has the name of the one that answered, since
-  this version does not tell which one was asked for (the failures in the table).
-* CrewAI 1.15.15 to 1.15.24: all; it tries again after a rate limit only later. 1.15.0: tokens, costs and nearly all of the
-  lineage.
+* LangChain 1.3.4: all but one detail (what a middleware asks a model to choose tools has no task type); 1.1.0:
+  tokens and costs are right, while agents have no names.
+* LlamaIndex 0.14.3: tokens and costs are right in all scenarios, while a model has the name of the one that
+  answered, since this version does not tell which one was asked for (the failures in the table).
+* CrewAI 1.15.15 to 1.15.24: all; it tries again after a rate limit only later. 1.15.0: tokens, costs and nearly all
+  of the lineage.
 
 | framework | which | versions | tests | Python | date |
 |---|---|---|---|---|---|
