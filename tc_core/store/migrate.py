@@ -13,7 +13,7 @@ from tc_core.store.tables import SEED
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest version, which this code reads and writes."""
 
 VERSION_TABLE = "token_calculator_version"

@@ -230,6 +230,40 @@ class Fault(SQLModel, table=True):
     count: int = Field(sa_type=BigInteger)
 
 
+class HashKey(SQLModel, table=True):
+    """A key that short ids and content hashes were made with, by its own id, and since when (us UTC)."""
+
+    __tablename__ = "hash_key"
+    id: str = Field(primary_key=True, sa_type=Text)
+    since: int = Field(sa_type=BigInteger)
+
+
+class WideLabel(SQLModel, table=True):
+    """A label with too many values for the roll-ups, and since when (us UTC): questions for it read the rows."""
+
+    __tablename__ = "wide_label"
+    label: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    since: int = Field(sa_type=BigInteger)
+
+
+class Removal(SQLModel, table=True):
+    """How many events of a day (UTC, days since 1970) are no longer in the store; their roll-ups are."""
+
+    __tablename__ = "removal"
+    day: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    events: int = Field(sa_type=BigInteger)
+
+
+class ArchiveFile(SQLModel, table=True):
+    """A Parquet file that an archive wrote; until it is `whole`, its events are still in the store."""
+
+    __tablename__ = "archive_file"
+    path: str = Field(primary_key=True, sa_type=Text)
+    day: int = Field(sa_type=Integer)
+    events: int = Field(sa_type=BigInteger)
+    whole: int = Field(sa_type=Integer)
+
+
 def table(model: type[SQLModel]) -> Table:
     """Return the table that SQLModel made for a model."""
     made: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
