@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tc_core.runtime.recorders import flush
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
-    from tc_core.store.sql import InMemoryStorage, SQLiteStorage, create_storage
+    from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.trackers.cost_tracker import CostRecord, CostTracker, RepriceReport
 
 _HOMES = {
@@ -66,6 +66,7 @@ _HOMES = {
     "workflow": "runtime.workflow",
     "StorageBackend": "store.base",
     "InMemoryStorage": "store.sql",
+    "PostgreSQLStorage": "store.sql",
     "SQLiteStorage": "store.sql",
     "create_storage": "store.sql",
     "CostRecord": "trackers.cost_tracker",

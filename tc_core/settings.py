@@ -52,7 +52,11 @@ class PostgreSQL(_Part):
         """The address as a URL, password and all."""
         password = "" if self.password is None else f":{quote(self.password.get_secret_value(), safe='')}"
         user = "" if self.user is None else f"{quote(self.user, safe='')}{password}@"
-        return f"postgresql://{user}{self.host}:{self.port}/{quote(self.database, safe='')}"
+        database = quote(self.database, safe="")
+        if self.host.startswith("/"):  # the folder of a socket
+            return f"postgresql://{user}/{database}?host={quote(self.host, safe='')}&port={self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"postgresql://{user}{host}:{self.port}/{database}"
 
 
 class Storage(_Part):

@@ -8,14 +8,17 @@ import atexit
 import os
 import threading
 import weakref
+from hashlib import blake2b
 from pathlib import Path
+
+from platformdirs import user_data_path
 
 from tc_core import settings
 from tc_core.errors import StorageError
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.record.enrich import DEFAULT_STEPS
-from tc_core.record.guard import faults
+from tc_core.record.guard import contained, faults
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.store import sql
@@ -104,10 +107,16 @@ def flush(timeout: float = 5.0) -> bool:
 
 
 def spool_folder(store: SqlStore) -> Path | None:
-    """Return the folder beside the database that holds its spool, or None for a store that has none."""
-    if store.path is None or store.read_only:
+    """Return the folder that holds a store's spool, or None for a store that has none.
+
+    It is beside the database's file, or for a server in the user's data directory, by a hash of its address.
+    """
+    if store.read_only or store.is_in_memory:
         return None
-    return store.path.with_name(f"{store.path.name}.spool")
+    if store.path is not None:
+        return store.path.with_name(f"{store.path.name}.spool")
+    address = blake2b(store.identity.encode(), digest_size=8).hexdigest()
+    return user_data_path("token-calculator", appauthor=False) / f"{address}.spool"
 
 
 def _make(storage: StorageBackend) -> Recorder:
@@ -115,7 +124,10 @@ def _make(storage: StorageBackend) -> Recorder:
     folder = None
     if isinstance(storage, SqlStore):
         sink, folder = storage.sink, spool_folder(storage)
-        if storage.path is None:
+        if folder is not None and storage.path is None:
+            with contained("make the folder of the spool"):
+                folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if storage.is_in_memory:
             weakref.finalize(storage, _discard, storage.identity)
     return Recorder(
         sink,

@@ -1,10 +1,11 @@
 """Writing: one transaction a batch, with interning, revisions, relations, roll-ups and the spool mark in it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import tenacity
 from sqlalchemy import Connection, Row, delete, select, update
 
 from tc_core.errors import CycleError, LineageError
@@ -16,7 +17,7 @@ from tc_core.model.ports import Batch, Link, Priced, SpoolMark
 from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
 from tc_core.store import rows
-from tc_core.store.dialect import SQLite, chunks, insert_into
+from tc_core.store.dialect import ConflictError, Database, chunks, insert_into
 from tc_core.store.interning import Dimensions, Term
 from tc_core.store.rollups import RollupChanges
 from tc_core.store.tables import (
@@ -40,14 +41,14 @@ _RELATION = table(RelationRow)
 class BulkWriter:
     """Writes batches; the store's side of the port `EventSink`."""
 
-    def __init__(self, database: SQLite, dimensions: Dimensions) -> None:
+    def __init__(self, database: Database, dimensions: Dimensions) -> None:
         self._database = database
         self._dimensions = dimensions
 
     def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
         """Write a batch and move the spool mark, all or nothing; raise StorageError when that fails."""
-        with self._database.writing() as connection:
-            work = _Transaction(connection, self._database, self._dimensions)
+
+        def write(work: _Transaction) -> None:
             work.write_records(batch.records)
             for link in batch.links:
                 work.write_link(link)
@@ -55,16 +56,16 @@ class BulkWriter:
             work.write_faults(batch.faults)
             if mark is not None:
                 work.move_mark(mark)
-        self._dimensions.keep(work.keys)
+            work.write_sums()
+
+        work = self._transact(write)
+        if self._database.writers_overlap and work.may_lack_parents:
+            self._transact(lambda again: again.adopt(batch.records), alone=True)
 
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
         """Set what events cost, and book the difference where they are booked."""
-        if not prices:
-            return
-        with self._database.writing() as connection:
-            work = _Transaction(connection, self._database, self._dimensions)
-            work.reprice(prices)
-        self._dimensions.keep(work.keys)
+        if prices:
+            self._transact(lambda work: work.reprice(prices))
 
     def relate(self, link: Link, metadata: Mapping[str, Any]) -> None:
         """Write one relation by hand.
@@ -72,8 +73,16 @@ class BulkWriter:
         Raises LineageError for an event that is not recorded, CycleError for a relation that would make
         an event its own ancestor.
         """
-        with self._database.writing() as connection:
-            _Transaction(connection, self._database, self._dimensions).relate(link, metadata)
+        self._transact(lambda work: work.relate(link, metadata), alone=True)
+
+    def _transact(self, do: "Callable[[_Transaction], None]", *, alone: bool = False) -> "_Transaction":
+        """Do some work in one transaction, and again where another one was faster."""
+        for attempt in _CONFLICTS:
+            with attempt, self._database.writing(alone=alone) as connection:
+                work = _Transaction(connection, self._database, self._dimensions)
+                do(work)
+        self._dimensions.keep(work.keys)
+        return work
 
     def position(self, file: str) -> int:
         """Return how far a spool file has been written, in bytes."""
@@ -85,7 +94,7 @@ class BulkWriter:
 
     def settle(self, file: str) -> None:
         """Return once everything marked of a spool file survives a loss of power."""
-        self._database.settle(f"UPDATE spool SET position = position WHERE file = {self._database.placeholder}", file)
+        self._database.settle(file)
 
     def forget(self, file: str) -> None:
         """Drop the mark of a deleted spool file."""
@@ -95,6 +104,14 @@ class BulkWriter:
     def close(self) -> None:
         """Give back what is held open; the next batch opens it again."""
         self._database.close()
+
+
+_CONFLICTS = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type(ConflictError),
+    wait=tenacity.wait_random(0, 0.02),
+    stop=tenacity.stop_after_attempt(10),
+    reraise=True,
+)
 
 
 @dataclass(slots=True)
@@ -109,12 +126,15 @@ class _Place:
 class _Transaction:
     """The work of one write transaction."""
 
-    def __init__(self, connection: Connection, database: SQLite, dimensions: Dimensions) -> None:
+    def __init__(self, connection: Connection, database: Database, dimensions: Dimensions) -> None:
         self.keys: dict[Term, int] = {}
+        self.may_lack_parents = False
+        """Whether events are known that wait for a parent, which may be on its way in another transaction."""
         self._connection = connection
         self._database = database
         self._dimensions = dimensions
         self._places: dict[EventId, _Place] = {}
+        self._changes = RollupChanges()
 
     # Records
 
@@ -123,17 +143,20 @@ class _Transaction:
         if not latest:
             return
         self.keys = self._dimensions.keys(self._connection, rows.terms(latest.values()))
-        scopes, changes = rows.ScopeColumns(self.keys), RollupChanges()
+        scopes = rows.ScopeColumns(self.keys)
         existing = self._existing(latest)
         new = {id_: record for id_, record in latest.items() if id_ not in existing}
         self._place(new)
-        self._insert(new, scopes, changes)
+        self._insert(new, scopes)
         for id_, row in existing.items():
-            self._revise(row, latest[id_], scopes, changes)
+            self._revise(row, latest[id_], scopes)
         self._write_texts(latest.values(), scopes.label_sets)
         self._adopt(new)
-        label_keys = self._dimensions.keys(self._connection, changes.terms())
-        changes.write(self._connection, self._database, label_keys)
+
+    def write_sums(self) -> None:
+        """Write the roll-ups: last, since other writers wait for the rows that it changes."""
+        label_keys = self._dimensions.keys(self._connection, self._changes.terms())
+        self._changes.write(self._connection, self._database, label_keys)
         self.keys = {**self.keys, **label_keys}
 
     def _existing(self, wanted: Iterable[EventId]) -> dict[EventId, Row[Any]]:
@@ -142,7 +165,7 @@ class _Transaction:
         mark = self._database.placeholder
         for some in chunks(list(wanted)):
             marks = ", ".join([mark] * len(some))
-            question = f"SELECT {_COLUMNS} FROM event WHERE id IN ({marks})"
+            question = f"SELECT {_COLUMNS} FROM event WHERE id IN ({marks}){self._database.row_lock}"
             for row in self._connection.exec_driver_sql(question, tuple(some)):
                 found[row.id] = row
                 self._places[row.id] = _Place(row.key, row.root, row.depth)
@@ -164,7 +187,7 @@ class _Transaction:
             for row in self._connection.execute(select(*columns).where(_EVENT.c.id.in_(some))):
                 self._places[row.id] = _Place(row.key, row.root, row.depth)
 
-    def _insert(self, new: Mapping[EventId, EventRecord], scopes: rows.ScopeColumns, changes: RollupChanges) -> None:
+    def _insert(self, new: Mapping[EventId, EventRecord], scopes: rows.ScopeColumns) -> None:
         inserted, orphans = [], []
         for id_, record in new.items():
             place, parent = self._places[id_], None
@@ -174,20 +197,20 @@ class _Transaction:
                 else:
                     orphans.append((place.key, record.parent_id))
             values = rows.values(record, self.keys, scopes)
-            changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
+            self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
             inserted.append((place.key, id_, record.at_us, parent, place.root, place.depth, *values))
-        self._insert_many("event", rows.COLUMNS, inserted)
-        self._insert_many("orphan", ("event", "parent_id"), orphans)
+        self._database.insert(self._connection, "event", rows.COLUMNS, inserted)
+        self._database.insert(self._connection, "orphan", ("event", "parent_id"), orphans)
 
-    def _revise(self, row: Row[Any], record: EventRecord, scopes: rows.ScopeColumns, changes: RollupChanges) -> None:
+    def _revise(self, row: Row[Any], record: EventRecord, scopes: rows.ScopeColumns) -> None:
         """Write what a more final record knows, and book the difference under the event's own hour."""
         if record.rank <= rows.rank_of(row):
             return
         before = tuple(row)[len(rows.IDENTITY) :]
         after = rows.merged(before, rows.values(record, self.keys, scopes))
         labels = self._labels(row.labels)
-        changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
-        changes.add(row.at, rows.cube(after), record.scope.labels or labels, rows.measures_of(after))
+        self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
+        self._changes.add(row.at, rows.cube(after), record.scope.labels or labels, rows.measures_of(after))
         mark = self._database.placeholder
         columns = ", ".join(f"{name} = {mark}" for name in rows.REVISED)
         self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', (*after, row.key))
@@ -195,19 +218,18 @@ class _Transaction:
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
         sources = {("price_source", price.source) for price in prices.values()}
         self.keys = self._dimensions.keys(self._connection, sources)
-        changes, changed, mark = RollupChanges(), [], self._database.placeholder
+        changed, mark = [], self._database.placeholder
         for id_, row in self._existing(prices).items():
             price, before = prices[id_], tuple(row)[len(rows.IDENTITY) :]
             after = rows.with_price(before, price, self.keys)
             labels = self._labels(row.labels)
-            changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
-            changes.add(row.at, rows.cube(after), labels, rows.measures_of(after))
+            self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
+            self._changes.add(row.at, rows.cube(after), labels, rows.measures_of(after))
             changed.append((*rows.price_columns(price, self.keys), row.key))
         columns = ", ".join(f"{name} = {mark}" for name in rows.PRICE)
-        self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', changed)
-        label_keys = self._dimensions.keys(self._connection, changes.terms())
-        changes.write(self._connection, self._database, label_keys)
-        self.keys = {**self.keys, **label_keys}
+        if changed:
+            self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', changed)
+        self.write_sums()
 
     def _labels(self, key: int | None) -> dict[str, str]:
         if key is None:
@@ -226,20 +248,26 @@ class _Transaction:
                 external.add((record.id, label_text(record.external_id)))
             if record.parent_id is not None and record.parent_external_id is not None:
                 external.add((record.parent_id, label_text(record.parent_external_id)))
-        self._insert_many("label_set", ("id", "body"), list(label_sets.items()), ignore=True)
-        self._insert_many("metadata_body", ("id", "body"), [(body_key(body), body) for body in details], ignore=True)
-        self._insert_many("external_id", ("id", "value"), list(external), ignore=True)
+        self._insert_missing("label_set", ("id", "body"), label_sets.items())
+        self._insert_missing("metadata_body", ("id", "body"), [(body_key(body), body) for body in details])
+        self._insert_missing("external_id", ("id", "value"), external)
 
-    def _adopt(self, new: Mapping[EventId, EventRecord]) -> None:
+    def adopt(self, records: Sequence[EventRecord]) -> None:
+        """Bring events and parents together that came at the same time in two transactions."""
+        self._adopt({record.id for record in records})
+        self._adopt({record.parent_id for record in records if record.parent_id is not None})
+
+    def _adopt(self, parents: Iterable[EventId]) -> None:
         """Hang events under a parent that has come only now, and their trees with them."""
         if self._connection.execute(select(_ORPHAN.c.event).limit(1)).first() is None:
             return
-        for some in chunks(list(new)):
+        self.may_lack_parents = True
+        for some in chunks(list(parents)):
             for orphan in self._connection.execute(select(_ORPHAN).where(_ORPHAN.c.parent_id.in_(some))).all():
                 parent = self._connection.execute(
                     select(_EVENT.c.key, _EVENT.c.root, _EVENT.c.depth).where(_EVENT.c.id == orphan.parent_id)
-                ).one()
-                if parent.root == orphan.event:
+                ).one_or_none()
+                if parent is None or parent.root == orphan.event:
                     continue  # its own descendant: that parent stays unrecorded
                 tree = update(_EVENT).where(_EVENT.c.root == orphan.event)
                 self._connection.execute(tree.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
@@ -267,11 +295,10 @@ class _Transaction:
         details = None if body is None else body_key(body)
         relation, origin = SEED_KEYS["relation", link.relation], SEED_KEYS["relation_source", link.origin]
         if body is not None:
-            self._insert_many("metadata_body", ("id", "body"), [(details, body)], ignore=True)
+            self._insert_missing("metadata_body", ("id", "body"), [(details, body)])
         columns = ("source", "relation", "target", "origin", "confidence", "details")
-        self._insert_many(
-            "relation", columns, [(source, relation, target, origin, link.confidence, details)], ignore=True
-        )
+        row = (source, relation, target, origin, link.confidence, details)
+        self._database.insert_missing(self._connection, "relation", columns, [row])
 
     def _leads_to(self, start: int, goal: int) -> bool:
         """Tell whether relations lead from one event to another."""
@@ -295,25 +322,19 @@ class _Transaction:
     def write_attempts(self, attempts: Sequence[tuple[EventId, Attempt]]) -> None:
         self._find_places({id_ for id_, _ in attempts})
         found = [(self._places[id_].key, *attempt) for id_, attempt in attempts if id_ in self._places]
-        self._insert_many("attempt", ("event", *Attempt._fields), found, ignore=True)
+        self._database.insert_missing(self._connection, "attempt", ("event", *Attempt._fields), found)
 
     def write_faults(self, faults: Mapping[str, int]) -> None:
-        if faults:
-            insert = insert_into("fault", ("fault", "count"), self._database.placeholder)
-            added = 'ON CONFLICT (fault) DO UPDATE SET "count" = fault."count" + excluded."count"'
-            self._connection.exec_driver_sql(f"{insert} {added}", list(faults.items()))
+        self._database.add_up(self._connection, "fault", ("fault",), ("count",), list(faults.items()))
 
     def move_mark(self, mark: SpoolMark) -> None:
         insert = insert_into("spool", ("file", "position"), self._database.placeholder)
         moved = "ON CONFLICT (file) DO UPDATE SET position = excluded.position"
         self._connection.exec_driver_sql(f"{insert} {moved}", (mark.file, mark.position))
 
-    def _insert_many(
-        self, table: str, columns: Sequence[str], values: Sequence[tuple[Any, ...]], *, ignore: bool = False
-    ) -> None:
-        if values:
-            insert = insert_into(table, columns, self._database.placeholder)
-            self._connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING" if ignore else insert, list(values))
+    def _insert_missing(self, table: str, columns: Sequence[str], values: Iterable[tuple[Any, ...]]) -> None:
+        """Insert texts that are not there yet; in order, so that no two writers wait for each other."""
+        self._database.insert_missing(self._connection, table, columns, sorted(values))
 
 
 def _most_final(records: Sequence[EventRecord]) -> dict[EventId, EventRecord]:

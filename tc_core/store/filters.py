@@ -10,7 +10,7 @@ from tc_core.model import ids
 from tc_core.model.event import to_us
 from tc_core.model.ports import Filters, FilterValue
 from tc_core.model.scope import label_text
-from tc_core.store.dialect import SQLite
+from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
 from tc_core.store.rollups import US_PER_HOUR
 from tc_core.store.tables import INTERNED, Event, LabelSet, Orphan, table
@@ -51,7 +51,7 @@ def as_list(value: FilterValue) -> list[str | None]:
 class Conditions:
     """Makes conditions on `event` rows from filters."""
 
-    def __init__(self, connection: Connection, database: SQLite, dimensions: Dimensions) -> None:
+    def __init__(self, connection: Connection, database: Database, dimensions: Dimensions) -> None:
         self._connection = connection
         self._database = database
         self._dimensions = dimensions

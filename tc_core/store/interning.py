@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from tc_core.model.scope import label_text
-from tc_core.store.dialect import SQLite, chunks, insert_into
+from tc_core.store.dialect import Database, chunks
 from tc_core.store.tables import SEED, SEED_KEYS, Dimension, table
 
 Term = tuple[str, str]
@@ -22,7 +22,7 @@ _TABLE = table(Dimension)
 class Dimensions:
     """The table `dimension`, with a bounded cache."""
 
-    def __init__(self, database: SQLite) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._keys: dict[Term, int] = {}
         self._values: dict[int, str] = {}
@@ -40,8 +40,8 @@ class Dimensions:
         if not missing:
             return cached
         storable = {(kind, value): (kind, label_text(value)) for kind, value in missing}
-        insert = insert_into("dimension", ("kind", "value"), self._database.placeholder)
-        connection.exec_driver_sql(f"{insert} ON CONFLICT DO NOTHING", list(storable.values()))
+        # In order, so that no two writers wait for each other.
+        self._database.insert_missing(connection, "dimension", ("kind", "value"), sorted(set(storable.values())))
         found = self._look_up(connection, list(set(storable.values())))
         return {
             **{term: cached[term] for term in terms if term in cached},

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from tc_core.errors import StorageError
-from tc_core.store.dialect import SQLite
+from tc_core.store.dialect import Database
 from tc_core.store.tables import SEED
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ VERSION_TABLE = "token_calculator_version"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def prepare(database: SQLite) -> None:
+def prepare(database: Database) -> None:
     """Bring a database to today's schema.
 
     Raises StorageError, before anything is changed, for a database that is not ours, that a newer version
     made, or that would need a change and can only be read.
     """
     tables = database.tables()
-    if tables and VERSION_TABLE not in tables:
-        raise StorageError(f"{database} is not a Token Calculator store: choose another path")
-    version = _version(database) if tables else None
+    if VERSION_TABLE not in tables and database.is_foreign(tables):
+        raise StorageError(f"{database} is not a Token Calculator store: choose another place")
+    version = _version(database) if VERSION_TABLE in tables else None
     if version == HEAD:
         return
     if version is not None and version not in _known_versions():
@@ -37,14 +37,14 @@ def prepare(database: SQLite) -> None:
     if database.read_only:
         raise StorageError(f"{database} has no up-to-date schema and can only be read")
     database.prepare()
-    with database.writing() as connection:
+    with database.writing(alone=True) as connection:
         if version is None:
             _create(connection, database)
         else:
             _upgrade(connection, database)
 
 
-def _version(database: SQLite) -> str | None:
+def _version(database: Database) -> str | None:
     with database.reading() as connection:
         return _version_on(connection)
 
@@ -54,11 +54,11 @@ def _version_on(connection: Connection) -> str | None:
     return version
 
 
-def _create(connection: Connection, database: SQLite) -> None:
+def _create(connection: Connection, database: Database) -> None:
     if connection.dialect.has_table(connection, VERSION_TABLE):
         return  # another process was faster
     SQLModel.metadata.create_all(connection, tables=SQLModel.metadata.sorted_tables)
-    seed(connection, database)
+    database.insert(connection, "dimension", ("id", "kind", "value"), SEED)
     database.mark_as_new(connection)
     connection.exec_driver_sql(database.events_view)
     connection.exec_driver_sql(
@@ -68,13 +68,7 @@ def _create(connection: Connection, database: SQLite) -> None:
     connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")
 
 
-def seed(connection: Connection, database: SQLite) -> None:
-    """Write the rows that every store has from the start."""
-    mark = database.placeholder
-    connection.exec_driver_sql(f"INSERT INTO dimension (id, kind, value) VALUES ({mark}, {mark}, {mark})", list(SEED))
-
-
-def _upgrade(connection: Connection, database: SQLite) -> None:
+def _upgrade(connection: Connection, database: Database) -> None:
     from alembic import command
 
     config = _config()

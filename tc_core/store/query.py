@@ -13,7 +13,7 @@ from tc_core.model.ports import Filters
 from tc_core.model.run import Run
 from tc_core.model.totals import MEASURES, Totals
 from tc_core.store import rows
-from tc_core.store.dialect import SQLite, chunks
+from tc_core.store.dialect import Database, chunks
 from tc_core.store.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.interning import Dimensions
 from tc_core.store.sums import row_measures
@@ -52,7 +52,7 @@ _WHOLE = select(
 class Reader:
     """Answers questions for events from one connection."""
 
-    def __init__(self, connection: Connection, database: SQLite, dimensions: Dimensions) -> None:
+    def __init__(self, connection: Connection, database: Database, dimensions: Dimensions) -> None:
         self._connection = connection
         self._database = database
         self._dimensions = dimensions
@@ -130,7 +130,7 @@ class Reader:
             )
         }
         return [
-            Run(event, Totals(*(getattr(sums[row.key], name) for name in MEASURES)), sums[row.key].events)
+            Run(event, Totals(*(int(getattr(sums[row.key], name)) for name in MEASURES)), sums[row.key].events)
             for row, event in zip(found, self._events(found), strict=True)
         ]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from tc_core.model.totals import CALLS_ONLY, MEASURES
-from tc_core.store.dialect import SQLite, insert_into
+from tc_core.store.dialect import Database
 from tc_core.store.interning import Term
 from tc_core.store.tables import CALLS
 
@@ -58,7 +58,7 @@ class RollupChanges:
             for term in (("label", label), ("label_value", value))
         }
 
-    def write(self, connection: Connection, database: SQLite, keys: Mapping[Term, int]) -> None:
+    def write(self, connection: Connection, database: Database, keys: Mapping[Term, int]) -> None:
         """Add everything to the tables."""
         by_hour: dict[tuple[int, ...], list[int]] = {}
         by_label: dict[tuple[int, ...], list[int]] = {}
@@ -70,8 +70,8 @@ class RollupChanges:
                     (keys["label", label], hour, keys["label_value", value]),
                     _of_calls(sums, cube[0]),
                 )
-        _upsert(connection, database, "rollup_hour", ("hour", *CUBE), by_hour)
-        _upsert(connection, database, "rollup_label", ("label", "hour", "value"), by_label)
+        database.add_up(connection, "rollup_hour", ("hour", *CUBE), MEASURES, _rows(by_hour))
+        database.add_up(connection, "rollup_label", ("label", "hour", "value"), MEASURES, _rows(by_label))
 
 
 def _of_calls(sums: list[int], event_type: int | None) -> list[int]:
@@ -85,19 +85,5 @@ def _add(cells: dict[tuple[int, ...], list[int]], key: tuple[int, ...], sums: li
     cells[key] = sums if present is None else list(map(operator.add, present, sums))
 
 
-def _upsert(
-    connection: Connection,
-    database: SQLite,
-    table: str,
-    key: tuple[str, ...],
-    cells: dict[tuple[int, ...], list[int]],
-) -> None:
-    rows = [(*cell, *sums) for cell, sums in cells.items() if any(sums)]
-    if not rows:
-        return
-    columns = (*key, *MEASURES)
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in MEASURES)
-    connection.exec_driver_sql(
-        f"{insert_into(table, columns, database.placeholder)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}",
-        rows,
-    )
+def _rows(cells: Mapping[tuple[int, ...], list[int]]) -> list[tuple[int, ...]]:
+    return [(*cell, *sums) for cell, sums in cells.items() if any(sums)]

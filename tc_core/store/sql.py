@@ -3,13 +3,16 @@
 import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from tc_core import settings
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
@@ -21,10 +24,11 @@ from tc_core.model.totals import Totals
 from tc_core.store import migrate, relations
 from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
-from tc_core.store.dialect import SQLite
+from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
 from tc_core.store.metrics import value_of
 from tc_core.store.query import Reader
+from tc_core.store.sqlite import SQLite
 from tc_core.store.sums import Summing
 
 on_open: list[Callable[["SqlStore"], object]] = []
@@ -40,7 +44,7 @@ class SqlStore(StorageBackend):
     has recorded; `before_close` holds those that run before the store closes.
     """
 
-    def __init__(self, database: SQLite, identity: str) -> None:
+    def __init__(self, database: Database, identity: str) -> None:
         self.identity = identity
         self.before_read: list[Callable[[], object]] = []
         self.before_close: list[Callable[[], object]] = []
@@ -68,9 +72,18 @@ class SqlStore(StorageBackend):
         return self._database.path
 
     @property
+    def is_in_memory(self) -> bool:
+        """Whether the store is gone with this process."""
+        return self._database.is_in_memory
+
+    @property
     def read_only(self) -> bool:
         """Whether the store only answers questions."""
         return self._database.read_only
+
+    def check_writable(self) -> None:
+        """Raise StorageError for a store that only answers questions."""
+        self._database.check_writable()
 
     # Writing
 
@@ -213,8 +226,7 @@ class SqlStore(StorageBackend):
         self._ask()
         with self._database.reading() as connection:
             events = connection.exec_driver_sql("SELECT count(*) FROM event").scalar_one()
-        files = [] if self.path is None else [self.path, self.path.with_name(self.path.name + "-wal")]
-        return {"events": events, "bytes": sum(file.stat().st_size for file in files if file.exists())}
+            return {"events": events, "bytes": self._database.size(connection)}
 
     # Life
 
@@ -263,6 +275,21 @@ class SQLiteStorage(SqlStore):
         super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
 
 
+class PostgreSQLStorage(SqlStore):
+    """Events in a PostgreSQL database, which several hosts may write to at once.
+
+    `url` is `postgresql://user:password@host:5432/database`; without it the settings say which (TOKEN_CALC_PG_HOST,
+    ...). The tables are made in the schema that comes first on the search path. Raises ConfigurationError for what is
+    no URL, StorageError for a server that refuses us, ImportError where psycopg is missing.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        from tc_core.store.postgresql import PostgreSQL
+
+        database = PostgreSQL(url or settings.load().storage.postgresql.url)
+        super().__init__(database, str(database))
+
+
 class InMemoryStorage(SqlStore):
     """Events in memory, for development and tests; gone with the process, and not shared with a forked child."""
 
@@ -271,9 +298,10 @@ class InMemoryStorage(SqlStore):
 
 
 def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
-    """Open a store by kind (`memory`, `sqlite`), URL (`sqlite:///costs.db`) or path.
+    """Open a store by kind (`memory`, `sqlite`, `postgresql`), URL (`sqlite:///costs.db`, `postgresql://...`) or path.
 
-    The kind `sqlite` takes `path=`. Raises ConfigurationError for a kind that does not exist.
+    The kind `sqlite` takes `path=`, the kind `postgresql` takes `url=`, or `host=`, `port=`, `database=`, `user=` and
+    `password=`, each by default what the settings say. Raises ConfigurationError for a kind that does not exist.
     """
     text = str(url_or_kind)
     if text in ("memory", ":memory:", "sqlite://"):
@@ -282,9 +310,14 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
         return SQLiteStorage(options.get("path") or options.get("db_path") or DEFAULT_PATH)
     if text.startswith("sqlite:///"):
         return SQLiteStorage(text.removeprefix("sqlite:///"))
+    if text == "postgresql":
+        return PostgreSQLStorage(options.pop("url", None) or _postgresql_url(options))
     if "://" in text:
         scheme = text.partition("://")[0]
-        raise ConfigurationError(f"unknown kind of storage {scheme!r}: use memory, sqlite, sqlite:///PATH or a path")
+        if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+            return PostgreSQLStorage(text)
+        known = "memory, sqlite, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or a path"
+        raise ConfigurationError(f"unknown kind of storage {scheme!r}: use {known}")
     return SQLiteStorage(text)
 
 
@@ -292,13 +325,22 @@ DEFAULT_PATH = "token_calculator.db"
 """The file of the default store, in the working directory."""
 
 
-def _begin_empty(database: SQLite, dimensions: Dimensions) -> None:
+def _postgresql_url(options: Mapping[str, Any]) -> str:
+    said = settings.load().storage.postgresql
+    try:
+        return settings.PostgreSQL(**{**said.model_dump(), **options}).url
+    except ValidationError as error:
+        wrong = ", ".join(str(each["loc"][0]) for each in error.errors())
+        raise ConfigurationError(f"cannot use {wrong}: PostgreSQL takes host, port, database, user, password") from None
+
+
+def _begin_empty(database: Database, dimensions: Dimensions) -> None:
     """In a forked child a memory store is empty: what its parent has in memory cannot be shared."""
     dimensions.clear()
     migrate.prepare(database)
 
 
-def _begin_again(database: SQLite, dimensions: Dimensions) -> None:
+def _begin_again(database: Database, dimensions: Dimensions) -> None:
     """When there is another file in the old one's place, or none: its keys are others, and it may have to be made."""
     dimensions.clear()
     if database.path is None or database.read_only or database.path.exists():

@@ -6,13 +6,13 @@ Both ways give the same figures to the last digit; `model.totals` is the definit
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, case, func, null, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Select, case, cast, func, null, select
 
 from tc_core.model import ids
 from tc_core.model.event import from_us
 from tc_core.model.ports import Filters, GroupKey
 from tc_core.model.totals import CALLS_ONLY, MEASURES, Totals
-from tc_core.store.dialect import SQLite
+from tc_core.store.dialect import Database
 from tc_core.store.filters import (
     EVENT,
     ID_COLUMNS,
@@ -71,7 +71,7 @@ class Summing:
     def __init__(
         self,
         connection: Connection,
-        database: SQLite,
+        database: Database,
         dimensions: Dimensions,
         group_by: Sequence[str],
         filters: Filters,
@@ -140,7 +140,8 @@ class Summing:
         question = _grouped(groups, sums).where(*conditions)
         self._add(question)
         if name in self._group_by and name not in self._filters:
-            without = [null() if each == name else self._cube_group(each) for each in self._group_by]
+            none = cast(null(), Integer)  # PostgreSQL groups by no bare constant
+            without = [none if each == name else self._cube_group(each) for each in self._group_by]
             self._add(self._cube_question(without, hours))
             self._add(question, sign=-1, instead={self._group_by.index(name): None})
 
@@ -190,7 +191,7 @@ class Summing:
         for number, row in enumerate(found):
             key = tuple(instead.get(place, texts[number]) for place, texts in enumerate(columns))
             total = self._groups.setdefault(key, Totals())
-            total.add(sign * value for value in row[width:])
+            total.add(sign * int(value) for value in row[width:])  # PostgreSQL sums to Decimal
 
     def _texts(self, name: str, values: list[Any]) -> list[str | None]:
         """Return a group's values as users write them."""

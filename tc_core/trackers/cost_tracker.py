@@ -97,8 +97,8 @@ class CostTracker:
         """
         usage = Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens)
         check_usage(usage)
-        if isinstance(self.storage, SqlStore) and self.storage.read_only:
-            raise StorageError(f"{self.storage.path} can only be read: the file or its folder is not writable")
+        if isinstance(self.storage, SqlStore):
+            self.storage.check_writable()
         recorder = recorder_for(self.storage)
         known = None if event_id is None else self.storage.get_event(event_id)
         moment = known.timestamp if known is not None and timestamp is None else timestamp

@@ -308,14 +308,14 @@ def test_no_thread_and_no_file_before_the_first_event(tmp_path):
 def test_flush_reports_what_it_could_not_write(tmp_path, monkeypatch):
     import sqlite3
 
-    from tc_core.store import dialect
+    from tc_core.store import sqlite
 
     monkeypatch.setattr(faults, "strict", False)
     tracker = CostTracker("costs.db")
     blocker = sqlite3.connect("costs.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     tracker.track_call("gpt-4o", 1, 1)
-    monkeypatch.setattr(dialect._patiently, "stop", lambda state: True)
+    monkeypatch.setattr(sqlite._patiently, "stop", lambda state: True)
     assert not flush(timeout=0.5)
     blocker.execute("ROLLBACK")
     blocker.close()

@@ -1,0 +1,260 @@
+"""SQLite: everything that it says in its own words.
+
+WAL mode, so that readers never wait for the writer; `synchronous` NORMAL, so that a commit needs no
+flush to the disk. The spool makes up for what NORMAL could lose in a power cut (see `settle`).
+"""
+
+import os
+import random
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import tenacity
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from tc_core.errors import StorageError
+from tc_core.store.dialect import LOCK_SECONDS, Database, Rows, adding, insert_into, view
+from tc_core.store.gate import gate
+
+
+class SQLite(Database):
+    """A SQLite database: a file, or memory when `path` is None.
+
+    Transactions are begun by hand, because the driver's own rules begin them too late to be safe.
+    """
+
+    placeholder = "?"
+
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.is_in_memory = path is None
+        self._file: tuple[int, int] | None = None
+        self._mark: int | None = None
+        super().__init__()
+
+    def _begin(self) -> None:
+        super()._begin()
+        if self.path is None:
+            self._turn = threading.RLock()  # one connection serves all threads, so they take turns
+
+    def __str__(self) -> str:
+        return "memory" if self.path is None else str(self.path)
+
+    # Transactions
+
+    def _begin_reading(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")
+        connection.exec_driver_sql("BEGIN")
+
+    def _begin_writing(self, connection: Connection, *, alone: bool) -> None:
+        # SQLite's own way to wait for a lock sleeps ever longer; trying every millisecond is twice as fast.
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        _patiently(connection.exec_driver_sql, "BEGIN IMMEDIATE")
+
+    def settle(self, file: str) -> None:
+        """Move a spool file's mark to where it is, in a commit that is flushed to the disk with all before it."""
+        if self.is_in_memory:
+            return
+        self._notice_changes()
+        with gate.passed(), self._explained("write"):
+            raw = self.engine.raw_connection()
+            try:
+                connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
+                connection.execute("PRAGMA synchronous=FULL")
+                _patiently(connection.execute, "UPDATE spool SET position = position WHERE file = ?", (file,))
+            except sqlite3.Error as error:
+                raise self._storage_error("write", error) from error
+            finally:
+                connection.execute("PRAGMA synchronous=NORMAL")
+                raw.close()
+
+    def close(self) -> None:
+        """Give back all connections; memory stays, since it lives in its connection."""
+        if self.path is not None:
+            self.discard()
+
+    def _notice_changes(self) -> None:
+        super()._notice_changes()
+        self._notice_replacement()
+
+    def _after_fork(self) -> None:
+        if self.path is None:
+            self.on_fork()
+
+    def _storage_error(self, verb: str, cause: BaseException) -> StorageError:
+        return StorageError(f"cannot {verb} {self}: {cause}", is_passing=isinstance(cause, sqlite3.OperationalError))
+
+    @property
+    def _why_read_only(self) -> str:
+        return "the file or its folder is not writable"
+
+    def _notice_replacement(self) -> None:
+        """When somebody has deleted the file or put another in its place: go on with what is there now."""
+        if self.path is None:
+            return
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # half the time, and it is done for each transaction
+            now = (found.st_dev, found.st_ino)
+        except OSError:
+            now = None
+        if now == self._file:
+            return
+        before, self._file = self._file, now
+        if before is not None:
+            self.discard()
+            self.on_replaced()
+
+    def _notice_another(self, connection: sqlite3.Connection) -> None:
+        """On a new connection: a file that was made anew while all were closed may look like the old one."""
+        (mark,) = connection.execute("PRAGMA user_version").fetchone()
+        before, self._mark = self._mark, mark
+        if before not in (None, 0, mark):
+            self.on_replaced()
+
+    def mark_as_new(self, connection: Connection) -> None:
+        """Give a new database a number by which it is told from others at the same path."""
+        self._mark = random.SystemRandom().randrange(1, 1 << 31)
+        connection.exec_driver_sql(f"PRAGMA user_version = {self._mark}")
+
+    # Opening
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables without changing the file in any way.
+
+        Raises StorageError for a file that is not a SQLite database.
+        """
+        if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
+            return set()
+        try:
+            with closing(sqlite3.connect(self._uri(self.path, "ro"), uri=True, timeout=LOCK_SECONDS)) as connection:
+                rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"cannot open {self}: {error}") from error
+        return {name for (name,) in rows}
+
+    def is_foreign(self, tables: set[str]) -> bool:
+        """A file with any table but none that names a version is not ours."""
+        return bool(tables)
+
+    def prepare(self) -> None:
+        """Make the file, private to the user, in WAL mode and with pages that suit it."""
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot create {self}: {error.strerror}") from error
+        try:
+            with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+                connection.execute("PRAGMA page_size=8192")
+                _patiently(connection.execute, "PRAGMA journal_mode=WAL")
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"cannot open {self}: {error}") from error
+
+    def _uri(self, path: Path, mode: str) -> str:
+        """Return how to open the file; SQLite can ask one in WAL mode beside which it may write nothing only so."""
+        log = path.with_name(f"{path.name}-wal")
+        is_settled = self.read_only and not (log.exists() and log.stat().st_size)
+        return f"{path.absolute().as_uri()}?{'immutable=1' if is_settled else f'mode={mode}'}"
+
+    def _create_engine(self) -> Engine:
+        if self.path is None:
+            engine = create_engine(
+                "sqlite://",
+                poolclass=StaticPool,
+                connect_args={"check_same_thread": False},
+                hide_parameters=True,
+            )
+        else:
+            uri = self._uri(self.path, "ro" if self.read_only else "rw")
+            engine = create_engine(
+                "sqlite://",
+                creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
+                poolclass=QueuePool,
+                hide_parameters=True,
+            )
+        event.listen(engine, "connect", _on_connect)
+        if self.path is not None:
+            event.listen(engine, "connect", lambda connection, _record: self._notice_another(connection))
+        return engine
+
+    def size(self, connection: Connection) -> int:
+        """Return the bytes of the file and of its log."""
+        files = [] if self.path is None else [self.path, self.path.with_name(f"{self.path.name}-wal")]
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    # Its SQL
+
+    def allocate_keys(self, connection: Connection, count: int) -> range:
+        """Return `count` keys that no event has; the write transaction keeps others out until it ends."""
+        last = connection.exec_driver_sql('SELECT max("key") FROM event').scalar() or 0
+        return range(last + 1, last + 1 + count)
+
+    def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
+        """Insert rows that are new."""
+        self._insert(connection, insert_into(table, columns, "?"), rows)
+
+    def insert_missing(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
+        """Insert those rows whose key is not there yet."""
+        self._insert(connection, f"{insert_into(table, columns, '?')} ON CONFLICT DO NOTHING", rows)
+
+    def add_up(self, connection: Connection, table: str, key: Sequence[str], sums: Sequence[str], rows: Rows) -> None:
+        """Add to the sums of rows; a row that is not there yet is made."""
+        insert = insert_into(table, (*key, *sums), "?")
+        self._insert(connection, f"{insert} {adding(table, key, sums)}", rows)
+
+    def _insert(self, connection: Connection, statement: str, rows: Rows) -> None:
+        if rows:
+            connection.exec_driver_sql(statement, list(rows))
+
+    def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
+        """Return the value of a label in a JSON object, whatever characters its name has."""
+        each = func.json_each(body).table_valued("key", "value")
+        return select(each.c.value).where(each.c.key == key).scalar_subquery()
+
+    def digits(self, id_: ColumnElement[bytes]) -> ColumnElement[str]:
+        """Return an id's bytes as lower-case hexadecimal digits."""
+        return func.lower(func.hex(id_))
+
+    @property
+    def events_view(self) -> str:
+        """The view `events`."""
+        return view(
+            _uuid_text,
+            "strftime('%Y-%m-%dT%H:%M:%S', event.at / 1000000, 'unixepoch') || "
+            "printf('.%06d+00:00', event.at % 1000000)",
+        )
+
+
+def _on_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA cache_size=-16384")
+
+
+def _is_busy(error: BaseException) -> bool:
+    driver_error = error.orig if isinstance(error, OperationalError) else error
+    return isinstance(driver_error, sqlite3.OperationalError) and "locked" in str(driver_error)
+
+
+_patiently = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(_is_busy),
+    wait=tenacity.wait_random(0.0005, 0.002),
+    stop=tenacity.stop_after_delay(LOCK_SECONDS),
+    reraise=True,
+)
+
+
+def _uuid_text(column: str) -> str:
+    digits = f"lower(hex({column}))"
+    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    text = " || '-' || ".join(f"substr({digits}, {start}, {length})" for start, length in parts)
+    return f"CASE WHEN {column} IS NOT NULL THEN {text} END"
