@@ -83,6 +83,7 @@ __all__ = [
     "CycleError",
     "InMemoryStorage",
     "LineageError",
+    "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceRelationship",
     "RepriceReport",

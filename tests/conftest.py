@@ -26,7 +26,8 @@ os.environ.update(
 )
 os.environ.pop("LANGCHAIN_TRACING_V2", None)
 for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:
-    del os.environ[name]
+    if name != "TOKEN_CALC_TEST_PG_URL":
+        del os.environ[name]
 
 from tc_core import SQLiteStorage, instrument  # noqa: E402
 from tc_core.demo.server import ModelServer  # noqa: E402
@@ -34,6 +35,7 @@ from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
 from tc_core.runtime import recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
+from tests import postgresql as postgres_servers  # noqa: E402
 
 
 def pytest_configure(config):
@@ -44,6 +46,7 @@ def pytest_configure(config):
 def _own_world(request, tmp_path, monkeypatch):
     """Each test has its own folder and recorders; an error that a hook swallowed fails it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     expects_faults = request.node.get_closest_marker("swallows") is not None
     faults.after_fork()
     faults.strict = not expects_faults
@@ -94,6 +97,18 @@ def run_command(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A real PostgreSQL server: the one of TOKEN_CALC_TEST_PG_URL, else one of our own."""
+    named = postgres_servers.from_environment()
+    if named is not None:
+        yield named
+        return
+    own = postgres_servers.OwnServer()
+    yield own
+    own.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What every kind of database must say in its own words; each kind has a file of its own."""
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from tc_core.errors import StorageError
 from tc_core.store.gate import gate
@@ -31,11 +31,15 @@ class Database(ABC):
 
     placeholder: str
     """How a parameter is written."""
+    driver_errors: tuple[type[BaseException], ...]
+    """What goes wrong in SQLAlchemy or below it."""
     path: Path | None = None
     """The database's file, if it is one."""
     read_only = False
     is_in_memory = False
     """Whether it is gone with this process."""
+    may_be_away = False
+    """Whether it can be out of reach for a while: then what is recorded waits in the spool."""
     writers_overlap = False
     """Whether several write transactions may be under way at once."""
     row_lock = ""
@@ -46,12 +50,28 @@ class Database(ABC):
         """Called in a forked child before the first use there, where what is kept in memory is gone."""
         self.on_replaced: Callable[[], object] = lambda: None
         """Called when there is another database in the old one's place: what is known of its rows is wrong."""
+        self.make_ready: Callable[[], object] = lambda: None
+        """Brings it to today's schema."""
+        self._is_ready = self._is_getting_ready = False
+        self._readying = threading.RLock()
         self._begin()
 
     def _begin(self) -> None:
         self._process = os.getpid()
         self.engine = self._create_engine()
         self._turn: AbstractContextManager[object] = nullcontext()
+
+    def get_ready(self) -> None:
+        """Bring it to today's schema, once; others wait meanwhile. Raises StorageError when that fails."""
+        with self._readying:
+            if self._is_ready or self._is_getting_ready:
+                return
+            self._is_getting_ready = True
+            try:
+                self.make_ready()
+                self._is_ready = True
+            finally:
+                self._is_getting_ready = False
 
     # Transactions
 
@@ -95,8 +115,11 @@ class Database(ABC):
         """Before each transaction: in a forked child, begin anew."""
         if os.getpid() != self._process:
             _inherited.append(self.engine)
+            self._readying = threading.RLock()
             self._begin()
             self._after_fork()
+        if not self._is_ready:
+            self.get_ready()
 
     def _after_fork(self) -> None:  # noqa: B027  # nothing to do where nothing lies in memory
         """In a forked child, once it has an engine of its own."""
@@ -105,7 +128,7 @@ class Database(ABC):
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except self.driver_errors as error:
             raise self._storage_error(verb, getattr(error, "orig", None) or error) from error
 
     @abstractmethod

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError, TimeoutError  # noqa: A004  # the pool's own
 from sqlmodel import SQLModel
 
 from tc_core.errors import ConfigurationError, StorageError
@@ -42,6 +42,7 @@ _PASSING = ("08", "40", "53", "55", "57")
 """Classes of SQLSTATE of what may be over when it is tried again: connection, conflict, resources, locks, shutdown."""
 _CONFLICTS = ("40001", "40P01", "23505")
 """Another transaction was faster: serialization failure, deadlock, unique violation."""
+_NO_SUCH_TABLE = "42P01"
 _WRONG_FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
 _TYPES = ((BigInteger, "int8"), (Integer, "int4"), (LargeBinary, "bytea"), (Text, "text"), (Float, "float8"))
 
@@ -55,6 +56,7 @@ class PostgreSQL(Database):
     """A PostgreSQL database, named by its URL."""
 
     placeholder = "%s"
+    may_be_away = True
     writers_overlap = True
     row_lock = " FOR UPDATE"
 
@@ -104,13 +106,20 @@ class PostgreSQL(Database):
         if before not in (None, filenode):  # dropped and made anew, or truncated
             self.on_replaced()
 
+    @property
+    def driver_errors(self) -> tuple[type[BaseException], ...]:  # type: ignore[override]  # psycopg is an extra
+        """What goes wrong in SQLAlchemy, or in psycopg where it is asked by itself."""
+        return (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error)
+
     def _storage_error(self, verb: str, cause: BaseException) -> StorageError:
-        state = getattr(cause, "sqlstate", None)
-        said = str(cause).strip()
-        if state is None:  # no connection, or none any more
-            is_passing = not any(words in said for words in _WRONG_FOR_GOOD)
-        else:
-            is_passing = state.startswith(_PASSING)
+        state, said = getattr(cause, "sqlstate", None), " ".join(str(cause).split())
+        if state == _NO_SUCH_TABLE:  # somebody has dropped ours
+            self._is_ready = False
+        if state is not None:
+            is_passing = state.startswith(_PASSING) or state == _NO_SUCH_TABLE
+        else:  # no connection, or none any more
+            lost = (self.engine.dialect.loaded_dbapi.OperationalError, TimeoutError)
+            is_passing = isinstance(cause, lost) and not any(words in said for words in _WRONG_FOR_GOOD)
         kind = ConflictError if state in _CONFLICTS else StorageError
         return kind(f"cannot {verb} {self}: {said}", is_passing=is_passing)
 

@@ -1,6 +1,7 @@
 """The SQL store and its public faces."""
 
 import itertools
+import logging
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ from tc_core.store.sums import Summing
 on_open: list[Callable[["SqlStore"], object]] = []
 """Called with each store that opens."""
 
+log = logging.getLogger("tc_core")
+
 _serial = itertools.count(1)
 
 
@@ -51,10 +54,16 @@ class SqlStore(StorageBackend):
         self._database = database
         self._dimensions = Dimensions(database)
         self._writer = BulkWriter(database, self._dimensions)
-        migrate.prepare(database)
-        weakref.finalize(self, database.discard)
+        database.make_ready = partial(migrate.prepare, database)
         database.on_fork = partial(_begin_empty, database, self._dimensions)
         database.on_replaced = partial(_begin_again, database, self._dimensions)
+        weakref.finalize(self, database.discard)
+        try:
+            database.get_ready()
+        except StorageError as error:
+            if not (database.may_be_away and error.is_passing):
+                raise
+            log.warning("%s. What is recorded waits in the spool until it is back.", error)
         for callback in on_open:
             callback(self)
 

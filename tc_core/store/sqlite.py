@@ -15,7 +15,7 @@ from typing import Any
 
 import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tc_core.errors import StorageError
@@ -30,6 +30,7 @@ class SQLite(Database):
     """
 
     placeholder = "?"
+    driver_errors = (SQLAlchemyError, sqlite3.Error)
 
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
@@ -69,8 +70,6 @@ class SQLite(Database):
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
                 connection.execute("PRAGMA synchronous=FULL")
                 _patiently(connection.execute, "UPDATE spool SET position = position WHERE file = ?", (file,))
-            except sqlite3.Error as error:
-                raise self._storage_error("write", error) from error
             finally:
                 connection.execute("PRAGMA synchronous=NORMAL")
                 raw.close()

