@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,15 @@ class Server:
 
     def __init__(self, url):
         self.url = url
+        self._free = []
+
+    @contextmanager
+    def database(self):
+        """Lend an empty database for a block, by its URL; the next block may have the same one."""
+        url = self._free.pop() if self._free else self.new_database()
+        yield url
+        self.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC", url)
+        self._free.append(url)
 
     def new_database(self):
         """Make an empty database and return its URL."""
@@ -55,7 +65,6 @@ class OwnServer(Server):
 
     def close(self):
         """End it, and delete its data."""
-        self.stop("immediate")
         self._server.cleanup()
 
     def _control(self, *arguments):

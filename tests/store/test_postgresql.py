@@ -28,14 +28,15 @@ from tests.store.contract import RevisionContract, StorageContract, call
 
 class TestPostgreSQL(StorageContract, RevisionContract):
     @pytest.fixture
-    def store(self, postgresql):
-        with PostgreSQLStorage(postgresql.new_database()) as store:
+    def store(self, url):
+        with PostgreSQLStorage(url) as store:
             yield store
 
 
 @pytest.fixture
 def url(postgresql):
-    return postgresql.new_database()
+    with postgresql.database() as url:
+        yield url
 
 
 @pytest.fixture
