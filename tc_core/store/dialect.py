@@ -42,6 +42,8 @@ class Database(ABC):
     """Whether it can be out of reach for a while: then what is recorded waits in the spool."""
     writers_overlap = False
     """Whether several write transactions may be under way at once."""
+    has_events_in_order = True
+    """Whether an index has the events in order of time, so that the latest are found without a search."""
     row_lock = ""
     """What a SELECT ends with whose rows will be changed."""
 

@@ -16,6 +16,7 @@ from tc_core.store import rows
 from tc_core.store.dialect import Database, chunks
 from tc_core.store.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.interning import Dimensions
+from tc_core.store.rollups import US_PER_HOUR
 from tc_core.store.sums import row_measures
 from tc_core.store.tables import CALLS, INTERNED, AttemptRow, ExternalId, Fault, LabelSet, MetadataBody, table
 
@@ -69,8 +70,25 @@ class Reader:
     ) -> list[TrackingEvent]:
         """Return matching events in order of time."""
         question = _WHOLE.where(*self._conditions.of(filters, start_us, end_us)).limit(limit)
-        order = (EVENT.c.at.desc(), EVENT.c.key.desc()) if descending else (EVENT.c.at, EVENT.c.key)
-        return self._events(self._connection.execute(question.order_by(*order)).all())
+        if not descending:
+            return self._events(self._connection.execute(question.order_by(EVENT.c.at, EVENT.c.key)).all())
+        found: Sequence[Row[Any]] = ()
+        for since_us in self._windows(start_us, end_us, limit):
+            recent = question if since_us is None else question.where(EVENT.c.at >= since_us)
+            found = self._connection.execute(recent.order_by(EVENT.c.at.desc(), EVENT.c.key.desc())).all()
+            if len(found) == limit:
+                break
+        return self._events(found)
+
+    def _windows(self, start_us: int | None, end_us: int | None, limit: int | None) -> list[int | None]:
+        """Return from when on the latest events are looked for: ever earlier, where no index has them in order."""
+        if self._database.has_events_in_order or limit is None or start_us is not None:
+            return [None]
+        latest = select(func.max(EVENT.c.at)).where(EVENT.c.parent.is_(None))  # which the index of runs knows
+        if end_us is not None:
+            latest = latest.where(EVENT.c.at < end_us)
+        newest = self._connection.execute(latest).scalar()
+        return [None] if newest is None else [newest - US_PER_HOUR, newest - 24 * US_PER_HOUR, None]
 
     def by_ids(self, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
         """Return those events that are recorded."""

@@ -88,7 +88,7 @@ class Event(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         Index("ix_event_id", "id", unique=True),
-        Index("ix_event_at", "at"),
+        Index("ix_event_at", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
         Index("ix_event_root", "root"),
         Index("ix_event_run", "at", sqlite_where=text("parent IS NULL"), postgresql_where=text("parent IS NULL")),
     )

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -409,10 +408,14 @@ def test_a_mark_moves_with_what_it_stands_for(url):
         assert store.aggregate("calls") == {(): 1}
 
 
-def test_latest_events_come_first(url):
+@pytest.mark.parametrize("agent", [None, "rare"])
+@pytest.mark.parametrize("minutes_apart", [1, 90, 3000])
+def test_latest_events_come_first_however_far_they_lie_apart(url, minutes_apart, agent):
+    events = [call(minutes=minutes_apart * n, agent_id="rare" if n % 40 == 7 else "often") for n in range(100)]
+    filters = {} if agent is None else {"agent_id": agent}
     with PostgreSQLStorage(url) as store:
-        store.save_events([call(minutes=minute) for minute in range(100)])
-        latest = store.query_events(limit=3, descending=True)
-    assert [event.timestamp for event in latest] == [
-        datetime(2026, 11, 20, 13, minute, tzinfo=UTC) for minute in (39, 38, 37)
-    ]
+        store.save_events(events)
+        found = store.query_events(filters, limit=3, descending=True)
+        until = store.query_events(filters, end_time=found[1].timestamp, limit=1, descending=True)
+    expected = [event for event in reversed(events) if agent in (None, event.agent_id)][:3]
+    assert (found, until) == (expected, expected[2:])

@@ -126,7 +126,7 @@ def _create_event() -> None:
         sa.Column("details", sa.BigInteger),
     )
     op.create_index("ix_event_id", "event", ["id"], unique=True)
-    op.create_index("ix_event_at", "event", ["at"])
+    op.create_index("ix_event_at", "event", ["at"], postgresql_using="brin", postgresql_with={"pages_per_range": 16})
     op.create_index("ix_event_root", "event", ["root"])
     is_run = sa.text("parent IS NULL")
     op.create_index("ix_event_run", "event", ["at"], sqlite_where=is_run, postgresql_where=is_run)
