@@ -14,7 +14,7 @@ from rich.text import Text
 from tc_core import settings, version
 from tc_core.cli import common, text
 from tc_core.errors import TokenCalculatorError
-from tc_core.meter import prices, tokens
+from tc_core.meter import prices, table, tokens
 from tc_core.record.spool import SUFFIX
 from tc_core.runtime import instrument, recorders
 from tc_core.store.sql import SqlStore
@@ -71,6 +71,7 @@ def examine(store: str | None) -> Iterator[Finding]:
         yield Finding("fault", "settings", str(error))
         return
     yield Finding("ok", "settings", "environment alone" if found.source is None else f"environment and {found.source}")
+    yield from _own_prices(found)
     for name in settings.unknown_variables():
         yield Finding("warning", "settings", f"{name} means nothing{_near(name)}")
     yield from _store(store)
@@ -103,6 +104,17 @@ def _tables() -> Iterator[Finding]:
             )
         else:
             yield Finding("ok", "vocabulary", f"{name}, checksum as published")
+
+
+def _own_prices(found: settings.Settings) -> Iterator[Finding]:
+    if found.prices is None:
+        return
+    try:
+        own = table.own()
+    except TokenCalculatorError as error:
+        yield Finding("fault", "own prices", str(error))
+    else:
+        yield Finding("ok", "own prices", f"{found.prices}: {text.plural(len(own), 'price')}")
 
 
 def _store(wanted: str | None) -> Iterator[Finding]:
