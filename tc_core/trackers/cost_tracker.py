@@ -133,7 +133,7 @@ class CostTracker:
         if event_id is None:
             recorder.add(call)
         else:
-            self.storage.save_event(record.to_event())
+            self._save(record.to_event(), known)
         return _cost_record(record, usage)
 
     def get_costs(
@@ -186,6 +186,13 @@ class CostTracker:
                 priced += 1
                 change += price.cost_nanos - (event.cost_nanos or 0)
         return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
+
+    def _save(self, event: TrackingEvent, known: TrackingEvent | None) -> None:
+        """Save an event with an id of the user's own; a backend of the user's own need not know what is saved twice."""
+        if known is None or isinstance(self.storage, SqlStore) or known.status in ("open", "abandoned"):
+            self.storage.save_event(event)
+        elif known != event:
+            raise ValueError(f"event {event.event_id!r} is already recorded with other facts")
 
     def _reader(self) -> AggregateReader:
         storage = self.storage
