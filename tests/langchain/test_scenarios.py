@@ -142,6 +142,15 @@ def test_an_answer_without_usage_is_estimated(server, chat, store, truth):
     assert store.query_events()[0].output_tokens == 1
 
 
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_a_server_that_reports_nothing_but_zeros_has_not_counted(server, chat, store, way):
+    server.push(Step(text="one two three", usage={"prompt": 0, "completion": 0}))
+    answered = getattr(chat(stream_usage=True), way)("hello there")
+    assert answered if way == "invoke" else list(answered)
+    (event,) = store.query_events()
+    assert (event.input_tokens, event.output_tokens, event.usage_source) == (9, 3, "exact")
+
+
 def test_an_unknown_model_is_unpriced_not_free(server, chat, store, truth):
     chat("acme-9").invoke("hello")
     truth(store)
