@@ -4,6 +4,7 @@ import difflib
 import importlib.metadata
 import platform
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -18,6 +19,9 @@ from tc_core.meter import prices, table, tokens
 from tc_core.record.spool import SUFFIX
 from tc_core.runtime import instrument, recorders
 from tc_core.store.sql import SqlStore
+
+INDENT = 22
+"""Where what is said of a subject begins."""
 
 State = Literal["ok", "warning", "fault"]
 
@@ -49,10 +53,14 @@ def doctor(
     else:
         console = text.console()
         for finding in findings:
+            said = textwrap.wrap(finding.said, max(console.width - INDENT, INDENT), break_on_hyphens=False)
             console.print(
                 Text(f"{finding.state:8}", style=_STYLES[finding.state])
-                + Text(f"{finding.subject:14}", style="bold")
-                + Text(finding.said)
+                + Text(f"{finding.subject:{INDENT - 8}}", style="bold")
+                + Text(f"\n{'':{INDENT}}".join(said)),
+                no_wrap=True,
+                overflow="ignore",
+                crop=False,
             )
     if any(finding.state == "fault" for finding in findings):
         raise typer.Exit(common.NOT_FOUND)
