@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from tc_core.analyse.zones import TIME_UNITS
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import ConfigurationError
-from tc_core.model.period import period
+from tc_core.model.period import Period, period
 from tc_core.model.ports import FilterValue
 from tc_core.store.sql import SqlStore
 
@@ -65,7 +66,8 @@ def costs(
         elif as_csv:
             _print_csv(found, names)
         else:
-            before = report(source, asked.previous, filters=filters) if since in _BEFORE and asked.previous else None
+            is_compared = since in _BEFORE and until is None
+            before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
             print_report(found, names, title=_title(found, since, until, before, where or []))
             _print_hint(source, found, store)
 
@@ -141,9 +143,19 @@ def _title(
     comparison = ""
     if since in _BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
         change = found.total_cost_nanos / before.total_cost_nanos - 1
-        comparison = f", {abs(change):.0%} {'more' if change >= 0 else 'less'} than {_BEFORE[since]}".replace("%", " %")
+        size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}".replace("%", " %")
+        comparison = f", {size} than {_BEFORE[since]} by this time"
     when = _when(since, until)
     return title_line(found, f" {when}" if when else "", comparison)
+
+
+def _so_far(since: str, asked: Period, tz: tzinfo) -> Period:
+    """Return the part of the period before that had gone by when it was as old as this one is now."""
+    before = period(_BEFORE[since].replace(" ", "-"), None, tz=tz)
+    if before.start is None or before.end is None or asked.start is None:
+        return before
+    start, end = before.start.astimezone(UTC), before.end.astimezone(UTC)
+    return Period(start, min(end, start + (datetime.now(UTC) - asked.start.astimezone(UTC))))
 
 
 def _when(since: str | None, until: str | None) -> str:

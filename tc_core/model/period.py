@@ -21,14 +21,6 @@ class Period:
     start: datetime | None = None
     end: datetime | None = None
 
-    @property
-    def previous(self) -> "Period | None":
-        """The span of equal length just before, or None when this one is unbounded."""
-        if self.start is None or self.end is None:
-            return None
-        start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)  # in one zone clocks would be compared
-        return Period(start - (end - start), self.start)
-
 
 def zone(name: str | tzinfo) -> tzinfo:
     """Return the time zone `name`, as the IANA data base calls it.

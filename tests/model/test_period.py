@@ -51,11 +51,6 @@ def test_today_is_the_zones_today():
     assert found.start.date() == date(2026, 1, 2)
 
 
-def test_the_previous_period_is_as_long():
-    assert period("this-week", None, now=NOW).previous == Period(utc(2026, 11, 16), utc(2026, 11, 23))
-    assert Period().previous is None
-
-
 @pytest.mark.parametrize("text", ["tomorrow", "2026-13-01", "last-x-days", "last-0-days", "20260", "", 5])
 def test_a_date_that_cannot_be_read_is_named(text):
     with pytest.raises(ConfigurationError, match="cannot read"):
