@@ -4,7 +4,7 @@ An argument in the program beats the environment, which beats the file.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -239,7 +239,8 @@ def _load(_said: tuple[tuple[str, str], ...], path: Path | None, _changed_ns: in
         values["source"] = str(path)
     problem = _first_problem(values)
     if problem is not None:
-        raise ConfigurationError(f"{path}: {_explained(problem, '.'.join(map(str, problem['loc'])))}")
+        name = ".".join(map(str, problem["loc"]))
+        raise ConfigurationError(f"{path}: {explained(problem, name, _known_keys(problem['loc']))}")
     _lay_over(values, _environment())
     return Settings.model_validate(values)
 
@@ -295,7 +296,7 @@ def _environment() -> dict[str, Any]:
     except ValidationError as error:
         problem = error.errors()[0]
         name = f"{PREFIX}{str(problem['loc'][0]).upper()}"
-        raise ConfigurationError(_explained(problem, name)) from error
+        raise ConfigurationError(explained(problem, name, ())) from error
 
 
 def _lay_over(values: dict[str, Any], environment: dict[str, Any]) -> None:
@@ -319,11 +320,11 @@ def _set(values: dict[str, Any], place: str, value: object) -> None:
     values[last] = value
 
 
-def _explained(problem: ErrorDetails, name: str) -> str:
+def explained(problem: ErrorDetails, name: str, known_keys: Iterable[str]) -> str:
     """Say what is wrong with a value, and what would be right; values that may be secret are not shown."""
     kind = problem["type"]
     if kind == "extra_forbidden":
-        return f"unknown key {name!r}, known here are {', '.join(sorted(_known_keys(problem['loc'])))}"
+        return f"unknown key {name!r}, known here are {', '.join(sorted(known_keys))}"
     if kind == "missing":
         return f"{name} is missing"
     said = problem["msg"].removeprefix("Value error, ")

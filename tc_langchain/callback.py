@@ -16,8 +16,8 @@ from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import Tasks
 
 _EMPTY: Mapping[str, Any] = {}
-_INTERRUPTS = frozenset({"GraphInterrupt", "NodeInterrupt"})
-"""Errors by which LangGraph leaves a graph that will go on later: control flow, not failures."""
+_CONTROL_FLOW = "GraphBubbleUp"
+"""The base of the errors by which LangGraph leaves a node that waits for a human, or hands over to another agent."""
 
 
 class TokenCalculatorCallback(BaseCallbackHandler):
@@ -163,7 +163,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     @never_raises
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that a chain has failed; a graph that waits for a human has not."""
+        """Note that a chain has failed; one that waits for a human, or hands over, has not."""
         if self._runs.close(run_id.bytes):
             self._end_with(error, run_id)
 
@@ -183,18 +183,24 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         """Note that a tool is called."""
         name = (serialized or _EMPTY).get("name") or kwargs.get("name")
         self._start("tool", name, run_id, parent_run_id, metadata or _EMPTY)
-        asking = self._runs.tool_calls.pop(kwargs.get("tool_call_id") or "", None)
-        if asking is not None:
-            self._recorder.link(run_id.bytes, "triggered_by", asking)
+        call = self._runs.tool_calls.get(kwargs.get("tool_call_id") or "")
+        if call is not None:
+            self._recorder.link(run_id.bytes, "triggered_by", call.asked_by)
+            if call.failed is not None:
+                self._recorder.link(run_id.bytes, "retry_of", call.failed)
 
     @never_raises
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a tool has answered."""
         self._recorder.finish(run_id.bytes)
+        self._runs.tool_calls.pop(getattr(output, "tool_call_id", None) or "", None)
 
     @never_raises
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a tool has failed."""
+        call = self._runs.tool_calls.get(kwargs.get("tool_call_id") or "")
+        if call is not None and not _is_control_flow(error):
+            call.failed = run_id.bytes
         self._end_with(error, run_id)
 
     @never_raises
@@ -304,10 +310,14 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._recorder.fail(key, status="cancelled", error_type="CancelledError")
 
     def _end_with(self, error: BaseException, run_id: UUID) -> None:
-        if type(error).__name__ in _INTERRUPTS:
+        if _is_control_flow(error):
             self._recorder.finish(run_id.bytes)
         else:
             self._recorder.fail(run_id.bytes, status=status_of(error), error_type=type(error).__name__)
+
+
+def _is_control_flow(error: BaseException) -> bool:
+    return any(base.__name__ == _CONTROL_FLOW for base in type(error).__mro__)
 
 
 def _key(run_id: UUID | None) -> bytes | None:

@@ -239,8 +239,11 @@ def _from_token_usage(reported: Mapping[str, Any]) -> Usage | None:
 
 
 def _usage(*counts: object) -> Usage | None:
-    """Return the counts as usage; what is no count is unknown, and nothing known is no usage."""
+    """Return the counts as usage; what is no count is unknown, and nothing known is no usage.
+
+    Nothing but zeros is what some servers say who do not count: no model answers a prompt of no tokens.
+    """
     for count in counts:
         if count is not None and (type(count) is not int or count < 0):
             return _usage(*(each if type(each) is int and each >= 0 else None for each in counts))
-    return None if counts[0] is None and counts[1] is None else Usage(*counts)  # type: ignore[arg-type]  # all are checked
+    return Usage(*counts) if counts[0] or counts[1] else None  # type: ignore[arg-type]  # all are checked

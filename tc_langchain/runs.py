@@ -40,6 +40,14 @@ class Chain:
     """The failed model call that this chain, as a whole, tries again."""
 
 
+@dataclass(slots=True, eq=False)
+class ToolCall:
+    """A tool that a model has asked for: by which model call, and the run of it that failed last."""
+
+    asked_by: RunKey
+    failed: RunKey | None = None
+
+
 class Runs:
     """The open chains of one recorder, shared by all its handlers."""
 
@@ -47,8 +55,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.chains: OrderedDict[RunKey, Chain] = OrderedDict()
-        self.tool_calls: OrderedDict[str, RunKey] = OrderedDict()
-        """The model calls that asked for tools, by the ids of these tool calls."""
+        self.tool_calls: OrderedDict[str, ToolCall] = OrderedDict()
+        """The tool calls that models have asked for and that have not succeeded yet, by their ids."""
         self.batched: set[RunKey] = set()
         """Runs of completion models that were asked several prompts at once."""
         self.streamed: dict[RunKey, Mapping[str, Any]] = {}
@@ -98,7 +106,7 @@ class Runs:
     def asked_for(self, tool_call_ids: Sequence[str], key: RunKey) -> None:
         """Note that a model call asks for tools."""
         for each in tool_call_ids:
-            self.tool_calls[each] = key
+            self.tool_calls[each] = ToolCall(key)
         while len(self.tool_calls) > MOST_CHAINS:
             self.tool_calls.popitem(last=False)
 

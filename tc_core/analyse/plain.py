@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 from tc_core.analyse.zones import TIME_UNITS, name_in_zone
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import EventReader, Filters, GroupKey
+from tc_core.model.scope import DIMENSIONS
 from tc_core.model.totals import Totals, totals_by
+
+FIELDS = frozenset(
+    {
+        *DIMENSIONS,
+        *("event_id", "parent_id", "root_id", "event_type", "name", "model", "served_model", "provider"),
+        *("service_tier", "status", "error_type", "usage_source", "price_source"),
+    }
+)
+"""What can be grouped and filtered by beside labels and time; any other name is a label, also `cost` or `timestamp`."""
 
 
 class PlainTotals:
@@ -23,7 +33,8 @@ class PlainTotals:
         end_time: datetime | None = None,
     ) -> dict[GroupKey, Totals]:
         """Return the sums of each group."""
-        events = self._reader.query_events(filters, start_time, end_time)
+        saved = self._reader.query_events(filters, start_time, end_time)
+        events = {event.event_id: event for event in saved}.values()  # the last revision
         all_types = "event_type" in {*group_by, *(filters or {})}
         found = totals_by(events, lambda event: tuple(value_of(event, name) for name in group_by), all_types=all_types)
         found = {key: total for key, total in found.items() if total != Totals()}
@@ -36,7 +47,7 @@ def value_of(event: TrackingEvent, name: str) -> str | None:
         return name_in_zone(event.timestamp, name, UTC)
     if name.startswith("labels."):
         return event.labels.get(name.removeprefix("labels."))
-    if name in event.__slots__ and name not in ("labels", "metadata"):
-        value = getattr(event, name)
-        return None if value is None else str(value)
-    return event.labels.get(name)
+    if name not in FIELDS:
+        return event.labels.get(name)
+    value: str | None = getattr(event, name)
+    return value

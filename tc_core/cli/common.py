@@ -89,10 +89,13 @@ def zone(name: str | None) -> tzinfo:
     return period.local_zone() if name is None else period.zone(name)
 
 
-def hint(command: str, what: str, store: str | None = None) -> Text:
-    """Return a last line that says what to do next; it asks the same store."""
+def print_hint(command: str, what: str, store: str | None = None) -> None:
+    """Print a last line that says what to do next; it asks the same store."""
+    console = text.console()
     option = "" if store is None else f" --store {shlex.quote(store)}"
-    return Text(f"\nNext: {command}{option}   {what}", style="dim")
+    said = f"Next: {command}{option}"
+    between = "   " if len(said) + len(what) + 3 <= console.width else "\n      "
+    console.print(Text(f"\n{said}{between}{what}", style="dim"))
 
 
 def _path(where: str) -> Path | None:

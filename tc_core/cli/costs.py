@@ -1,20 +1,25 @@
 """`token-calc costs`: what calls cost, by any dimension or label."""
 
+import difflib
 from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from tc_core.analyse.costs import CostGroup, CostReport, report
+from tc_core.analyse.plain import FIELDS
+from tc_core.analyse.zones import TIME_UNITS
 from tc_core.cli import common, text
+from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import ConfigurationError
-from tc_core.model.period import period
+from tc_core.model.period import Period, period
 from tc_core.model.ports import FilterValue
 from tc_core.store.sql import SqlStore
 
 MOST_GROUPS = 40
+BAR = 12
 
 _BEFORE = {
     "today": "yesterday",
@@ -61,8 +66,9 @@ def costs(
         elif as_csv:
             _print_csv(found, names)
         else:
-            before = report(source, asked.previous, filters=filters) if since in _BEFORE and asked.previous else None
-            print_report(found, names, title=_title(found, since, until, before))
+            is_compared = since in _BEFORE and until is None
+            before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
+            print_report(found, names, title=_title(found, since, until, before, where or []))
             _print_hint(source, found, store)
 
 
@@ -73,7 +79,12 @@ def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> Non
     if not found.groups:
         return
     console.print()
-    console.print(_table(found, names))
+    _sheet(found, names).print(console)
+    for name in names:
+        if name not in FIELDS and all(group.key[name] is None for group in found.groups):
+            near = difflib.get_close_matches(name, [*FIELDS, *_SHORT, *TIME_UNITS], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            console.print(Text(f"\nNo call has a label {name!r}{hint}", style="yellow"))
     if len(found.groups) > MOST_GROUPS:
         console.print(Text(f"and {len(found.groups) - MOST_GROUPS:,} more (--csv shows all)", style="dim"))
 
@@ -94,35 +105,57 @@ def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
     return line
 
 
-def _table(found: CostReport, names: Sequence[str]) -> Table:
-    numbers = ("calls", "input", "cached", "output", "cost")
-    table = text.table(*(_heading(name) for name in names), *numbers, "share", right=numbers)
+def _sheet(found: CostReport, names: Sequence[str]) -> Sheet:
+    sheet = Sheet(
+        *(Column(_heading(name)) for name in names),
+        number("calls"),
+        number("input", goes=4),
+        number("cached", goes=2),
+        number("output", goes=3),
+        number("cost"),
+        Column(goes=1, least=BAR),
+        number("share", goes=5),
+    )
     shown = found.groups[:MOST_GROUPS]
     decimals = text.column_decimals(group.cost_nanos for group in shown)
     whole = found.total_cost_nanos or 0
     for group in shown:
         part = group.cost_nanos or 0
-        table.add_row(
+        sheet.add(
             *(Text(group.key[name] or text.EMPTY, style="" if group.key[name] else "dim") for name in names),
             text.count(group.calls),
             text.count(group.input_tokens),
             text.percent(group.cached_tokens, group.input_tokens),
             text.count(group.output_tokens),
             text.cost_text(group.cost_nanos, decimals, is_doubtful=bool(group.estimated_calls)),
-            f"{text.bar(part, whole):12} {text.percent(part, whole):>5}" if whole else "",
+            f"{text.bar(part, whole, BAR):{BAR}}" if whole else "",
+            text.percent(part, whole),
         )
-    return table
+    return sheet
 
 
-def _title(found: CostReport, since: str | None, until: str | None, before: CostReport | None) -> Text:
+def _title(
+    found: CostReport, since: str | None, until: str | None, before: CostReport | None, where: Sequence[str]
+) -> Text:
     if not found.total_calls:
-        return Text(f"No calls {_when(since, until) or 'recorded'}.".replace("  ", " "))
+        said = [_when(since, until), f"with {', '.join(where)}" if where else ""]
+        return Text(f"No calls {' '.join(filter(None, said)) or 'recorded'}.")
     comparison = ""
     if since in _BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
         change = found.total_cost_nanos / before.total_cost_nanos - 1
-        comparison = f", {abs(change):.0%} {'more' if change >= 0 else 'less'} than {_BEFORE[since]}".replace("%", " %")
+        size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}".replace("%", " %")
+        comparison = f", {size} than {_BEFORE[since]} by this time"
     when = _when(since, until)
     return title_line(found, f" {when}" if when else "", comparison)
+
+
+def _so_far(since: str, asked: Period, tz: tzinfo) -> Period:
+    """Return the part of the period before that had gone by when it was as old as this one is now."""
+    before = period(_BEFORE[since].replace(" ", "-"), None, tz=tz)
+    if before.start is None or before.end is None or asked.start is None:
+        return before
+    start, end = before.start.astimezone(UTC), before.end.astimezone(UTC)
+    return Period(start, min(end, start + (datetime.now(UTC) - asked.start.astimezone(UTC))))
 
 
 def _when(since: str | None, until: str | None) -> str:
@@ -144,12 +177,11 @@ def _print_csv(found: CostReport, names: Sequence[str]) -> None:
 
 def _print_hint(source: SqlStore, found: CostReport, store: str | None) -> None:
     if not found.total_calls and not source.runs(limit=1, single_calls=True):
-        hint = common.hint("token-calc demo", "records a run to look at")
+        common.print_hint("token-calc demo", "records a run to look at")
     elif source.runs(limit=1):
-        hint = common.hint("token-calc tree last", "shows where the last run's money went", store)
+        common.print_hint("token-calc tree last", "shows where the last run's money went", store)
     else:
-        hint = common.hint("token-calc costs --by day", "shows it over time", store)
-    text.console().print(hint)
+        common.print_hint("token-calc costs --by day", "shows it over time", store)
 
 
 def _dimension(name: str) -> str:

@@ -23,14 +23,14 @@ STORE = "token_calculator_demo.db"
 
 
 def demo(
-    framework: Annotated[str, typer.Option(help="Whose agent to run.")] = "langchain",
+    framework: Annotated[str, typer.Option(metavar="NAME", help="Whose agent to run.")] = "langchain",
     live: Annotated[
         bool, typer.Option("--live", help="Ask a real model: needs OPENAI_API_KEY, heeds OPENAI_BASE_URL.")
     ] = False,
     llm: Annotated[
         str, typer.Option(metavar="script|local", help="Who answers: a script, or a small real model on this machine.")
     ] = "script",
-    model: Annotated[str | None, typer.Option(help="The model for --live.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model for --live.", show_default=False)] = None,
     store: Annotated[str, typer.Option("--store", metavar="PATH", help="Where to record.")] = STORE,
     as_json: common.JsonOption = False,
 ) -> None:

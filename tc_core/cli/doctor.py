@@ -4,6 +4,7 @@ import difflib
 import importlib.metadata
 import platform
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -14,10 +15,13 @@ from rich.text import Text
 from tc_core import settings, version
 from tc_core.cli import common, text
 from tc_core.errors import TokenCalculatorError
-from tc_core.meter import prices, tokens
+from tc_core.meter import prices, table, tokens
 from tc_core.record.spool import SUFFIX
 from tc_core.runtime import instrument, recorders
 from tc_core.store.sql import SqlStore
+
+INDENT = 22
+"""Where what is said of a subject begins."""
 
 State = Literal["ok", "warning", "fault"]
 
@@ -49,10 +53,14 @@ def doctor(
     else:
         console = text.console()
         for finding in findings:
+            said = textwrap.wrap(finding.said, max(console.width - INDENT, INDENT), break_on_hyphens=False)
             console.print(
                 Text(f"{finding.state:8}", style=_STYLES[finding.state])
-                + Text(f"{finding.subject:14}", style="bold")
-                + Text(finding.said)
+                + Text(f"{finding.subject:{INDENT - 8}}", style="bold")
+                + Text(f"\n{'':{INDENT}}".join(said)),
+                no_wrap=True,
+                overflow="ignore",
+                crop=False,
             )
     if any(finding.state == "fault" for finding in findings):
         raise typer.Exit(common.NOT_FOUND)
@@ -71,6 +79,7 @@ def examine(store: str | None) -> Iterator[Finding]:
         yield Finding("fault", "settings", str(error))
         return
     yield Finding("ok", "settings", "environment alone" if found.source is None else f"environment and {found.source}")
+    yield from _own_prices(found)
     for name in settings.unknown_variables():
         yield Finding("warning", "settings", f"{name} means nothing{_near(name)}")
     yield from _store(store)
@@ -103,6 +112,17 @@ def _tables() -> Iterator[Finding]:
             )
         else:
             yield Finding("ok", "vocabulary", f"{name}, checksum as published")
+
+
+def _own_prices(found: settings.Settings) -> Iterator[Finding]:
+    if found.prices is None:
+        return
+    try:
+        own = table.own()
+    except TokenCalculatorError as error:
+        yield Finding("fault", "own prices", str(error))
+    else:
+        yield Finding("ok", "own prices", f"{found.prices}: {text.plural(len(own), 'price')}")
 
 
 def _store(wanted: str | None) -> Iterator[Finding]:

@@ -77,4 +77,4 @@ def init(
     console = text.console()
     console.print(f"Wrote {path}. It is read where programs and commands run in its folder.")
     if path.name != settings.FILE_NAME:
-        console.print(common.hint(f"export TOKEN_CALC_CONFIG={path.absolute()}", "has it read everywhere"))
+        common.print_hint(f"export TOKEN_CALC_CONFIG={path.absolute()}", "has it read everywhere")

@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.meter import table
 from tc_core.model import period
 from tc_core.trackers.cost_tracker import CostTracker
@@ -38,16 +39,23 @@ def search(
         if not found:
             common.fail(f"No model has {' '.join(words)!r} in its name.", common.NOT_FOUND)
         console = text.console()
-        shown = text.table(
-            "provider", "model", "input", "cached", "output", "context", right=("input", "cached", "output", "context")
+        shown = Sheet(
+            Column("provider"),
+            Column("model", least=40),
+            number("input"),
+            number("cached", goes=2),
+            number("output"),
+            number("context", goes=1),
         )
         for each in found[:MOST_MODELS]:
-            prices = [each.prices.get(name, text.EMPTY) for name in ("input", "cached", "output")]
-            shown.add_row(each.provider, each.model, *prices, text.count(each.context_window))
-        console.print(shown)
+            prices = [_short(each.prices.get(name, text.EMPTY)) for name in ("input", "cached", "output")]
+            shown.add(each.provider, each.model, *prices, text.count(each.context_window))
+        shown.print(console)
+        if any(", above" in price for each in found[:MOST_MODELS] for price in each.prices.values()):
+            console.print(Text("+ rises with the length of the prompt", style="dim"))
         if len(found) > MOST_MODELS:
             console.print(Text(f"and {len(found) - MOST_MODELS:,} more: give more words, or --provider", style="dim"))
-        console.print(common.hint(f"token-calc models show {found[0].model}", "shows all its prices"))
+        common.print_hint(f"token-calc models show {found[0].model}", "shows all its prices")
 
 
 @app.command()
@@ -75,11 +83,11 @@ def show(
         console.print(Text(named, style="bold") + Text(f"  {found.name}" if found.name else "", style="dim"))
         since = f", since {found.since}" if found.since else ""
         console.print(f"US dollars per million tokens, by {found.source}{since}\n")
-        shown = text.table("", *(["price"] if not found.service_tiers else ["standard", *found.service_tiers]))
+        tiers = found.service_tiers or {}
+        shown = Sheet(Column(), Column("standard" if tiers else "price"), *(Column(tier) for tier in tiers))
         for name, price in found.prices.items():
-            tiers = found.service_tiers or {}
-            shown.add_row(name, price, *(each.get(name, text.EMPTY) for each in tiers.values()))
-        console.print(shown)
+            shown.add(name, price, *(each.get(name, text.EMPTY) for each in tiers.values()))
+        shown.print(console)
         console.print()
         if found.context_window:
             console.print(f"context    {found.context_window:,} tokens")
@@ -124,6 +132,11 @@ def reprice(
             console.print(f"No price has changed, of {text.plural(done.examined, 'call')} looked at.")
         if done.still_unpriced:
             console.print(Text(f"{text.plural(done.still_unpriced, 'call')} still unpriced.", style="yellow"))
-            asked = common.hint("token-calc costs --by model,provider", "shows of which models", store)
-            console.print(asked)
+            common.print_hint("token-calc costs --by model,provider", "shows of which models", store)
             console.print(Text("Prices of your own: `prices:` in token_calculator.yaml (docs/prices.md).", style="dim"))
+
+
+def _short(price: str) -> str:
+    """Write `3, above 200,000: 6` as `3 +`."""
+    base, separator, _ = price.partition(", above")
+    return f"{base} +" if separator else base

@@ -9,6 +9,7 @@ from rich.text import Text
 from tc_core.analyse.tree import Node, tree
 from tc_core.cli import common, text
 from tc_core.cli.common import NOT_FOUND, fail
+from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model.event import TrackingEvent
 from tc_core.model.run import Run
 from tc_core.store.sql import SqlStore
@@ -17,6 +18,8 @@ SHORT_ID = 8
 """Digits at the end of an id that tell it from others: its beginning is the time."""
 
 _MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
+_BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
+"""What leads the lines below a branch."""
 _RELATIONS = {
     "retry_of": "↻ retry of",
     "fallback_for": "⇢ fallback for",
@@ -30,7 +33,7 @@ _RELATIONS = {
 
 
 def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="How many.")] = 20,
     single_calls: Annotated[bool, typer.Option("--all", help="Also model calls that stand alone.")] = False,
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
@@ -53,7 +56,7 @@ def runs(
 
 def show_tree(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a workflow's name.")
+        str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a name that `runs` shows.")
     ] = "last",
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
@@ -109,28 +112,33 @@ def print_tree(root: Node) -> None:
     """Print a run: its answer in the first line, its steps below, each with tokens and cost."""
     console = text.console()
     console.print(_headline(root))
-    table = text.table("", "time", "tokens", "cost", "", right=("time", "cost"))
-    table.show_header = False
+    sheet = Sheet(
+        Column(least=28),
+        Column(is_number=True, goes=1),
+        Column(goes=3, least=32),
+        number(""),
+        Column(goes=2, hangs=True),
+    )
     decimals = text.column_decimals(node.totals.known_cost_nanos for node in root.walk())
     lines: list[tuple[Node, str, str]] = [(root, "", "")]
     while lines:
         node, lead, branch = lines.pop()
         if node is not root:
-            table.add_row(
+            sheet.add(
                 Text(lead + branch, style="dim") + _label(node),
                 text.seconds(node.event.latency_ms),
                 _tokens(node.event),
                 _cost(node, decimals),
                 _notes(node, root),
+                lead=Text(f"{lead}{_BELOW[branch]}{_BELOW['├─ '] if node.children else '   '}", style="dim"),
             )
-        below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        below = lead + _BELOW[branch]
         last = len(node.children) - 1
         lines.extend(
             (child, below, "└─ " if place == last else "├─ ")
             for place, child in reversed(list(enumerate(node.children)))
         )
-    if root.children:
-        console.print(table)
+    sheet.print(console)
 
 
 def _headline(root: Node) -> Text:
@@ -202,6 +210,7 @@ def _notes(node: Node, root: Node) -> Text:
             continue  # a tool that the model above asked for: what everybody expects
         where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
         notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
+    notes.rstrip()
     return notes
 
 
@@ -218,16 +227,22 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
     console = text.console()
     if not found:
         console.print("No runs recorded.")
-        console.print(common.hint("token-calc demo", "records one to look at"))
+        common.print_hint("token-calc demo", "records one to look at")
         return
-    table = text.table(
-        "run", "started", "what", "calls", "tokens", "cost", "time", "", right=("calls", "tokens", "cost", "time")
+    sheet = Sheet(
+        Column("run", least=SHORT_ID),
+        Column("started", least=len("2026-01-31 12:00:00"), goes=4),
+        Column("what"),
+        number("calls", goes=3),
+        number("tokens", goes=2),
+        number("cost"),
+        number("time", goes=1),
+        Column(least=40),
     )
     decimals = text.column_decimals(run.totals.known_cost_nanos for run in found)
     for run in found:
         event, totals = run.event, run.totals
-        is_fine = event.status == "ok"
-        table.add_row(
+        sheet.add(
             Text(event.event_id[-SHORT_ID:], style="dim"),
             text.moment(event.timestamp, tz),
             _name(event),
@@ -235,11 +250,18 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
             text.count(totals.input_tokens + totals.output_tokens),
             text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated)),
             text.seconds(event.latency_ms),
-            Text("" if is_fine else f"{_MARKS[event.status]} {event.status}", style="" if is_fine else "yellow"),
+            _doubts(run),
         )
-    console.print(table)
+    sheet.print(console)
     latest = found[0].event.event_id[-SHORT_ID:]
-    console.print(common.hint(f"token-calc tree {latest}", "shows what it did", store))
+    common.print_hint(f"token-calc tree {latest}", "shows what it did", store)
+
+
+def _doubts(run: Run) -> Text:
+    """Say what a run's cost leaves out, and how it ended where that was not well."""
+    status, unpriced = run.event.status, run.totals.unpriced
+    said = [f"{_MARKS[status]} {status}" if status != "ok" else "", f"{unpriced:,} unpriced" if unpriced else ""]
+    return Text(", ".join(filter(None, said)), style="yellow")
 
 
 def _root_id(source: SqlStore, run: str) -> str:
@@ -248,9 +270,10 @@ def _root_id(source: SqlStore, run: str) -> str:
         if not latest:
             fail("No run is recorded yet: `token-calc demo` records one.", NOT_FOUND)
         return latest[0].event.event_id
-    of_workflow = source.runs({"workflow_id": run}, limit=1, single_calls=True)
-    if of_workflow:
-        return of_workflow[0].event.event_id
+    for named in ({"workflow_id": run}, {"name": run}):
+        latest = source.runs(named, limit=1, single_calls=True)
+        if latest:
+            return latest[0].event.event_id
     found = _event(source, run)
     return found.root_id or found.event_id
 

@@ -8,19 +8,19 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tc_core.model import money
 
 EMPTY = "–"  # noqa: RUF001  # a dash stands for nothing
-WIDTH_OF_A_PIPE = 160
+WIDTH_OF_A_PIPE = 100_000
+"""No line is broken for a program that reads on."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SPREADSHEET_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console: coloured and as wide as a terminal, plain and wide when piped."""
+    """Return a console: coloured and as wide as a terminal, plain and without line breaks when piped."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     if not made.is_terminal:
         made = Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE, no_color=True)
@@ -78,15 +78,6 @@ def moment(at: datetime, tz: tzinfo) -> str:
 def plural(number: int, noun: str) -> str:
     """Write `1 call`, `2 calls`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """Return a calm table: no frame, numbers to the right."""
-    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for column in columns:
-        is_number = column in right
-        made.add_column(column, justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
-    return made
 
 
 def cost_text(nanos: int | None, decimals: int, *, is_doubtful: bool = False) -> Text:

@@ -25,6 +25,7 @@ _PROVIDER_NAMES = {
 }
 _PREFIX = re.compile(r"([a-z][a-z0-9_\-]*)[/:](.+)")
 _PUBLISHED = re.compile(r"^(?:.*/)?publishers/[^/]+/models/")  # Google's full names
+_BEDROCK = re.compile(r"(?:[a-z\-]+\.)?(?:ai21|amazon|anthropic|cohere|deepseek|meta|mistral|openai|qwen)\.")
 _DATE = re.compile(r"[-@](20\d\d-?\d\d-?\d\d)$")
 
 
@@ -57,6 +58,8 @@ def spellings(model: str, provider: str | None = None) -> Iterator[tuple[str | N
         pairs += [(provider_name(prefix[1]), prefix[2]), (known, prefix[2]), (None, prefix[2])]
     if known is None:
         pairs.append(("openai", plain))  # names that only OpenAI uses, such as text-embedding-3-small
+        if _BEDROCK.match(plain):
+            pairs.append(("aws", plain))
     pairs += [(name, _DATE.sub("", text)) for name, text in pairs if _DATE.search(text)]
     yield from dict.fromkeys(pairs)
 

@@ -34,6 +34,8 @@ def count_messages(messages: Iterable[Message], model: str, *, tools: Sequence[M
     """
     total = PER_REPLY + count_tools(tools, model).tokens
     for message in messages:
+        if not isinstance(message, Mapping):
+            raise TypeError(f"messages must be dicts with role and content, got {type(message).__name__}")
         texts = [str(message.get("role", "")), *_texts(message.get("content"))]
         if message.get("name"):
             texts.append(str(message["name"]))

@@ -194,8 +194,11 @@ def _entry(path: Path, number: int, entry: object) -> OwnPrice:
     try:
         return OwnPrice.model_validate(entry)
     except ValidationError as error:
-        problem = error.errors()[0]
+        problems = error.errors()
+        problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
         key = ".".join(map(str, problem["loc"]))
-        said = problem["msg"].removeprefix("Value error, ")
+        fields = (Tier if key.startswith("tiers.") else OwnPrice).model_fields
+        known = [field.alias or name for name, field in fields.items()]
+        said = settings.explained(problem, key, known).removeprefix(": ")
         named = f"{entry['model']!r}" if isinstance(entry, dict) and "model" in entry else f"number {number}"
-        raise ConfigurationError(f"{path}: price {named}{f', {key}' if key else ''}: {said}") from error
+        raise ConfigurationError(f"{path}: price {named}: {said}") from error

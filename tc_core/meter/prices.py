@@ -14,7 +14,7 @@ from tc_core.errors import PriceNotFoundError
 from tc_core.meter import arithmetic, catalogue, own_prices
 from tc_core.model import event, money
 from tc_core.model.ports import Priced
-from tc_core.model.usage import Usage
+from tc_core.model.usage import Usage, whole_usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
@@ -51,9 +51,9 @@ def calculate_cost(
 
     `input_tokens` include `cached_tokens` and `cache_write_tokens`. `service_tier` is `batch`, `flex`, `priority`,
     `fast`, or anything else for standard. `at` is when the call was made (default: now), since prices change. Source of
-    the prices: the user's own, else the table of genai-prices.
+    the prices: the user's own, else the table of genai-prices. Raises ValueError for counts that no call can have.
     """
-    usage = Usage(input_tokens, output_tokens, cached_tokens, cache_write_tokens)
+    usage = whole_usage(Usage(input_tokens, output_tokens, cached_tokens, cache_write_tokens))
     at_us = event.to_us(at or datetime.now(UTC))
     price = price_of(usage, model, provider=provider, service_tier=service_tier, at_us=at_us)
     return None if price is None else money.to_dollars(price.cost_nanos)
@@ -141,11 +141,18 @@ def _own_rates(
         return None
     if price.like is None:
         return _Rates("own prices", price.since, arithmetic.cost_function(price.prices()))
-    info = _find(price.like, provider) or _find(price.like, None)
-    found = None if info is None else prices_at(info, tier, day * _US_PER_DAY)
+    found = prices_like(price, provider, tier, day * _US_PER_DAY)
+    return _Rates("own prices", price.since, arithmetic.cost_function(found))
+
+
+def prices_like(price: own_prices.OwnPrice, provider: str | None, tier: str | None, at_us: int) -> "ModelPrice":
+    """Return the prices of an entry that names another model; raise PriceNotFoundError where that has none."""
+    like = price.like or ""
+    info = _find(like, provider) or _find(like, None)
+    found = None if info is None else prices_at(info, tier, at_us)
     if found is None:
-        raise PriceNotFoundError(f"own price {price.model!r} is to be like {price.like!r}, which has no known price")
-    return _Rates("own prices", price.since, arithmetic.cost_function(own_prices.times(found, price.factor)))
+        raise PriceNotFoundError(f"own price {price.model!r} is to be like {like!r}, which has no known price")
+    return own_prices.times(found, price.factor)
 
 
 def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
@@ -181,7 +188,15 @@ def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
         return None
     if not any(value is not None for value in vars(prices).values()):
         return _free(table_version()) if info.id.endswith(":free") else None
-    return _Rates(table_version(), start(info, at_us), arithmetic.cost_function(prices))
+    cost = arithmetic.cost_function(prices)
+    if "audio" in info.id and prices.input_audio_mtok is None:
+        cost = partial(_without_audio, cost)
+    return _Rates(table_version(), start(info, at_us), cost)
+
+
+def _without_audio(cost: Callable[[Usage], int | None], usage: Usage) -> int | None:
+    """Price texts alone: a model made for audio whose price the table lacks does not charge it like text."""
+    return None if usage.audio_input_tokens or usage.audio_output_tokens else cost(usage)
 
 
 def prices_at(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | None":

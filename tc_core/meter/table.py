@@ -21,10 +21,23 @@ WORDS = {
     "cache_write_1h_mtok": "cache write 1 h",
     "input_audio_mtok": "audio input",
     "output_audio_mtok": "audio output",
+    "cache_audio_read_mtok": "cached audio",
+    "input_image_mtok": "image input",
+    "output_image_mtok": "image output",
+    "cache_image_read_mtok": "cached image",
+    "input_video_mtok": "video input",
+    "output_video_mtok": "video output",
     "output_reasoning_mtok": "reasoning",
+    "output_citation_mtok": "citations",
     "requests_kcount": "1,000 calls",
     "web_searches_kcount": "1,000 web searches",
     "storage_searches_kcount": "1,000 file searches",
+    "audio_hours": "an hour of audio",
+    "input_audio_hours": "an hour of audio input",
+    "input_mchars": "million characters",
+    "input_document_kpages": "1,000 pages",
+    "input_annotated_document_kpages": "1,000 annotated pages",
+    "input_text_messages_kcount": "1,000 messages",
 }
 """What the table's prices are for: US dollars, per million tokens where nothing else is said."""
 
@@ -66,11 +79,7 @@ def search(text: str, provider: str | None = None) -> list[ModelPrices]:
     def is_meant(*names: str | None) -> bool:
         return all(any(word in name.lower() for name in names if name) for word in words)
 
-    own = [
-        _own(price)
-        for price in own_prices.load().entries
-        if is_meant(price.model, price.provider) and provider in (None, price.provider)
-    ]
+    mine = [each for each in own() if is_meant(each.model, each.provider) and provider in (None, each.provider)]
     now = event.to_us(datetime.now(UTC))
     found = [
         _described(each.id, model, now)
@@ -79,7 +88,15 @@ def search(text: str, provider: str | None = None) -> list[ModelPrices]:
         for model in each.models
         if is_meant(model.id, model.name, each.id)
     ]
-    return own + found
+    return mine + found
+
+
+def own() -> list[ModelPrices]:
+    """Return the user's own prices.
+
+    Raises ConfigurationError for a file that cannot be used, PriceNotFoundError for one like a model without a price.
+    """
+    return [_own(price) for price in own_prices.load().entries]
 
 
 def show(model: str, provider: str | None = None, at: datetime | None = None) -> ModelPrices:
@@ -88,27 +105,32 @@ def show(model: str, provider: str | None = None, at: datetime | None = None) ->
     Raises PriceNotFoundError, with names that are near, for a model without a price.
     """
     at = at or datetime.now(UTC)
-    own = own_prices.load().find(model, provider, None, at.date())
-    if own is not None:
-        return _own(own)
+    price = own_prices.load().find(model, provider, None, at.date())
+    if price is not None:
+        return _own(price)
     found = prices.look_up(model, provider)
     if found is None:
-        near = difflib.get_close_matches(model.lower(), _all_names(), n=3)
-        hint = f"; near are {', '.join(near)}" if near else ""
-        raise PriceNotFoundError(f"no price is known for {model!r}{hint}")
+        raise PriceNotFoundError(f"no price is known for {model!r}{_hint(model)}")
     return _described(found[0], found[1], event.to_us(at), is_whole=True)
 
 
-def _all_names() -> list[str]:
+def _hint(model: str) -> str:
+    """Say under which provider a model is known, or which names are near."""
     from genai_prices.data import providers
 
-    return list(dict.fromkeys(model.id.lower() for provider in providers for model in provider.models))
+    names = {each.id: {info.id.lower() for info in each.models} for each in providers}
+    known = sorted(provider for provider, models in names.items() if model.lower() in models)
+    if known:
+        return f" of every provider: name one of {', '.join(known)}"
+    near = difflib.get_close_matches(model.lower(), sorted(set().union(*names.values())), n=3)
+    return f"; near are {', '.join(near)}" if near else ""
 
 
 def _own(price: own_prices.OwnPrice) -> ModelPrices:
     if price.like is None:
         written = _written(price.prices())
     else:
+        prices.prices_like(price, price.provider, price.service_tier, event.to_us(datetime.now(UTC)))
         written = {"like": price.like, **({"factor": f"{price.factor}"} if price.factor != 1 else {})}
     return ModelPrices(
         price.provider or "",

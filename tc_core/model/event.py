@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Self, get_args
 
@@ -23,6 +23,9 @@ CALL_TYPES = frozenset({"llm_call", "embedding"})
 
 MOST_LATENCY_MS = 10 * 365 * 86_400_000
 """Ten years: more is taken for a mistake."""
+
+MOST_COST_NANOS = 10**18
+"""A billion dollars: more is taken for a mistake, and would not fit the store's integers."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -103,8 +106,8 @@ class TrackingEvent:
         """
         if not self.event_id:
             raise ValueError("event_id must not be empty")
-        if self.timestamp < EPOCH:
-            raise ValueError(f"timestamp must not lie before 1970, got {self.timestamp.isoformat()}")
+        check_text("event_type", self.event_type)
+        check_moment(self.timestamp)
         if self.status not in STATUSES:
             raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {self.status!r}")
         if self.usage_source not in (None, *USAGE_SOURCES):
@@ -113,6 +116,8 @@ class TrackingEvent:
             check_latency(self.latency_ms)
         if self.cost_nanos is not None and type(self.cost_nanos) is not int:
             raise ValueError(f"cost_nanos must be a whole number, not {self.cost_nanos!r}")
+        if not 0 <= (self.cost_nanos or 0) <= MOST_COST_NANOS:
+            raise ValueError(f"cost must be between 0 and {MOST_COST_NANOS // 10**9:,} dollars, not {self.cost!r}")
         check_usage(self.usage)
 
     @property
@@ -239,9 +244,24 @@ class EventRecord:
         )
 
 
-def check_latency(milliseconds: float) -> float:
+def check_text(name: str, value: object) -> None:
+    """Raise ValueError for what is no text, or an empty one."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be a text that is not empty, not {value!r}")
+
+
+def check_moment(moment: object) -> datetime:
+    """Return when something happened; raise ValueError for what is no datetime, or lies before 1970."""
+    if not isinstance(moment, datetime):
+        raise ValueError(f"timestamp must be a datetime, not {moment!r}")
+    if not EPOCH.year <= moment.year < MAXYEAR or to_us(moment) < 0:  # beyond, changing the zone overflows
+        raise ValueError(f"timestamp must lie between 1970 and {MAXYEAR}, got {moment.isoformat()}")
+    return moment
+
+
+def check_latency(milliseconds: object) -> float:
     """Return a latency; raise ValueError for one that no call can have."""
-    if not 0 <= milliseconds <= MOST_LATENCY_MS:  # false for NaN too
+    if not isinstance(milliseconds, int | float) or not 0 <= milliseconds <= MOST_LATENCY_MS:  # false for NaN too
         raise ValueError(f"latency_ms must be between 0 and {MOST_LATENCY_MS:,}, not {milliseconds!r}")
     return milliseconds
 

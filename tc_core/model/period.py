@@ -11,7 +11,7 @@ from tc_core.errors import ConfigurationError
 
 NAMED = "today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year or last-N-days"
 
-_LAST_DAYS = re.compile(r"last-(\d{1,5})-days?")
+_LAST_DAYS = re.compile(r"last-([1-9]\d{0,4})-days?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,6 @@ class Period:
     start: datetime | None = None
     end: datetime | None = None
 
-    @property
-    def previous(self) -> "Period | None":
-        """The span of equal length just before, or None when this one is unbounded."""
-        if self.start is None or self.end is None:
-            return None
-        start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)  # in one zone clocks would be compared
-        return Period(start - (end - start), self.start)
-
 
 def zone(name: str | tzinfo) -> tzinfo:
     """Return the time zone `name`, as the IANA data base calls it.
@@ -37,11 +29,9 @@ def zone(name: str | tzinfo) -> tzinfo:
     """
     if isinstance(name, tzinfo):
         return name
-    if name.upper() == "UTC":
-        return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        return UTC if name.upper() == "UTC" else ZoneInfo(name)
+    except (AttributeError, ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigurationError(f"unknown time zone {name!r}: use a name like 'Europe/Berlin' or 'UTC'") from error
 
 
@@ -91,9 +81,9 @@ def _span(text: str | date, tz: tzinfo, now: datetime) -> Period:
         return Period(moment, moment)
     if isinstance(text, date):
         return _days(text, text + timedelta(days=1), tz)
-    if text[:1].isdigit():
-        return _written(text, tz, now)
-    return _named(text, tz, now.date())
+    if not isinstance(text, str):
+        raise _unknown(text)
+    return _written(text, tz, now) if text[:1].isdigit() else _named(text.lower(), tz, now.date())
 
 
 def _written(text: str, tz: tzinfo, now: datetime) -> Period:
@@ -140,5 +130,5 @@ def midnight(day: date, tz: tzinfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=tz)
 
 
-def _unknown(text: str) -> ConfigurationError:
+def _unknown(text: object) -> ConfigurationError:
     return ConfigurationError(f"cannot read {text!r} as a date: use 2024-01-31, 2024-01-31T12:30, {NAMED}")

@@ -36,6 +36,15 @@ def is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= MOST_TOKENS
 
 
+def whole_usage(usage: Usage) -> Usage:
+    """Return the usage of a call whose tokens a user gives; raise ValueError, naming the field, if it cannot be."""
+    for name in ("input_tokens", "output_tokens"):
+        if getattr(usage, name) is None:
+            raise ValueError(f"{name} must be a whole number from 0 to {MOST_TOKENS:,}, not None")
+    check_usage(usage)
+    return usage
+
+
 def check_usage(usage: Usage) -> None:
     """Raise ValueError, naming the field, for counts that no call can have."""
     for name, value in zip(Usage._fields, usage, strict=True):

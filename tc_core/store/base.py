@@ -67,7 +67,7 @@ class StorageBackend(ABC):
 
     def get_event(self, event_id: str) -> TrackingEvent | None:
         """Return one event, or None."""
-        return next(iter(self.query_events({"event_id": event_id}, limit=1)), None)
+        return next(iter(self.query_events({"event_id": event_id}, None, None)), None)
 
     def save_relationship(self, relationship: ProvenanceRelationship) -> None:
         """Save a relation between two recorded events.

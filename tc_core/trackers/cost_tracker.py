@@ -15,9 +15,18 @@ from tc_core.analyse.plain import PlainTotals
 from tc_core.errors import StorageError
 from tc_core.meter import prices
 from tc_core.model import ids, money, period
-from tc_core.model.event import STATUSES, EventRecord, Status, TrackingEvent, check_latency, to_us
+from tc_core.model.event import (
+    STATUSES,
+    EventRecord,
+    Status,
+    TrackingEvent,
+    check_latency,
+    check_moment,
+    check_text,
+    to_us,
+)
 from tc_core.model.ports import AggregateReader, Filters, Priced
-from tc_core.model.usage import Usage, check_usage
+from tc_core.model.usage import Usage, whole_usage
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -91,12 +100,12 @@ class CostTracker:
 
         `input_tokens` include `cached_tokens`, `output_tokens` include `reasoning_tokens`. `timestamp` is when the
         call was made (default: now; naive: local time) and decides which price holds. A label named like a
-        dimension (`agent_id`, `session_id`, `environment`, ...) fills it. Raises ValueError for counts that no call
+        dimension (`agent_id`, `session_id`, `environment`, ...) fills it. Raises ValueError for facts that no call
         can have, and for an `event_id` that is already recorded with other facts; StorageError for a store that can
         only be read.
         """
-        usage = Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens)
-        check_usage(usage)
+        usage = whole_usage(Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens))
+        check_text("model", model)
         if isinstance(self.storage, SqlStore):
             self.storage.check_writable()
         recorder = recorder_for(self.storage)
@@ -105,7 +114,7 @@ class CostTracker:
         record = EventRecord(
             id=ids.new_id() if event_id is None else ids.from_text(event_id),
             event_type="llm_call",
-            at_us=time.time_ns() // 1000 if moment is None else to_us(moment),
+            at_us=time.time_ns() // 1000 if moment is None else to_us(check_moment(moment)),
             parent_id=None if parent_id is None else ids.from_text(parent_id),
             model=model,
             provider=provider,
@@ -124,7 +133,7 @@ class CostTracker:
         if event_id is None:
             recorder.add(call)
         else:
-            self.storage.save_event(record.to_event())
+            self._save(record.to_event(), known)
         return _cost_record(record, usage)
 
     def get_costs(
@@ -177,6 +186,13 @@ class CostTracker:
                 priced += 1
                 change += price.cost_nanos - (event.cost_nanos or 0)
         return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
+
+    def _save(self, event: TrackingEvent, known: TrackingEvent | None) -> None:
+        """Save an event with an id of the user's own; a backend of the user's own need not know what is saved twice."""
+        if known is None or isinstance(self.storage, SqlStore) or known.status in ("open", "abandoned"):
+            self.storage.save_event(event)
+        elif known != event:
+            raise ValueError(f"event {event.event_id!r} is already recorded with other facts")
 
     def _reader(self) -> AggregateReader:
         storage = self.storage

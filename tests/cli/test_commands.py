@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tc_core import ProvenanceRelationship, SQLiteStorage, TrackingEvent
+from tc_core import CostTracker, ProvenanceRelationship, SQLiteStorage, TrackingEvent
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.ports import Batch
@@ -108,10 +110,12 @@ def test_costs_of_a_period_and_a_filter(recorded, run_command):
 
 def test_costs_compares_with_the_period_before(tmp_path, run_command):
     with SQLiteStorage(tmp_path / "costs.db") as store:
-        last_year = datetime(NOW.year - 1, 6, 1, tzinfo=UTC)
-        store.save_events([call("a", 0, cost=0.3, timestamp=last_year), call("b", 0, cost=0.15)])
+        began, was_later = datetime(NOW.year - 1, 1, 1, tzinfo=UTC), NOW - timedelta(days=364)
+        store.save_events([call("a", 0, cost=0.3, timestamp=began), call("b", 0, cost=0.15)])
+        if was_later.year < NOW.year:  # what last year brought after this day says nothing yet
+            store.save_event(call("c", 0, cost=5, timestamp=was_later))
     shown = answer(run_command("costs", "--since", "this-year", "--store", tmp_path / "costs.db"))
-    assert shown.startswith("$0.150 this year in 1 call, 50 % less than last year.")
+    assert shown.startswith("$0.150 this year in 1 call, 50 % less than last year by this time.")
 
 
 def test_costs_as_csv_that_no_spreadsheet_runs(recorded, run_command):
@@ -135,6 +139,57 @@ def test_what_cannot_be_understood_is_said_in_one_sentence(recorded, run_command
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_costs_of_nothing_say_of_what(recorded, run_command):
+    printed = answer(run_command("costs", "--since", "this-year", "--filter", "agent=nobody", "--store", recorded))
+    assert printed.startswith("No calls this year with agent=nobody.")
+
+
+def test_a_name_that_no_call_has_is_told(recorded, run_command):
+    printed = answer(run_command("costs", "--by", "agent,modle", "--store", recorded))
+    assert "No call has a label 'modle'; did you mean model?" in printed
+    assert "No call has" not in answer(run_command("costs", "--by", "user_id,intent", "--store", recorded))
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize(
+    "command", [["costs", "--by", "agent,model"], ["runs"], ["tree", "report"], ["models", "search", "sonnet", "4-5"]]
+)
+def test_no_number_is_cut_in_a_terminal(recorded, run_command, command, width):
+    store = [] if command[0] == "models" else ["--store", recorded]
+    terminal = {"FORCE_COLOR": "1", "COLUMNS": str(width)}
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", answer(run_command(*command, *store, **terminal))).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if re.search(r"(\$|\s)[\d,.]*…", line)]
+
+
+def test_no_line_is_broken_in_a_pipe(recorded, run_command):
+    printed = answer(run_command("doctor", "--store", recorded))
+    assert all(line.startswith(("ok ", "warning ", "fault ")) for line in printed.splitlines())
+    refused = run_command("costs", "--since", "someday", "--store", recorded)
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_python_the_command_and_plain_sql_say_the_same_to_the_last_nano_dollar(tmp_path, run_command):
+    path = tmp_path / "costs.db"
+    with SQLiteStorage(path) as store:
+        tracker = CostTracker(store)
+        for number in range(50):  # cached tokens of gpt-4.1-nano cost 25 nano-dollars, those of gpt-4o-mini 75
+            model = ("gpt-4.1-nano", "gpt-4o-mini")[number % 2]
+            tracker.track_call(model, 1_003 + number, 7 * number, cached_tokens=number)
+        tracker.track_call("gpt-99", 10, 10)
+        report = tracker.get_costs(group_by=["model"])
+    printed = json.loads(answer(run_command("costs", "--store", path, "--json")))
+    rows = csv.DictReader(io.StringIO(answer(run_command("costs", "--store", path, "--csv"))))
+    with sqlite3.connect(path) as connection:
+        by_sql = dict(connection.execute("SELECT model, SUM(cost_nanos) FROM events GROUP BY 1"))
+    by_python = {group.key["model"]: group.cost_nanos for group in report.groups}
+    by_json = {group["key"]["model"]: group["cost_nanos"] for group in printed["groups"]}
+    by_csv = {row["model"]: int(row["cost_nanos"]) if row["cost_nanos"] else None for row in rows}
+    assert by_python == by_json == by_csv == by_sql
+    assert by_sql["gpt-99"] is None
+    assert report.total_cost_nanos == printed["total_cost_nanos"] == sum(filter(None, by_sql.values()))
 
 
 @pytest.mark.parametrize("command", [["costs"], ["runs"], ["tree"], ["show", "x"]])
@@ -177,6 +232,7 @@ def test_runs_lists_the_latest_first(recorded, run_command):
     assert lines[1].split()[0] == "run-new"[-8:]
     assert "✗ error" in lines[1]
     assert lines[2].split()[0] == "run-old"[-8:]
+    assert lines[2].endswith("1 unpriced")
     found = json.loads(answer(run_command("runs", "--store", recorded, "--json", "-n", "1")))
     assert [(run["event_id"], run["calls"], run["cost"], run["failed_calls"]) for run in found] == [
         ("run-new", 3, 0.3, 1)
@@ -205,6 +261,10 @@ def test_a_run_is_found_by_any_of_its_names(recorded, run_command, wanted):
     assert found["event_id"] == "run-new"
     assert (found["total_cost"], found["total_calls"], len(found["children"])) == (0.3, 3, 2)
     assert found["children"][0]["children"][1]["relations"][0]["relation"] == "retry_of"
+
+
+def test_a_run_is_found_by_the_name_that_runs_shows(recorded, run_command):
+    assert json.loads(answer(run_command("tree", "planner", "--store", recorded, "--json")))["event_id"] == "run-old"
 
 
 def test_show_tells_everything_of_one_event(recorded, run_command):

@@ -48,6 +48,38 @@ def test_own_prices_are_found_and_shown(run_command):
     assert json.loads(printed)[0]["prices"] == {"like": "gpt-4o", "factor": "1.1"}
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("- {model: acme-large, inptu: 2.50}", "price 'acme-large': unknown key 'inptu'"),
+        ("- {model: acme-large, like: gpt-99}", "own price 'acme-large' is to be like 'gpt-99'"),
+        (None, "prices.yaml cannot be read: No such file"),
+    ],
+)
+def test_own_prices_that_are_wrong_are_told_where_they_are_asked_for_and_by_doctor(run_command, written, said):
+    if written is not None:
+        Path("prices.yaml").write_text(written)
+    variables = {"TOKEN_CALC_PRICES": "prices.yaml"}
+    asked = run_command("models", "show", "acme-large", **variables)
+    assert asked.returncode in (1, 2)
+    assert said in " ".join(asked.stderr.split())
+    examined = run_command("doctor", **variables)
+    assert examined.returncode == 1
+    assert said in " ".join(examined.stdout.split())
+
+
+def test_doctor_counts_own_prices(run_command):
+    Path("prices.yaml").write_text("- {model: acme-large, input: 2.50}")
+    examined = run_command("doctor", TOKEN_CALC_PRICES="prices.yaml")
+    assert (examined.returncode, "prices.yaml: 1 price\n" in examined.stdout) == (0, True)
+
+
+def test_a_model_that_only_some_providers_have_is_said_to_be_theirs(run_command):
+    found = run_command("models", "show", "llama-3.3-70b-versatile")
+    assert (found.returncode, "name one of groq" in found.stderr) == (1, True)
+    assert "groq llama" in answer(run_command("models", "show", "llama-3.3-70b-versatile", "--provider", "groq"))
+
+
 def test_a_model_without_a_price_is_an_error_in_python():
     with pytest.raises(PriceNotFoundError, match="no price is known for 'gpt-99'"):
         table.show("gpt-99")

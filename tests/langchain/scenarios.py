@@ -8,16 +8,19 @@ from langchain.agents.middleware import (
     ModelFallbackMiddleware,
     ModelRetryMiddleware,
     SummarizationMiddleware,
+    ToolRetryMiddleware,
 )
-from langchain_core.messages import HumanMessage
+from langchain.tools import ToolRuntime
+from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from langchain_openai import OpenAI
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command, RetryPolicy, Send, interrupt
 
 from tc_core.demo.script import Step
 
@@ -162,6 +165,77 @@ async def an_agent_inside_a_tool(chat, server):
     create_agent(chat("gpt-4o"), tools=[ask_colleague], name="boss").invoke(question())
 
 
+async def a_tool_that_a_middleware_repeats(chat, server):
+    attempts = []
+
+    @tool
+    def flaky(a: int) -> int:
+        """Fail at first."""
+        attempts.append(a)
+        if len(attempts) < 3:
+            raise TimeoutError
+        return a
+
+    server.push(Step(tool_calls=[("flaky", {"a": 1})]))
+    again = ToolRetryMiddleware(max_retries=2, initial_delay=0.01)
+    create_agent(chat(), tools=[flaky], middleware=[again]).invoke(question())
+
+
+async def one_agent_hands_over_to_another(chat, server):
+    @tool
+    def ask_bob(runtime: ToolRuntime) -> Command:
+        """Let Bob answer."""
+        done = ToolMessage("Bob has it.", tool_call_id=runtime.tool_call_id)
+        return Command(goto="bob", graph=Command.PARENT, update={"messages": [done]})
+
+    server.push(Step(tool_calls=[("ask_bob", {})]))
+    team = StateGraph(MessagesState)
+    team.add_node("alice", create_agent(chat("gpt-4o"), tools=[ask_bob], name="alice"))
+    team.add_node("bob", create_agent(chat(), tools=[], name="bob"))
+    await team.add_edge(START, "alice").compile(name="team").ainvoke(question())
+
+
+async def a_graph_that_fans_out(chat, server):
+    graph = StateGraph(MessagesState)
+    graph.add_node("worker", lambda state: {"messages": [chat().invoke(state["messages"])]})
+    graph.add_conditional_edges(START, lambda _: [Send("worker", question(f"part {n}")) for n in range(3)], ["worker"])
+    graph.compile().invoke(question())
+
+
+async def a_node_that_is_tried_again(chat, server):
+    server.push(Step(status=500))
+    policy = RetryPolicy(initial_interval=0.01, retry_on=Exception)
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", lambda state: {"messages": [chat().invoke("hello")]}, retry_policy=policy)
+    graph.add_edge(START, "ask").compile().invoke(question())
+
+
+async def the_functional_api(chat, server):
+    @task
+    async def ask(text):
+        return (await chat().ainvoke(text)).text
+
+    @entrypoint()
+    async def flow(text):
+        return await asyncio.gather(ask(text), ask(f"{text} again"))
+
+    await flow.ainvoke("hello")
+
+
+async def a_question_inside_a_tool_for_a_human(chat, server):
+    @tool
+    def ask() -> str:
+        """Ask a human."""
+        chat("gpt-4.1-mini").invoke("what do I ask?")
+        return interrupt("may I?")
+
+    server.push(Step(tool_calls=[("ask", {})]))
+    agent = create_agent(chat(), tools=[ask], checkpointer=InMemorySaver(), name="asking")
+    thread = {"configurable": {"thread_id": "T2"}}
+    await agent.ainvoke(question(), thread)
+    await agent.ainvoke(Command(resume="yes"), thread)
+
+
 async def an_interrupt_and_its_answer(chat, server):
     def ask(state):
         chat().invoke("before")
@@ -226,6 +300,12 @@ SCENARIOS = [
     an_agent_inside_a_tool,
     an_interrupt_and_its_answer,
     the_messages_of_a_subgraph,
+    a_tool_that_a_middleware_repeats,
+    one_agent_hands_over_to_another,
+    a_graph_that_fans_out,
+    a_node_that_is_tried_again,
+    the_functional_api,
+    a_question_inside_a_tool_for_a_human,
     events_of_an_agent,
     a_cheaper_service_tier,
     tasks_side_by_side,

@@ -142,6 +142,15 @@ def test_an_answer_without_usage_is_estimated(server, chat, store, truth):
     assert store.query_events()[0].output_tokens == 1
 
 
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_a_server_that_reports_nothing_but_zeros_has_not_counted(server, chat, store, way):
+    server.push(Step(text="one two three", usage={"prompt": 0, "completion": 0}))
+    answered = getattr(chat(stream_usage=True), way)("hello there")
+    assert answered if way == "invoke" else list(answered)
+    (event,) = store.query_events()
+    assert (event.input_tokens, event.output_tokens, event.usage_source) == (9, 3, "exact")
+
+
 def test_an_unknown_model_is_unpriced_not_free(server, chat, store, truth):
     chat("acme-9").invoke("hello")
     truth(store)
@@ -296,6 +305,29 @@ async def test_a_tool_is_triggered_by_the_call_that_asked_for_it(server, chat, s
         ("boss", "gpt-4o"): 2,
         ("colleague", "gpt-4o-mini"): 2,
     }
+
+
+async def test_every_run_of_a_tool_is_triggered_and_a_repeated_one_is_a_retry(server, chat, store):
+    await scenarios.a_tool_that_a_middleware_repeats(chat, server)
+    runs = store.query_events({"event_type": "tool"})
+    assert [event.status for event in runs] == ["error", "error", "ok"]
+    (first, second, third) = (event.event_id for event in runs)
+    retries = [(each.source_id, each.target_id) for each in store.relationships() if each.relation == "retry_of"]
+    assert sorted(retries) == sorted([(second, first), (third, second)])
+    assert relations(store).count(("triggered_by", "flaky", "gpt-4o-mini")) == 3
+    assert not Runs.of(recorder_for(store)).tool_calls
+
+
+async def test_a_tool_that_goes_on_after_an_interrupt_is_triggered_like_before_and_no_retry(server, chat, store):
+    await scenarios.a_question_inside_a_tool_for_a_human(chat, server)
+    assert {(event.status, event.session_id) for event in store.query_events()} == {("ok", "T2")}
+    assert relations(store) == [("triggered_by", "ask", "gpt-4o-mini")] * 2
+
+
+async def test_handing_over_to_another_agent_is_no_failure(server, chat, store):
+    await scenarios.one_agent_hands_over_to_another(chat, server)
+    assert {event.status for event in store.query_events()} == {"ok"}
+    assert store.aggregate("calls", ["agent_id", "model"]) == {("alice", "gpt-4o"): 1, ("bob", "gpt-4o-mini"): 1}
 
 
 async def test_an_answer_from_a_cache_costs_nothing_and_names_its_origin(server, chat, store):

@@ -85,6 +85,12 @@ def test_parts_tool_calls_and_odd_messages():
     assert count_tools([odd], "gpt-4o").tokens > 10
 
 
+@pytest.mark.parametrize("messages", ["hello", ["hello"], [("user", "hello")], [None]])
+def test_what_is_no_message_is_said(messages):
+    with pytest.raises(TypeError, match="dicts with role and content, got"):
+        count_messages(messages, "gpt-4o")
+
+
 @pytest.mark.parametrize(
     "text",
     [" " * 1_000_000, "\t" * 200_000, "<|endoftext|> and <|im_start|>", "lone \ud800 surrogate", "\x00", "a" * 300_000],

@@ -37,6 +37,12 @@ def cost(model, usage, **more):
         pytest.param("claude-sonnet-4-5", Usage(10_000, 500, 8_000, 1_000), "0.01665", id="cache-write"),
         # gemini-2.5-pro above 200,000 tokens: 2.50 in, 15 out: 300,000 x 2.5 + 1,000 x 15 = 765,000 millionths.
         pytest.param("gemini-2.5-pro", Usage(300_000, 1_000), "0.765", id="long-prompt-surcharge"),
+        # gpt-realtime: 4 text in, 32 audio in, 16 text out, 64 audio out:
+        # 1,000 x 4 + 9,000 x 32 + 100 x 16 + 400 x 64 = 319,200 millionths.
+        pytest.param("gpt-realtime", Usage(10_000, 500, None, None, None, 9_000, 400), "0.3192", id="audio"),
+        # Bedrock asks 10 % more where the region is fixed: 1,000,000 x 3.30.
+        pytest.param("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", Usage(1_000_000, 0), "3.3", id="regional"),
+        pytest.param("global.anthropic.claude-sonnet-4-5-20250929-v1:0", Usage(1_000_000, 0), "3", id="no-region"),
         pytest.param("text-embedding-3-small", Usage(1_000_000, 0), "0.02", id="embedding"),
         pytest.param("ollama/llama3.2", Usage(1_000_000, 1_000), "0", id="local-is-free"),
     ],
@@ -94,6 +100,27 @@ def test_half_a_nano_is_rounded_to_even():
     assert rate(Usage(3, 0)) == 112  # 112.5 to even
     assert rate(Usage(0, 1)) == 0  # 0.5 to even
     assert rate(Usage(0, 3)) == 2  # 1.5 to even
+
+
+def test_audio_is_not_priced_like_text_where_its_price_is_missing():
+    assert cost("gpt-4o-audio-preview", Usage(1_000, 100)) == 3_500_000  # 1,000 x 2.50 + 100 x 10 millionths
+    assert cost("gpt-4o-audio-preview", Usage(1_000, 100, audio_input_tokens=900)) is None
+    assert cost("gpt-4o-audio-preview", Usage(1_000, 100, audio_output_tokens=90)) is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        ({"input_tokens": -1}, "input_tokens"),
+        ({"output_tokens": 10**15}, "output_tokens"),
+        ({"input_tokens": 1.5}, "input_tokens"),
+        ({"output_tokens": None}, "output_tokens"),
+        ({"cached_tokens": 101}, "cached_tokens"),
+    ],
+)
+def test_no_cost_is_made_up_for_tokens_that_no_call_can_have(tokens, named):
+    with pytest.raises(ValueError, match=named):
+        calculate_cost("gpt-4o", **({"input_tokens": 100, "output_tokens": 10} | tokens))
 
 
 def test_parts_that_are_more_than_the_whole_have_no_price():

@@ -52,6 +52,10 @@ def test_a_dimension_that_is_set_is_not_filled():
         pytest.param({"timestamp": datetime(1969, 12, 31, tzinfo=UTC)}, "1970", id="before-1970"),
         pytest.param({"event_id": ""}, "event_id", id="empty-id"),
         pytest.param({"cost": float("nan")}, "cost", id="cost"),
+        pytest.param({"cost": -0.01}, "cost", id="negative-cost"),
+        pytest.param({"cost": 1e30}, "cost", id="absurd-cost"),
+        pytest.param({"event_type": ""}, "event_type", id="empty-type"),
+        pytest.param({"event_type": None}, "event_type", id="no-type"),
     ],
 )
 def test_facts_that_no_event_can_have_are_refused_by_name(facts, named):

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,15 +51,22 @@ def test_today_is_the_zones_today():
     assert found.start.date() == date(2026, 1, 2)
 
 
-def test_the_previous_period_is_as_long():
-    assert period("this-week", None, now=NOW).previous == Period(utc(2026, 11, 16), utc(2026, 11, 23))
-    assert Period().previous is None
-
-
-@pytest.mark.parametrize("text", ["tomorrow", "2026-13-01", "last-x-days", "20260", ""])
+@pytest.mark.parametrize("text", ["tomorrow", "2026-13-01", "last-x-days", "last-0-days", "20260", "", 5])
 def test_a_date_that_cannot_be_read_is_named(text):
     with pytest.raises(ConfigurationError, match="cannot read"):
         period(text, None)
+
+
+def test_words_may_have_capitals():
+    assert period("This-Week", None, now=NOW) == period("this-week", None, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)], ids=["spring", "autumn", "summer"]
+)
+def test_a_day_is_as_long_as_daylight_saving_makes_it(day, hours):
+    found = period(day, day, tz=zone("Europe/Berlin"))
+    assert found.end.astimezone(UTC) - found.start.astimezone(UTC) == timedelta(hours=hours)
 
 
 def test_an_empty_period_is_refused():
@@ -70,6 +77,8 @@ def test_an_empty_period_is_refused():
 def test_an_unknown_zone_is_named():
     with pytest.raises(ConfigurationError, match="Mars/Olympus"):
         zone("Mars/Olympus")
+    with pytest.raises(ConfigurationError, match="None"):
+        zone(None)
 
 
 def test_this_machines_zone_is_found_by_name(monkeypatch):

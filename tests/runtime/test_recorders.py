@@ -4,10 +4,23 @@ import time
 
 import pytest
 
-from tc_core import CostTracker, InMemoryStorage, SQLiteStorage, StorageBackend, TrackingEvent, flush, workflow
+from tc_core import (
+    CostTracker,
+    InMemoryStorage,
+    SQLiteStorage,
+    StorageBackend,
+    TrackingEvent,
+    Usage,
+    flush,
+    labels,
+    workflow,
+)
+from tc_core.analyse.plain import FIELDS
+from tc_core.record.call import Segment
 from tc_core.record.guard import faults
 from tc_core.runtime import recorders
 from tc_core.runtime.recorders import recorder_for
+from tc_core.store.tables import INTERNED
 
 
 def test_every_way_to_a_store_shares_its_recorder(tmp_path):
@@ -138,6 +151,53 @@ def test_a_backend_of_ones_own_serves_cost_tracking():
     assert (report.total_cost, report.groups[0].key, report.total_calls) == (0.0025, {"agent_id": "a"}, 1)
     assert tracker.get_costs().unpriced_calls == 1
     assert tracker.storage.get_event("req_1").model == "gpt-99"
+
+
+class AsInTheSeedDocument(StorageBackend):
+    """A backend with the three methods as they are written there: no option, and it keeps all that it is given."""
+
+    def __init__(self):
+        self.events = []
+
+    def save_event(self, event):
+        self.events.append(event)
+
+    def query_events(self, filters, start_time, end_time):
+        from tc_core.analyse.plain import value_of
+
+        wanted = (filters or {}).items()
+        return [event for event in self.events if all(value_of(event, name) == value for name, value in wanted)]
+
+    def aggregate(self, metric, group_by, filters):
+        return {}
+
+
+def test_the_plainest_backend_counts_each_call_once():
+    tracker = CostTracker(AsInTheSeedDocument())
+    for _ in range(2):
+        assert tracker.track_call("gpt-4o", 1000, 0, event_id="req_1").event_id == "req_1"
+    with pytest.raises(ValueError, match="'req_1' is already recorded with other facts"):
+        tracker.track_call("gpt-4o", 1001, 0, event_id="req_1")
+    assert len(tracker.storage.events) == 1
+    recorder = recorder_for(tracker.storage)
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello there")])
+    recorder.finish("k", output=[Segment("ai", "text", "hi")])
+    assert tracker.get_costs().estimated_calls == 1
+    recorder.finish("k", usage=Usage(2000, 0))  # the provider's own figures come later
+    report = tracker.get_costs(group_by=["model"])
+    assert (report.total_calls, report.input_tokens, report.estimated_calls) == (2, 3000, 0)
+
+
+def test_a_backend_of_ones_own_means_by_a_name_what_sql_means():
+    columns = {"cost": "high", "timestamp": "early", "input_tokens": "many", "depth": "great", "is_call": "no"}
+    plain, store = CostTracker(ThreeMethods()), CostTracker(InMemoryStorage())
+    with labels(**columns, agent_id="a"):
+        for tracker in (plain, store):
+            tracker.track_call("gpt-4o", 1000, 0, provider="openai")
+    for name in (*FIELDS - {"event_id", "root_id"}, *columns, "labels.agent_id", "labels.cost", "day"):
+        found = [tracker.get_costs(group_by=[name]).groups[0].key for tracker in (plain, store)]
+        assert found[0] == found[1], name
+    assert set(INTERNED) | {"event_id", "parent_id", "root_id"} == FIELDS
 
 
 @pytest.mark.swallows

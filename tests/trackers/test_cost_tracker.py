@@ -156,13 +156,25 @@ def test_labels_of_the_place_count(tracker):
         ({"output_tokens": 10**13}, "output_tokens"),
         ({"cached_tokens": 101}, "cached_tokens"),
         ({"reasoning_tokens": 11}, "reasoning_tokens"),
+        ({"input_tokens": None}, "input_tokens"),
+        ({"output_tokens": 1.5}, "output_tokens"),
+        ({"input_tokens": True}, "input_tokens"),
         ({"status": "great"}, "status"),
         ({"event_id": ""}, "event id"),
+        ({"model": ""}, "model"),
+        ({"model": None}, "model"),
+        ({"latency_ms": -1}, "latency_ms"),
+        ({"latency_ms": float("nan")}, "latency_ms"),
+        ({"latency_ms": "12"}, "latency_ms"),
+        ({"timestamp": datetime(1960, 1, 1, tzinfo=UTC)}, "timestamp"),
+        ({"timestamp": datetime(1, 1, 1)}, "timestamp"),
+        ({"timestamp": datetime(9999, 12, 31)}, "timestamp"),
+        ({"timestamp": "2026-01-01"}, "timestamp"),
     ],
 )
 def test_numbers_that_no_call_can_have_are_refused(tracker, facts, named):
     with pytest.raises(ValueError, match=named):
-        tracker.track_call("gpt-4o", **({"input_tokens": 100, "output_tokens": 10} | facts))
+        tracker.track_call(**({"model": "gpt-4o", "input_tokens": 100, "output_tokens": 10} | facts))
     assert tracker.get_costs().total_calls == 0
 
 
