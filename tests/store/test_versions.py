@@ -5,11 +5,14 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from tc_core import CostTracker
-from tc_core.store import migrate
+from tc_core.errors import StorageError
+from tc_core.runtime import recorders
+from tc_core.store import migrate, sqlite
 from tc_core.store.sql import SQLiteStorage
 from tests.store.contract import call
 from tests.store.make_version import HERE, SPOOL_FILE, answers
@@ -72,7 +75,7 @@ def test_an_old_store_that_can_only_be_read_says_so_and_stays(version, old, monk
         return
     monkeypatch.setattr("tc_core.store.sql._is_read_only", lambda path: True)
     before = old.read_bytes()
-    with pytest.raises(migrate.StorageError, match="no up-to-date schema and can only be read"):
+    with pytest.raises(StorageError, match="no up-to-date schema and can only be read"):
         SQLiteStorage(old)
     assert old.read_bytes() == before
 
@@ -80,7 +83,9 @@ def test_an_old_store_that_can_only_be_read_says_so_and_stays(version, old, monk
 PROGRAM = """
 import sys, time
 from tc_core import CostTracker
-from tc_core.store import migrate
+from tc_core.errors import StorageError
+from tc_core.runtime import recorders
+from tc_core.store import migrate, sqlite
 upgrade = migrate._upgrade
 def slowly(connection, database):
     time.sleep(0.3)  # so that all of them find the old version
@@ -105,3 +110,73 @@ def test_processes_that_open_an_old_store_at_once_all_go_on(version, old):
     with SQLiteStorage(old) as store:
         assert store.aggregate("calls") == {(): before + 1 + 30}  # one that the killed process had left
         assert store.aggregate("calls", ["worker"], {"worker": ["0", "1", "2"]}) == {(f"{n}",): 10 for n in range(3)}
+
+
+# Versions at once
+
+
+@pytest.mark.parametrize("version", VERSIONS[:1])
+def test_a_migration_waits_for_whoever_writes(version, old, monkeypatch):
+    monkeypatch.setattr(sqlite._patiently, "stop", lambda state: True)  # as if a lock lasted longer than is waited for
+    blocker = sqlite3.connect(old, isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    blocker.execute("UPDATE fault SET count = 4")
+    timer = threading.Timer(0.5, lambda: blocker.execute("COMMIT"))
+    timer.start()
+    with SQLiteStorage(old) as store:
+        assert store.faults() == {"a hook: KeyError": 4}
+    timer.join()
+    blocker.close()
+
+
+@pytest.mark.parametrize("version", VERSIONS[:1])
+def test_whoever_reads_while_a_store_is_migrated_sees_it_as_it_was(version, old):
+    reader = sqlite3.connect(old, isolation_level=None)
+    reader.execute("BEGIN")
+    before = reader.execute("SELECT * FROM event").fetchall()
+    with SQLiteStorage(old) as store:
+        store.save_event(call())
+        assert reader.execute("SELECT * FROM event").fetchall() == before
+        reader.execute("COMMIT")
+    assert len(reader.execute("SELECT * FROM event").fetchall()) > len(before)
+    reader.close()
+
+
+@pytest.mark.swallows
+def test_a_program_stops_when_a_newer_one_migrates_its_store(tmp_path, caplog):
+    tracker = CostTracker(tmp_path / "s.db")
+    tracker.track_call("no-such-model", 1, 1)
+    assert tracker.get_costs().total_calls == 1
+    newer = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    newer.execute(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
+    tracker.track_call("no-such-model", 2, 2)
+    recorders.flush()
+    with pytest.raises(StorageError, match=r"another schema now \(9999 instead of .*restart this program"):
+        tracker.get_costs()
+    with pytest.raises(StorageError, match="another schema now"):
+        tracker.storage.save_event(call())
+    tracker.storage.close()
+    tracker.track_call("no-such-model", 4, 4)
+    recorders.flush()
+    assert len([said for said in caplog.messages if "waits in the spool" in said]) == 1
+    tracker.storage.close()
+    assert newer.execute("SELECT count(*) FROM event").fetchone() == (1,)
+    # What the newer version would do with its own schema: bring in what the older one left.
+    newer.execute(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '{migrate.HEAD}'")
+    newer.close()
+    assert CostTracker(tmp_path / "s.db").get_costs().total_calls == 3
+    assert tracker.get_costs().input_tokens == 7
+
+
+def test_a_newer_program_that_died_leaves_its_spool_to_its_like(tmp_path):
+    """An older program does not open the store; so it does not read, or delete, what it does not understand."""
+    SQLiteStorage(tmp_path / "s.db").close()
+    newer = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    newer.execute(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
+    newer.close()
+    folder = tmp_path / "s.db.spool"
+    folder.mkdir()
+    shutil.copy(HERE / "0001.spool", folder / "newer.spool")
+    with pytest.raises(StorageError, match="newer version"):
+        CostTracker(tmp_path / "s.db")
+    assert (folder / "newer.spool").read_bytes() == (HERE / "0001.spool").read_bytes()
