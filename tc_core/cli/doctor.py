@@ -16,7 +16,7 @@ from tc_core import settings, version
 from tc_core.cli import common, text
 from tc_core.errors import TokenCalculatorError
 from tc_core.meter import prices, table, tokens
-from tc_core.record.spool import SUFFIX
+from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
 from tc_core.runtime import instrument, recorders
 from tc_core.store.sql import SqlStore
 
@@ -156,6 +156,12 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
         "empty" if not files else f"{text.plural(len(files), 'process')} recording now".replace("processs", "processes")
     )
     yield Finding("ok", "spool", f"{folder}: {said}")
+    damaged = list(folder.glob(f"*{DAMAGED_SUFFIX}")) if folder.is_dir() else []
+    if damaged:
+        said = (
+            f"{text.plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
+        )
+        yield Finding("warning", "spool", said)
 
 
 def _near(name: str) -> str:

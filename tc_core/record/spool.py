@@ -7,6 +7,7 @@ that moves in the store's own transaction; the files of dead processes are read 
 
 import mmap
 import os
+import re
 import struct
 import time
 import uuid
@@ -28,8 +29,12 @@ MOST_FILE_BYTES = 16 << 20
 MOST_UNCOMMITTED_BYTES = 1 << 30
 RETRY_SECONDS = 5.0
 SUFFIX = ".spool"
+DAMAGED_SUFFIX = ".damaged"
+"""What a file is called that was not whole: all that could be read of it is in the store."""
 
 _FRAME = struct.Struct("<II")
+_LENGTH = re.compile(rb"(?=(?:[^\0]..|.[^\0].|..[^\0])\0)", re.DOTALL)
+"""What may be the length of an entry: not zero, and less than 16 MiB."""
 
 
 class SpoolError(Exception):
@@ -53,6 +58,8 @@ class SpoolFile:
         """Where the next entry begins; in the file of a dead process, where the file ends."""
         self.last_end = 0
         """Where the last entry ends that the store must have."""
+        self.damaged_bytes = 0
+        """How much of it could not be read."""
         self._room = self.size
         self._map: mmap.mmap | None = None
 
@@ -104,24 +111,61 @@ class SpoolFile:
         self.size = end
 
     def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Yield each whole entry and where it ends, up to the end or to the first torn one."""
+        """Yield each whole entry and where it ends; what is damaged between whole ones is skipped and counted."""
         position = start
-        while True:
-            header = os.pread(self.descriptor, _FRAME.size, position)
-            if len(header) < _FRAME.size:
-                return
-            length, checksum = _FRAME.unpack(header)
-            if not length:
-                return
-            payload = os.pread(self.descriptor, length, position + _FRAME.size)
-            if len(payload) < length or zlib.crc32(payload) != checksum:
-                return
-            position += _FRAME.size + length
+        while position < self.size:
+            payload = self._entry(position)
+            if payload is None:
+                position = self._behind_damage(position)
+                continue
+            position += _FRAME.size + len(payload)
             yield position, payload
 
+    def _entry(self, position: int) -> bytes | None:
+        header = os.pread(self.descriptor, _FRAME.size, position)
+        length, checksum = _FRAME.unpack(header) if len(header) == _FRAME.size else (0, 0)
+        payload = os.pread(self.descriptor, length, position + _FRAME.size)
+        return payload if length and len(payload) == length and zlib.crc32(payload) == checksum else None
+
+    def _behind_damage(self, position: int) -> int:
+        """Return where the next whole entry begins, or where the file ends."""
+        rest = os.pread(self.descriptor, self.size - position, position).rstrip(b"\0")
+        for place in _LENGTH.finditer(rest, 1):
+            if self._entry(position + place.start()) is not None:
+                self.damaged_bytes += place.start()
+                return position + place.start()
+        if any(rest[: _FRAME.size]):  # else its process was killed before it wrote the header, which comes last
+            self.damaged_bytes += len(rest)
+        return self.size
+
+    def is_in_place(self) -> bool:
+        """Tell whether the file is still found by its name."""
+        return _is_named(self.path, self.descriptor)
+
+    def put_back(self) -> None:
+        """Make the file again where somebody has removed it, with all that it holds; raise OSError if that fails."""
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600)
+        try:
+            _lock(descriptor)  # before it has its name, by which others look for the files of dead processes
+            with open(descriptor, "wb", closefd=False) as copy:
+                copy.write(os.pread(self.descriptor, self.size, 0))
+            new.rename(self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        before, self.descriptor = self.descriptor, descriptor
+        self._map, self._room = None, self.size
+        os.close(before)
+
     def delete(self) -> None:
-        """Remove the file for good, and its folder when that is empty."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file for good, and its folder when that is empty; a damaged one is kept under another name."""
+        with suppress(FileNotFoundError):
+            if self.damaged_bytes:
+                self.path.rename(self.path.with_suffix(DAMAGED_SUFFIX))
+            else:
+                self.path.unlink()
         with suppress(OSError):
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
@@ -200,6 +244,23 @@ class Spool:
             return None
         file.last_end = file.size
         return SpoolMark(file.name, file.size)
+
+    def look_after(self) -> None:
+        """Where somebody has removed the folder or a file in it: put back what the store lacks, and forget the rest."""
+        for file in self.files:
+            if file.is_in_place():
+                continue
+            if not self.is_committed(file):
+                try:
+                    file.put_back()
+                except OSError as error:
+                    self.trouble = f"{self.folder}: {error.strerror or error}"
+                    faults.note("spool", error)
+                    continue
+            elif file is self._current:  # the next entry begins a new file, with all runs that are open
+                self._full.append(file)
+                self._current = None
+            faults.note("spool: somebody removed a file that is in use")
 
     def committed(self, mark: SpoolMark) -> None:
         """Learn that the store has everything before the mark."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from tc_core.model.ports import EventSink, SpoolMark
 from tc_core.record.call import Item, OpenCall
 from tc_core.record.entries import read_item
-from tc_core.record.guard import contained
+from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.spool import SpoolFile, files_of_others
 
 BATCH = 1000
@@ -40,7 +40,12 @@ class Succession:
         self._write_entries(file, start=self._sink.position(file.name), until=until)
 
     def delete(self, file: SpoolFile) -> None:
-        """Delete a file that the store has whole, once even a loss of power could not take that back."""
+        """Delete a file that the store has whole, once even a loss of power could not take that back.
+
+        A damaged one is kept aside, for whoever wants to look.
+        """
+        if file.damaged_bytes:
+            faults.note("spool: a damaged file is kept aside")
         self._sink.settle(file.name)
         file.delete()
         self._sink.forget(file.name)
@@ -58,15 +63,17 @@ class Succession:
         for position, payload in file.entries(start):
             if position > until:
                 break
-            with contained("read a spool entry"):
-                item = read_item(payload, SpoolMark(file.name, position))
-                if item.spooled is None and isinstance(item, OpenCall):
-                    left_open[item.record.id] = item
-                    continue
-                if isinstance(item, OpenCall):
-                    left_open.pop(item.record.id, None)
-                if position > mark:
-                    items.append(item)
+            item = attempt(read_item, payload, SpoolMark(file.name, position))
+            if item is None:
+                file.damaged_bytes += len(payload)
+                continue
+            if item.spooled is None and isinstance(item, OpenCall):
+                left_open[item.record.id] = item
+                continue
+            if isinstance(item, OpenCall):
+                left_open.pop(item.record.id, None)
+            if position > mark:
+                items.append(item)
             if len(items) == BATCH:
                 self._write(items, None)
                 items = []

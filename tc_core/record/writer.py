@@ -166,6 +166,9 @@ class Writer:
             if not self._turn.acquire(timeout=timeout):
                 return False
             self._at_work = me
+            if self.spool is not None:
+                with self.lock:
+                    self.spool.look_after()
             while self._write_some():
                 if time.monotonic() > deadline:
                     return False

@@ -50,6 +50,8 @@ class Database(ABC):
     def __init__(self) -> None:
         self.on_fork: Callable[[], object] = lambda: None
         """Called in a forked child before the first use there, where what is kept in memory is gone."""
+        self.on_begin: Callable[[Connection], object] = lambda _: None
+        """Called at the start of each transaction; what it raises ends that."""
         self.on_replaced: Callable[[], object] = lambda: None
         """Called when there is another database in the old one's place: what is known of its rows is wrong."""
         self.make_ready: Callable[[], object] = lambda: None
@@ -83,6 +85,7 @@ class Database(ABC):
         self._notice_changes()
         with gate.passed(), self._turn, self._explained("read"), self.engine.connect() as connection:
             self._begin_reading(connection)
+            self.on_begin(connection)
             yield connection
 
     @contextmanager
@@ -95,6 +98,7 @@ class Database(ABC):
         self._notice_changes()
         with gate.passed(), self._turn, self._explained("write"), self.engine.connect() as connection:
             self._begin_writing(connection, alone=alone)
+            self.on_begin(connection)
             yield connection
             connection.commit()
 

@@ -1,8 +1,16 @@
-"""Schema versions: a new store is made at today's, an older one is migrated when it is opened."""
+"""Schema versions: a new store is made at today's, an older one is migrated when it is opened.
 
+A program that has a store open while a newer one migrates it stops using it: its questions raise, and what it records
+stays in the spool, for a newer one to take over.
+"""
+
+import logging
+import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tenacity
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
@@ -17,6 +25,11 @@ HEAD = "0003"
 """The newest version, which this code reads and writes."""
 
 VERSION_TABLE = "token_calculator_version"
+MIGRATION_SECONDS = 600.0
+"""How long a migration by another process is waited for."""
+
+log = logging.getLogger("tc_core")
+
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -26,6 +39,12 @@ def prepare(database: Database) -> None:
     Raises StorageError, before anything is changed, for a database that is not ours, that a newer version
     made, or that would need a change and can only be read.
     """
+    database.on_begin = lambda _: None
+    _bring_up(database)
+    database.on_begin = partial(_check, database)
+
+
+def _bring_up(database: Database) -> None:
     tables = database.tables()
     if VERSION_TABLE not in tables and database.is_foreign(tables):
         raise StorageError(f"{database} is not a Token Calculator store: choose another place")
@@ -37,11 +56,39 @@ def prepare(database: Database) -> None:
     if database.read_only:
         raise StorageError(f"{database} has no up-to-date schema and can only be read")
     database.prepare()
-    with database.writing(alone=True) as connection:
-        if version is None:
-            _create(connection, database)
-        else:
-            _upgrade(connection, database)
+    for attempt in _PATIENTLY:
+        with attempt, database.writing(alone=True) as connection:
+            if version is None:
+                _create(connection, database)
+            else:
+                _upgrade(connection, database)
+
+
+def _check(database: Database, connection: Connection) -> None:
+    """Raise StorageError when the schema is no longer the one that this code knows."""
+    version = _version_on(connection)
+    if version == HEAD:
+        return
+    said = f"{database} has another schema now ({version} instead of {HEAD}): restart this program with its package"
+    if database not in _told:
+        _told.add(database)
+        log.warning("token-calculator: %s; until then what it records waits in the spool", said)
+    raise StorageError(said, is_passing=True)
+
+
+_told: "weakref.WeakSet[Database]" = weakref.WeakSet()
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, StorageError) and error.is_passing and "lock" in str(error.__cause__)
+
+
+_PATIENTLY = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(_is_locked),
+    wait=tenacity.wait_fixed(0.1),
+    stop=tenacity.stop_after_delay(MIGRATION_SECONDS),
+    reraise=True,
+)
 
 
 def _version(database: Database) -> str | None:

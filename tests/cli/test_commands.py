@@ -337,6 +337,14 @@ def test_doctor_of_a_store_that_is_none(run_command, tmp_path):
     assert "warning store" in answer(run_command("doctor", "--store", "not-yet.db"))
 
 
+def test_doctor_tells_of_spool_files_that_were_damaged(recorded, run_command):
+    folder = recorded.with_name("costs.db.spool")
+    folder.mkdir()
+    (folder / "0123.damaged").write_bytes(b"?")
+    printed = answer(run_command("doctor", "--store", recorded))
+    assert "warning spool         1 damaged file kept; what could be read of it is in the store" in printed
+
+
 @pytest.mark.parametrize("command", ["costs", "runs", "tree", "show", "demo", "doctor"])
 def test_every_command_has_help_with_an_example(run_command, command):
     printed = answer(run_command(command, "--help"))

@@ -108,7 +108,7 @@ def test_a_file_grows_in_steps(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "zero"])
-def test_reading_ends_at_a_torn_entry(folder, damage):
+def test_a_torn_entry_at_the_end_is_left_out(folder, damage):
     file = SpoolFile.create(folder)
     for number in range(3):
         file.append(b"entry %d" % number)
@@ -120,6 +120,34 @@ def test_reading_ends_at_a_torn_entry(folder, damage):
         else:
             raw.write(b"?" if damage == "flip" else b"\0")
     assert payloads(file) == [b"entry 0", b"entry 1"]
+    assert file.damaged_bytes
+
+
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    [
+        pytest.param(0, b"?", id="length"),
+        pytest.param(3, b"\xff", id="a-length-beyond-the-file"),
+        pytest.param(5, b"????", id="checksum"),
+        pytest.param(12, b"?", id="text"),
+        pytest.param(0, bytes(20), id="header-lost"),
+        pytest.param(2, bytes(300_000), id="pages-lost"),
+        pytest.param(0, bytes(range(256)) * 100, id="garbage"),
+    ],
+)
+def test_what_lies_behind_damage_is_read(folder, place, damage):
+    file = SpoolFile.create(folder)
+    entries = [b'["entry %d"]' % number + b"." * number * 1000 for number in range(40)]
+    for entry in entries:
+        file.append(entry)
+    ends = [0, *(end for end, _ in file.entries())]
+    assert file.damaged_bytes == 0
+    with file.path.open("r+b") as raw:
+        raw.seek(ends[10] + place)
+        raw.write(damage)
+    behind = next(number for number, end in enumerate(ends) if end >= ends[10] + place + len(damage))
+    assert payloads(file) == entries[:10] + entries[behind:]
+    assert file.damaged_bytes == ends[behind] - ends[10]
 
 
 def test_a_file_belongs_to_its_process_until_that_ends(folder):

@@ -1,5 +1,7 @@
 """The writer between queue, spool and store: order, retries, bounds, and what a dead process left."""
 
+import shutil
+import stat
 import threading
 import time
 
@@ -15,8 +17,10 @@ from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
 from tc_core.record.recorder import Recorder
-from tc_core.record.spool import Spool
+from tc_core.record.spool import Spool, SpoolFile
 from tc_core.store.sql import SQLiteStorage
+
+KEPT_ASIDE = "spool: a damaged file is kept aside"
 
 
 @pytest.fixture
@@ -212,6 +216,7 @@ def test_a_crash_of_the_successor_changes_nothing(recorder, store, folder, monke
     assert store.aggregate("calls") == {(): 10}
 
 
+@pytest.mark.swallows
 def test_a_torn_tail_costs_only_itself(recorder, store, folder):
     recorder.writer.wake = lambda: None
     calls(recorder, 3)
@@ -224,6 +229,41 @@ def test_a_torn_tail_costs_only_itself(recorder, store, folder):
     successor(store, folder).close()
     statuses = [event.status for event in store.query_events()]
     assert sorted(statuses) == ["abandoned", "ok", "ok"]
+    assert faults.counts == {KEPT_ASIDE: 1}
+
+
+@pytest.mark.swallows
+def test_damage_in_the_middle_costs_only_what_it_hit(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 5)
+    (file,) = recorder.writer.spool.files
+    third = [position for position, payload in file.entries() if payload.startswith(b'["end"')][2]
+    crash(recorder)
+    with file.path.open("r+b") as raw:
+        raw.seek(third - 20)
+        raw.write(b"?")
+    before = file.path.read_bytes()
+    successor(store, folder).close()
+    assert sorted(event.status for event in store.query_events()) == ["abandoned", "ok", "ok", "ok", "ok"]
+    assert faults.counts == {KEPT_ASIDE: 1}
+    (kept,) = folder.iterdir()
+    assert (kept.suffix, kept.read_bytes()) == (".damaged", before)
+    successor(store, folder).close()
+    assert store.aggregate("calls") == {(): 5}
+    assert kept.exists()
+
+
+def test_what_a_kill_left_half_written_is_no_damage(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 2)
+    (file,) = recorder.writer.spool.files
+    crash(recorder)
+    with file.path.open("r+b") as raw:  # an entry's text is written first, and its header last
+        raw.seek(file.size + 8)
+        raw.write(b'["end","0')
+    successor(store, folder).close()
+    assert store.aggregate("calls") == {(): 2}
+    assert not folder.exists()
 
 
 @pytest.mark.swallows
@@ -236,7 +276,66 @@ def test_an_entry_that_cannot_be_read_costs_only_itself(recorder, store, folder)
     crash(recorder)
     successor(store, folder).close()
     assert store.aggregate("calls") == {(): 2}
-    assert sum(faults.counts.values()) == 4
+    assert sum(count for fault, count in faults.counts.items() if "read_item" in fault) == 4
+    assert faults.counts[KEPT_ASIDE] == 1
+
+
+REMOVED = "spool: somebody removed a file that is in use"
+
+
+@pytest.mark.swallows
+def test_a_spool_that_is_removed_while_it_is_needed_is_put_back(recorder, store, folder):
+    recorder.writer.wake = lambda: None
+    calls(recorder, 2)
+    assert recorder.drain()
+    recorder.writer._sink = FlakySink(store.sink, StorageError("the store is away", is_passing=True))
+    calls(recorder, 3, first=2)
+    recorder.start("agent", key="open")
+    shutil.rmtree(folder)
+    assert not recorder.drain()
+    assert faults.counts[REMOVED] == 1
+    calls(recorder, 2, first=5)
+    (file,) = recorder.writer.spool.files
+    assert file.is_in_place()
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert SpoolFile.take(file.path) is None  # it is locked
+    crash(recorder)
+    successor(store, folder).close()
+    statuses = [event.status for event in store.query_events()]
+    assert (statuses.count("ok"), statuses.count("abandoned")) == (7, 1)
+
+
+@pytest.mark.swallows
+def test_a_spool_that_is_removed_when_the_store_has_it_is_begun_anew(recorder, store, folder):
+    calls(recorder, 2)
+    recorder.start("agent", key="open")
+    assert recorder.drain()
+    shutil.rmtree(folder)
+    assert recorder.drain()
+    recorder.writer.wake = lambda: None
+    assert not folder.exists()
+    calls(recorder, 1, first=2)
+    crash(recorder)
+    successor(store, folder).close()
+    statuses = [event.status for event in store.query_events()]
+    assert (statuses.count("ok"), statuses.count("abandoned")) == (3, 1)
+    assert faults.counts == {REMOVED: 1}
+
+
+@pytest.mark.swallows
+def test_a_spool_that_cannot_be_put_back_costs_no_living_process_anything(recorder, store, folder):
+    recorder.writer._sink = FlakySink(store.sink, StorageError("the store is away", is_passing=True))
+    calls(recorder, 2)
+    shutil.rmtree(folder)
+    folder.touch()
+    assert not recorder.drain()
+    assert "File exists" in recorder.writer.spool.trouble
+    recorder.writer._sink.error = None
+    assert recorder.drain()
+    calls(recorder, 1, first=2)
+    assert recorder.drain()
+    assert store.aggregate("calls") == {(): 3}
 
 
 def test_the_file_of_a_living_process_is_left_alone(recorder, store, folder):

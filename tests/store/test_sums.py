@@ -7,23 +7,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tc_core.analyse.plain import PlainTotals
-from tc_core.analyse.zones import totals_in_zone
+from tc_core import PostgreSQLStorage
+from tc_core.analyse.plain import PlainTotals, value_of
+from tc_core.analyse.zones import name_in_zone, totals_in_zone
 from tc_core.model import ids
 from tc_core.model.event import EventRecord, from_us, to_us
 from tc_core.model.period import Period
-from tc_core.model.ports import Batch
+from tc_core.model.ports import Batch, Priced
 from tc_core.model.scope import Scope
 from tc_core.model.totals import Totals, totals_by
 from tc_core.model.usage import Usage
+from tc_core.store import tables
+from tc_core.store.filters import TIME_GROUPS
 from tc_core.store.sql import InMemoryStorage
 from tc_core.store.sums import Summing
 
-START = to_us(datetime(2026, 3, 28, 20, tzinfo=UTC))  # the clocks of Berlin go forward in the night after
 US_PER_HOUR = 3_600_000_000
+START = to_us(datetime(2026, 3, 28, 20, tzinfo=UTC))  # the clocks of Berlin go forward in the night after
+SEVERAL_MONTHS = 70 * 24 * US_PER_HOUR
+
+# What may happen
 
 names = st.sampled_from([None, "a", "b"])
 counts = st.one_of(st.none(), st.integers(0, 10**9))
+moments = st.one_of(
+    st.integers(0, 60 * US_PER_HOUR),
+    st.integers(0, SEVERAL_MONTHS),
+    st.integers(0, 60).map(lambda hours: hours * US_PER_HOUR),
+    st.integers(0, 60).map(lambda hours: hours * US_PER_HOUR - 1),
+).map(lambda us: START + us)
+label_names = st.sampled_from(
+    ["user_id", "feature", "model", "hour", "x.y", "", "0", "odd 'na\"me\\", "ü\n😀", "$.a[0]"]
+)
+label_values = st.sampled_from(["a", "b", "", "None", "null", "0", "%", "'; DROP TABLE event; --", "é\u0301\u200b😀"])
 
 
 @st.composite
@@ -35,12 +51,13 @@ def records(draw):
     return EventRecord(
         id=ids.from_text(f"event {draw(st.integers(0, 25))}"),  # so that some are revised
         event_type=event_type,
-        at_us=START + draw(st.integers(0, 60 * US_PER_HOUR)),
+        at_us=draw(moments),
+        parent_id=draw(st.one_of(st.none(), st.integers(0, 30).map(lambda n: ids.from_text(f"event {n}")))),
         scope=Scope(
             agent_id=draw(names),
             environment=draw(names),
             session_id=draw(names),
-            labels={k: v for k, v in (("user_id", draw(names)), ("feature", draw(names))) if v},
+            labels=draw(st.dictionaries(label_names, label_values, max_size=3)),
         ),
         model=draw(st.sampled_from([None, "gpt-4o", "gpt-99"])),
         provider=draw(names),
@@ -52,73 +69,143 @@ def records(draw):
     )
 
 
-fields = st.sampled_from(
-    ["event_type", "provider", "model", "agent_id", "environment", "session_id", "status", "user_id", "labels.feature"]
+prices = st.one_of(st.none(), st.integers(0, 10**12), st.just("by tokens"))
+"""What to price calls anew with: not at all, all the same, or by their tokens."""
+histories = st.lists(st.tuples(st.lists(records(), max_size=12), prices), min_size=1, max_size=4)
+
+
+def write(store, history):
+    for batch, price in history:
+        store.sink.write(Batch(batch))
+        if price is not None:
+            list(store.reprice(lambda event, price=price: priced(event, price)))
+
+
+def priced(event, price):
+    nanos = (event.input_tokens or 0) * 3 if price == "by tokens" else price
+    return None if event.model == "gpt-99" else Priced(nanos, "a test", None)
+
+
+# What may be asked
+
+label_fields = label_names.map(lambda name: f"labels.{name}")
+fields = st.one_of(
+    st.sampled_from(["event_type", "provider", "model", "agent_id", "environment", "session_id", "status", "user_id"]),
+    label_fields,
 )
-values = st.sampled_from([None, "a", "b", "gpt-4o", "llm_call", "tool", "error", "nobody"])
+values = st.one_of(st.sampled_from([None, "gpt-4o", "llm_call", "tool", "error", "nobody"]), label_values)
+hours = st.integers(0, 60).map(lambda n: name_in_zone(from_us(START + n * US_PER_HOUR), "hour", UTC))
+days = st.integers(0, 70).map(lambda n: name_in_zone(from_us(START) + timedelta(days=n), "day", UTC))
+time_filters = st.dictionaries(st.just("hour"), hours, max_size=1) | st.fixed_dictionaries(
+    {}, optional={"day": st.lists(days, max_size=3), "month": st.sampled_from(["2026-03", "2026-04", "2026-05"])}
+)
 questions = st.fixed_dictionaries(
     {
-        "group_by": st.lists(st.one_of(fields, st.sampled_from(["hour", "day", "month"])), max_size=3, unique=True),
+        "group_by": st.lists(st.one_of(fields, st.sampled_from(TIME_GROUPS)), max_size=3, unique=True),
         "filters": st.dictionaries(fields, st.one_of(values, st.lists(values, max_size=3)), max_size=2),
-        "start": st.one_of(st.none(), st.integers(-1, 61 * 60)),
-        "length": st.one_of(st.none(), st.integers(1, 40 * 60)),
+        "start": st.one_of(st.none(), moments, st.integers(-1, 61 * 60).map(lambda n: START + n * 60_000_000)),
+        "length": st.one_of(st.none(), st.integers(1, SEVERAL_MONTHS), st.integers(1, 40).map(US_PER_HOUR.__mul__)),
     }
 )
 
 
 def period_of(question):
-    start = None if question["start"] is None else from_us(START) + timedelta(minutes=question["start"])
-    end = None
-    if question["length"] is not None:
-        end = (start or from_us(START)) + timedelta(minutes=question["length"])
-    return start, end
+    start, length = question["start"], question["length"]
+    end = None if length is None else (START if start is None else start) + length
+    return Period(*(None if us is None else from_us(us) for us in (start, end)))
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.lists(records(), max_size=12), min_size=1, max_size=4), st.lists(questions, min_size=1, max_size=4))
-def test_three_ways_to_the_same_sums(batches, asked):
-    store = InMemoryStorage()
-    for batch in batches:
-        store.sink.write(Batch(batch))
-    for question in asked:
-        start, end = period_of(question)
-        plain = PlainTotals(store).totals(question["group_by"], question["filters"], start, end)
-        assert store.totals(question["group_by"], question["filters"], start, end) == plain
-        assert by_rows(store, question, start, end) == plain
+class InPython:
+    """Answers questions for events from a list, without any SQL."""
+
+    def __init__(self, events):
+        self._events = events
+
+    def query_events(self, filters=None, start_time=None, end_time=None):
+        return [
+            event
+            for event in self._events
+            if (start_time is None or event.timestamp >= start_time)
+            and (end_time is None or event.timestamp < end_time)
+            and all(self._is_one_of(event, name, wanted) for name, wanted in (filters or {}).items())
+        ]
+
+    def _is_one_of(self, event, name, wanted):
+        return value_of(event, name) in (wanted if isinstance(wanted, list) else [wanted])
 
 
-def by_rows(store, question, start, end):
+# Where
+
+
+@pytest.fixture(scope="module", params=["memory", "postgresql"])
+def empty(request):
+    """Give a store without events, again and again."""
+    if request.param == "memory":
+        yield InMemoryStorage
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.new_database()
+    kept = (tables.Dimension.__tablename__, "token_calculator_version")
+    with PostgreSQLStorage(url) as store:
+        filled = ", ".join(name for name in tables.SQLModel.metadata.tables if name not in kept)
+
+        def emptied():
+            server.run(f"TRUNCATE {filled}", url)
+            return store
+
+        yield emptied
+
+
+# The promise
+
+
+@settings(max_examples=100, deadline=None)
+@given(history=histories, asked=st.lists(st.tuples(questions, time_filters), min_size=1, max_size=4))
+def test_three_ways_to_the_same_sums(empty, history, asked):
+    store = empty()
+    write(store, history)
+    plainly = InPython(store.query_events())
+    for question, when in asked:
+        period = period_of(question)
+        filters = question["filters"] | when
+        asking = (question["group_by"], filters, period.start, period.end)
+        expected = PlainTotals(plainly).totals(*asking)
+        assert store.totals(*asking) == expected
+        assert by_rows(store, *asking) == expected
+        assert PlainTotals(store).totals(*asking) == expected
+
+
+def by_rows(store, group_by, filters, start, end):
     """Ask the rows alone, as for names that no roll-up has."""
     with store._database.reading() as connection:
-        asked = Summing(connection, store._database, store._dimensions, question["group_by"], question["filters"])
+        asked = Summing(connection, store._database, store._dimensions, group_by, filters)
         asked._rollup = lambda: None
         return asked.totals(None if start is None else to_us(start), None if end is None else to_us(end))
 
 
-@pytest.mark.parametrize(
-    "zone", ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns"]
-)
-@settings(max_examples=20, deadline=None)
-@given(st.lists(records(), max_size=30), st.lists(st.sampled_from(["hour", "day", "month"]), min_size=1, unique=True))
-def test_sums_by_the_days_of_any_zone_are_exact(zone, batch, units):
-    tz, store = ZoneInfo(zone), InMemoryStorage()
-    store.sink.write(Batch(batch))
-    period = Period(from_us(START) + timedelta(minutes=95), from_us(START) + timedelta(hours=50, minutes=10))
-    group_by = [*units, "agent_id"]
+ZONES = ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "UTC"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@settings(max_examples=15, deadline=None)
+@given(history=histories, question=questions, units=st.lists(st.sampled_from(TIME_GROUPS), min_size=1, unique=True))
+def test_sums_by_the_days_of_any_zone_are_exact(empty, zone, history, question, units):
+    tz, store, period = ZoneInfo(zone), empty(), period_of(question)
+    write(store, history)
+    filters = question["filters"]
+    others = [name for name in question["group_by"] if name not in TIME_GROUPS][:1]
+    group_by = [*others, *units]
+    events = InPython(store.query_events()).query_events(filters, period.start, period.end)
 
     def key(event):
-        local = event.timestamp.astimezone(tz)
-        named = {
-            "hour": local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes"),
-            "day": f"{local:%Y-%m-%d}",
-            "month": f"{local:%Y-%m}",
-            "agent_id": event.agent_id,
-        }
-        return tuple(named[name] for name in group_by)
+        return tuple(
+            name_in_zone(event.timestamp, name, tz) if name in TIME_GROUPS else value_of(event, name)
+            for name in group_by
+        )
 
-    events = store.query_events(None, period.start, period.end)
-    expected = {k: total for k, total in totals_by(events, key, all_types=False).items() if total != Totals()}
-    assert totals_in_zone(store, period, group_by, {}, tz) == expected
+    found = totals_by(events, key, all_types="event_type" in {*others, *filters})
+    expected = {key: total for key, total in found.items() if total != Totals()}
+    assert totals_in_zone(store, period, group_by, filters, tz) == expected
 
 
 def test_the_common_questions_touch_no_row():
