@@ -130,17 +130,20 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     if common.is_missing(where):
         yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
         return
+    store = None
     try:
         store = common.open_store(wanted)
+        size, swallowed = store.size(), store.faults()
     except TokenCalculatorError as error:
         yield Finding("fault", "store", str(error))
+        if store is not None:  # a server that is away: what waits for it lies here
+            yield from _spool(store)
         return
-    size = store.size()
-    yield Finding("ok", "store", f"{where}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
+    yield Finding("ok", "store", f"{store.identity}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
     if store.read_only:
         yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
     yield from _spool(store)
-    for fault, count in store.faults().items():
+    for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")
 
 

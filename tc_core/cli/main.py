@@ -1,5 +1,6 @@
 """`token-calc`: where did the tokens and the money go?"""
 
+import logging
 import os
 from typing import Annotated
 
@@ -45,4 +46,5 @@ def options(
 
 def main() -> None:
     """Run the command line."""
+    logging.getLogger("tc_core").setLevel(logging.ERROR)  # what a command has to say it says itself
     app()

@@ -113,7 +113,7 @@ class PostgreSQL(Database):
         return (SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error)
 
     def _storage_error(self, verb: str, cause: BaseException) -> StorageError:
-        state, said = getattr(cause, "sqlstate", None), " ".join(str(cause).split())
+        state, said = getattr(cause, "sqlstate", None), str(cause).strip().partition("\n")[0]
         if state == _NO_SUCH_TABLE:  # somebody has dropped ours
             self._is_ready = False
         if state is not None:

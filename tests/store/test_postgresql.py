@@ -383,6 +383,17 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+def test_commands_say_in_one_sentence_that_a_server_is_away(run_command):
+    away = "postgresql://u:hunter2@127.0.0.1:9/db"
+    costs = run_command("costs", "--store", away)
+    assert (costs.returncode, costs.stdout) == (3, "")
+    assert " ".join(costs.stderr.split()).startswith("cannot read postgresql://u@127.0.0.1:9/db: connection failed")
+    doctor = run_command("doctor", "--store", away)
+    assert doctor.returncode == 1
+    assert "fault   store" in doctor.stdout
+    assert "hunter2" not in f"{costs}{doctor.stdout}{doctor.stderr}".replace(repr(away), "")
+
+
 @pytest.mark.swallows
 def test_a_process_that_never_saw_the_server_leaves_its_calls_to_the_next(own_server):
     url = own_server.new_database()
