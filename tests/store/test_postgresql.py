@@ -11,6 +11,7 @@ import time
 import pytest
 from sqlalchemy.engine import make_url
 
+from benchmarks.servers import OwnServer
 from tc_core import CostTracker, PostgreSQLStorage, create_storage, flush
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model import ids
@@ -21,7 +22,6 @@ from tc_core.record.guard import faults
 from tc_core.runtime.recorders import recorder_for, spool_folder
 from tc_core.store import migrate
 from tc_core.store.postgresql import PostgreSQL
-from tests.postgresql import OwnServer
 from tests.store.contract import RevisionContract, StorageContract, call
 
 
@@ -41,7 +41,7 @@ def url(postgresql):
 @pytest.fixture
 def own_server():
     """A server that the test may stop."""
-    server = OwnServer()
+    server = OwnServer(flushes=False)
     yield server
     server.close()
 
