@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from tc_core.errors import StorageError
+from tc_core.model.scope import DIMENSIONS
 from tc_core.store.gate import gate
 
 LOCK_SECONDS = 5.0
@@ -208,7 +209,7 @@ class Database(ABC):
     @property
     @abstractmethod
     def events_view(self) -> str:
-        """The view `events`: the table that the seed documents describe, and `cost_nanos`."""
+        """The view `events`: the seed documents' table, its labels with the dimensions, and `cost_nanos`."""
 
 
 _inherited: list[object] = []  # engines of a parent process, kept so that nothing closes their connections
@@ -239,8 +240,14 @@ def chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
         yield values[start : start + size]
 
 
-def view(uuid_text: Callable[[str], str], timestamp: str) -> str:
-    """Return the statement that makes the view `events`, with a database's own words for ids and times."""
+def view(uuid_text: Callable[[str], str], timestamp: str, labels: str) -> str:
+    """Return the statement that makes the view `events`, with a database's own words for ids, times and labels.
+
+    `labels` is what lays `{dimensions}`, pairs of a name and a value, over the JSON object `{body}`.
+    """
+    dimensions = ", ".join(f"'{name}', {name}.value" for name in DIMENSIONS)
+    joins = "\n".join(f"LEFT JOIN dimension AS {name} ON {name}.id = event.{name}" for name in DIMENSIONS)
+    body = "coalesce(label_set.body, '{}')"
     return f"""
 CREATE VIEW events AS
 SELECT coalesce(own.value, {uuid_text("event.id")}) AS event_id,
@@ -251,12 +258,13 @@ SELECT coalesce(own.value, {uuid_text("event.id")}) AS event_id,
        event.output_tokens AS output_tokens,
        event.cost_nanos / 1e9 AS cost,
        coalesce(above.value, {uuid_text("coalesce(parent.id, orphan.parent_id)")}) AS parent_id,
-       coalesce(label_set.body, '{{}}') AS labels,
+       {labels.format(body=body, dimensions=dimensions)} AS labels,
        coalesce(metadata_body.body, '{{}}') AS metadata,
        event.cost_nanos AS cost_nanos
 FROM event
 JOIN dimension AS event_type ON event_type.id = event.event_type
 LEFT JOIN dimension AS model ON model.id = event.model
+{joins}
 LEFT JOIN label_set ON label_set.id = event.labels
 LEFT JOIN metadata_body ON metadata_body.id = event.details
 LEFT JOIN external_id AS own ON own.id = event.id

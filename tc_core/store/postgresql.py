@@ -216,6 +216,7 @@ class PostgreSQL(Database):
             lambda column: f"encode({column}, 'hex')::uuid::text",
             "to_char(to_timestamp(event.at / 1000000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') || "
             "'.' || lpad(mod(event.at, 1000000)::text, 6, '0') || '+00:00'",
+            "({body}::jsonb || jsonb_strip_nulls(jsonb_build_object({dimensions})))::text",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tc_core import settings
-from tc_core.errors import ConfigurationError, StorageError
+from tc_core.errors import ConfigurationError, CycleError, LineageError, StorageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
@@ -118,7 +118,10 @@ class SqlStore(StorageBackend):
 
     def save_relationship(self, relationship: ProvenanceRelationship) -> None:
         """Save a relation between two recorded events; see `StorageBackend`."""
-        self.flush()
+        known = self._recorded((relationship.source_id, relationship.target_id))
+        for event_id in (relationship.source_id, relationship.target_id):
+            if event_id not in known:
+                raise LineageError(f"no event {event_id!r} is recorded")
         link = Link(
             ids.from_text(relationship.source_id),
             relationship.relation,
@@ -126,7 +129,11 @@ class SqlStore(StorageBackend):
             relationship.source,
             relationship.confidence,
         )
-        self._writer.relate(link, relationship.metadata)
+        try:
+            self._writer.relate(link, relationship.metadata)
+        except CycleError:
+            said = f"{relationship.relation} from {relationship.source_id!r} to {relationship.target_id!r}"
+            raise CycleError(f"{said} would make an event its own ancestor") from None
 
     # Reading
 
@@ -158,6 +165,7 @@ class SqlStore(StorageBackend):
     ) -> dict[GroupKey, float | int | None]:
         """Return one sum for each group; see `StorageBackend`."""
         read = value_of(metric)
+        group_by = [group_by] if isinstance(group_by, str) else group_by
         return {key: read(total) for key, total in self.totals(group_by, filters, start_time, end_time).items()}
 
     def totals(
@@ -312,14 +320,16 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
     The kind `sqlite` takes `path=`, the kind `postgresql` takes `url=`, or `host=`, `port=`, `database=`, `user=` and
     `password=`, each by default what the settings say. Raises ConfigurationError for a kind that does not exist.
     """
-    text = str(url_or_kind)
-    if text in ("memory", ":memory:", "sqlite://"):
+    if not isinstance(url_or_kind, (str, Path)):
+        raise ConfigurationError(f"cannot open {url_or_kind!r} as storage: name a kind, a URL or a path")
+    text, kind = str(url_or_kind), str(url_or_kind).lower()
+    if kind in ("memory", ":memory:", "memory://", "sqlite://"):
         return InMemoryStorage()
-    if text == "sqlite":
+    if kind == "sqlite":
         return SQLiteStorage(options.get("path") or options.get("db_path") or DEFAULT_PATH)
     if text.startswith("sqlite:///"):
         return SQLiteStorage(text.removeprefix("sqlite:///"))
-    if text == "postgresql":
+    if kind == "postgresql":
         return PostgreSQLStorage(options.pop("url", None) or _postgresql_url(options))
     if "://" in text:
         scheme = text.partition("://")[0]

@@ -230,6 +230,7 @@ class SQLite(Database):
             _uuid_text,
             "strftime('%Y-%m-%dT%H:%M:%S', event.at / 1000000, 'unixepoch') || "
             "printf('.%06d+00:00', event.at % 1000000)",
+            "json_patch({body}, json_object({dimensions}))",
         )
 
 

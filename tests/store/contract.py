@@ -79,6 +79,18 @@ class StorageContract:
             store.save_event(call(event_id="req_1", input_tokens=101))
         assert store.aggregate("input_tokens") == {(): 100}
 
+    def test_one_group_may_be_named_as_it_is(self, store):
+        store.save_event(call(agent_id="a"))
+        assert store.aggregate("calls", "agent_id") == {("a",): 1}
+
+    def test_a_relation_that_cannot_be_names_the_events_as_the_user_does(self, store):
+        store.save_events([call(event_id="req_1"), call(event_id="req_2")])
+        with pytest.raises(LineageError, match="'req_3'"):
+            store.save_relationship(ProvenanceRelationship("req_1", "req_3", "derived_from"))
+        store.save_relationship(ProvenanceRelationship("req_2", "req_1", "derived_from"))
+        with pytest.raises(CycleError, match="'req_1' to 'req_2'"):
+            store.save_relationship(ProvenanceRelationship("req_1", "req_2", "derived_from"))
+
     def test_an_open_event_may_be_completed(self, store):
         store.save_event(call(event_id="req_1", status="open", input_tokens=None, output_tokens=None, cost=None))
         assert store.aggregate("calls") == {(): 0}

@@ -26,7 +26,7 @@ def test_a_closed_store_in_memory_still_has_what_was_saved():
     assert store.aggregate("calls") == {(): 1}
 
 
-@pytest.mark.parametrize("wanted", ["memory", ":memory:", "sqlite://"])
+@pytest.mark.parametrize("wanted", ["memory", "Memory", ":memory:", "memory://", "sqlite://"])
 def test_kinds_of_memory(wanted):
     assert isinstance(create_storage(wanted), InMemoryStorage)
 

@@ -183,11 +183,17 @@ def test_many_threads_open_a_new_store_at_once(url):
 
 def test_the_view_reads_like_the_table_of_the_seed(postgresql, url):
     with PostgreSQLStorage(url) as store:
-        store.save_event(call(event_id="req_1", parent_id="req_0", labels={"user": "u"}, metadata={"a": 1}))
+        store.save_event(
+            call(event_id="req_1", parent_id="req_0", agent_id="a", labels={"user": "u"}, metadata={"a": 1})
+        )
         store.save_event(call(event_id="01890a5d-ac96-774b-bcce-b302099a8057"))
     rows = postgresql.run("SELECT * FROM events ORDER BY event_id DESC", url)
     assert rows[0][:2] == ("req_1", "2026-11-20T12:00:00.000000+00:00")
-    assert (rows[0][7], json.loads(rows[0][8]), json.loads(rows[0][9])) == ("req_0", {"user": "u"}, {"a": 1})
+    assert (rows[0][7], json.loads(rows[0][8]), json.loads(rows[0][9])) == (
+        "req_0",
+        {"user": "u", "agent_id": "a"},
+        {"a": 1},
+    )
     assert (float(rows[0][6]), rows[0][10]) == (0.001, 1_000_000)
     assert rows[1][0] == "01890a5d-ac96-774b-bcce-b302099a8057"
 

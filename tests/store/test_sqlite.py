@@ -151,7 +151,7 @@ def test_a_lock_that_stays_is_an_error_that_says_so(tmp_path, monkeypatch):
 def test_the_view_events_is_the_seed_documents_table(tmp_path):
     path = tmp_path / "costs.db"
     with SQLiteStorage(path) as store:
-        store.save_event(call(event_id="req_1", labels={"user_id": "u"}, metadata={"k": 1}))
+        store.save_event(call(event_id="req_1", agent_id="a", labels={"user_id": "u"}, metadata={"k": 1}))
         store.save_event(call(1, event_id="01890a5d-ac96-774b-bcce-b302099a8057", parent_id="req_1", cost=None))
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
@@ -166,7 +166,7 @@ def test_the_view_events_is_the_seed_documents_table(tmp_path):
         "output_tokens": 10,
         "cost": 0.001,
         "parent_id": None,
-        "labels": '{"user_id":"u"}',
+        "labels": '{"user_id":"u","agent_id":"a"}',
         "metadata": '{"k":1}',
         "cost_nanos": 1_000_000,
     }
