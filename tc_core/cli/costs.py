@@ -59,7 +59,7 @@ def costs(
         tzinfo = common.zone(tz)
         asked = period(since, until, tz=tzinfo)
         names = [_dimension(name.strip()) for name in by.split(",") if name.strip()]
-        filters = _filters(where or [])
+        filters = filters_of(where or [])
         found = report(source, asked, group_by=names, filters=filters, tz=tzinfo)
         if as_json:
             text.print_json(found.to_dict())
@@ -196,7 +196,8 @@ def _heading(name: str) -> str:
 _SHORT = {"agent": "agent_id", "workflow": "workflow_id", "session": "session_id", "task": "task_type"}
 
 
-def _filters(texts: Sequence[str]) -> dict[str, FilterValue]:
+def filters_of(texts: Sequence[str]) -> dict[str, FilterValue]:
+    """Read filters as people write them; raise ConfigurationError for what is none."""
     found: dict[str, list[str | None]] = {}
     for each in texts:
         name, separator, value = each.partition("=")
