@@ -120,7 +120,7 @@ def each_store(request, tmp_path):
         return
     from tc_core import PostgreSQLStorage
 
-    with PostgreSQLStorage(request.getfixturevalue("postgresql").new_database()) as store:
+    with request.getfixturevalue("postgresql").database() as url, PostgreSQLStorage(url) as store:
         yield store
 
 

@@ -65,6 +65,8 @@ def costs(
             text.print_json(found.to_dict())
         elif as_csv:
             _print_csv(found, names)
+            if found.removed_events:
+                text.console(stderr=True).print(_gone(found))
         else:
             is_compared = since in _BEFORE and until is None
             before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
@@ -76,6 +78,8 @@ def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> Non
     """Print the answer, and below it the groups."""
     console = text.console()
     console.print(title)
+    if found.removed_events:
+        console.print(_gone(found))
     if not found.groups:
         return
     console.print()
@@ -103,6 +107,14 @@ def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
     if said:
         line.append(f"  {said}.", style="yellow" if found.unpriced_calls or found.estimated_calls else "")
     return line
+
+
+def _gone(found: CostReport) -> Text:
+    return Text(
+        f"This leaves out up to {text.plural(found.removed_events, 'event')} that left the store: "
+        f"its details are whole since {found.details_since:%Y-%m-%d} (UTC).",
+        style="yellow",
+    )
 
 
 def _sheet(found: CostReport, names: Sequence[str]) -> Sheet:

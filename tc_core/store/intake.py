@@ -7,8 +7,7 @@ from tc_core.model.ports import Batch
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.usage import Usage
 from tc_core.store.query import Reader
-
-US_PER_DAY = 86_400_000_000
+from tc_core.store.rollups import US_PER_DAY
 
 _NO_USAGE = Usage()
 

@@ -18,6 +18,7 @@ from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
+from tc_core.model.gaps import Gaps
 from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
@@ -30,6 +31,7 @@ from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
 from tc_core.store.metrics import value_of
 from tc_core.store.query import Reader
+from tc_core.store.retention import Retention
 from tc_core.store.sqlite import SQLite
 from tc_core.store.sums import Summing
 
@@ -223,12 +225,17 @@ class SqlStore(StorageBackend):
         filters: Filters | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,
     ) -> dict[GroupKey, Totals]:
-        """Return all sums of each group at once."""
+        """Return all sums of each group at once; `gaps` is told which days the answer needed and lacks."""
         self._ask()
         with self._database.reading() as connection:
             question = Summing(connection, self._database, self._dimensions, group_by, filters or {})
-            return question.totals(*_span(start_time, end_time))
+            found = question.totals(*_span(start_time, end_time))
+            if gaps is not None:
+                gaps.days.update((_DAY_ZERO + timedelta(days=day), events) for day, events in question.gaps().items())
+            return found
 
     def relationships(
         self, event_id: str | None = None, workflow_id: str | None = None
@@ -293,6 +300,10 @@ class SqlStore(StorageBackend):
         with self._database.reading() as connection:
             events = connection.exec_driver_sql("SELECT count(*) FROM event").scalar_one()
             return {"events": events, "bytes": self._database.size(connection)}
+
+    def retention(self, days: int | None) -> Retention:
+        """Return what lets events go that are older than so many whole days (UTC), step by step."""
+        return Retention(self._database, days)
 
     # Life
 
