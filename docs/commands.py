@@ -8,7 +8,7 @@ from tc_core.cli.main import app
 
 COMMANDS = (
     *("costs", "runs", "tree", "show", "models search", "models show", "reprice"),
-    *("export", "import", "demo", "doctor", "init"),
+    *("export", "import", "archive", "demo", "doctor", "init"),
 )
 
 

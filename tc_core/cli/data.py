@@ -107,6 +107,34 @@ def import_file(
         raise typer.Exit(common.NOT_FOUND)
 
 
+def archive(
+    before: Annotated[str, typer.Option("--before", metavar="DATE", help="The first day that stays: 2026-01-31, ...")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR", help="The folder to archive into; made if need be.")],
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Move the details of old events into Parquet files; their sums stay in the store.
+
+    The files lie in folders by day (UTC), as DuckDB, Spark and pandas read them: DIR/day=2026-01-31/. A run goes as a
+    whole, once its last event is from before DATE; calls without a price stay until they have one. When it is
+    interrupted, nothing is lost and nothing is there twice once it is run again. Needs the extra parquet.
+
+    Example: token-calc archive --before this-month --to archive
+    """
+    with common.told(), bar("Archiving") as progress:
+        done = StoreKeeper(common.open_store(store)).archive(before, to, tz=common.zone(tz), progress=progress)
+    if as_json:
+        text.print_json({"events": done.events, "files": done.files})
+        return
+    console = text.console()
+    if not done.events:
+        console.print("Nothing is old enough to go.")
+        return
+    console.print(f"{text.plural(done.events, 'event')} moved into {text.plural(len(done.files), 'file')} in {to}.")
+    console.print(common.hint("token-calc db vacuum", "gives their room on the disk back", store))
+
+
 def _print_import(done: ImportReport, store: str | None) -> None:
     console = text.console()
     console.print(

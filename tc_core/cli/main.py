@@ -28,6 +28,7 @@ app.add_typer(models.app, name="models")
 app.command()(models.reprice)
 app.command()(data.export)
 app.command("import")(data.import_file)
+app.command()(data.archive)
 app.command()(doctor.doctor)
 app.command()(init.init)
 

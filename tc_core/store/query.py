@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
@@ -11,6 +12,7 @@ from tc_core.model.attempt import Attempt
 from tc_core.model.event import TrackingEvent, from_us
 from tc_core.model.ports import Filters
 from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.recorded import Recorded
 from tc_core.model.run import Run
 from tc_core.model.totals import MEASURES, Totals
 from tc_core.store import relations, rows
@@ -116,6 +118,18 @@ class Reader:
         question = _WHOLE.where(*conditions).order_by(EVENT.c.at, EVENT.c.key).limit(limit)
         found = self._connection.execute(question).all()
         return {(row.at, row.key): event for row, event in zip(found, self._events(found), strict=True)}
+
+    def leaving(self, keys: Sequence[int]) -> list[Recorded]:
+        """Return events with all that would go with them, in order of time: relations from them, and to them."""
+        found: list[tuple[Place, TrackingEvent]] = []
+        for some in chunks(keys):
+            rows_ = self._connection.execute(_WHOLE.where(EVENT.c.key.in_(some))).all()
+            found += [((row.at, row.key), event) for row, event in zip(rows_, self._events(rows_), strict=True)]
+        linked, attempts = relations.leaving(self._connection, keys), self.attempts_of(keys)
+        return [
+            Recorded(event, linked.get(key, []), attempts.get(key, []))
+            for (_, key), event in sorted(found, key=itemgetter(0))
+        ]
 
     def count(self, filters: Filters, start_us: int | None, end_us: int | None) -> int:
         """Return how many events match."""

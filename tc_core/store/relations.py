@@ -65,6 +65,17 @@ def of_sources(connection: Connection, keys: Sequence[int]) -> dict[int, list[Pr
     return found
 
 
+def leaving(connection: Connection, keys: Sequence[int]) -> dict[int, list[ProvenanceRelationship]]:
+    """Return the relations that go when some events do: those from them, and those to them from events that stay."""
+    found = of_sources(connection, keys)
+    going = set(keys)
+    for some in chunks(keys):
+        for row in _rows(connection, _WHOLE.where(_RELATION.c.target.in_(some))):
+            if row.source not in going:
+                found.setdefault(row.target, []).append(_relation(row))
+    return found
+
+
 def _read(connection: Connection, question: Select[Any]) -> list[ProvenanceRelationship]:
     return [_relation(row) for row in _rows(connection, question)]
 

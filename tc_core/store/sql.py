@@ -24,7 +24,8 @@ from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
-from tc_core.store import intake, migrate, relations
+from tc_core.store import archive, intake, migrate, relations
+from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
 from tc_core.store.dialect import Database
@@ -304,6 +305,28 @@ class SqlStore(StorageBackend):
     def retention(self, days: int | None) -> Retention:
         """Return what lets events go that are older than so many whole days (UTC), step by step."""
         return Retention(self._database, days)
+
+    def archive(
+        self, folder: str | Path, before: datetime, progress: Callable[[int], object] = lambda _: None
+    ) -> Archived:
+        """Move events from before a moment into Parquet files, by day, whole runs at a time; return what has gone.
+
+        A run goes once its last event is from before; calls without a price stay with what they hang under, and so do
+        runs that are open. Sums stay. `progress` is told how many events have gone. Raises ImportError where pyarrow is
+        missing, StorageError for a folder that cannot be used, or that another process is archiving into.
+        """
+        self.check_writable()
+        self._ask()
+        place = Path(folder).expanduser().resolve()
+        with archive.taking_turns(place):
+            work = archive.Archive(self._database, self._dimensions, place, to_us(before))
+            work.recover()
+            while work.step():
+                progress(work.archived.events)
+        texts = self.retention(None)
+        while texts.step():
+            pass
+        return work.archived
 
     # Life
 

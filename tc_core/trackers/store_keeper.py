@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, tzinfo
 from pathlib import Path
 
-from tc_core.errors import StorageError
+from tc_core.errors import ConfigurationError, StorageError
 from tc_core.exchange import files
 from tc_core.exchange.bring_in import ImportReport, bring_in
 from tc_core.model import period
@@ -12,6 +12,7 @@ from tc_core.model.ports import Filters
 from tc_core.model.recorded import Recorded
 from tc_core.runtime.recorders import open_storage
 from tc_core.store import predecessor
+from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
@@ -77,6 +78,21 @@ class StoreKeeper:
         zone = period.zone(tz)
         read = predecessor.read(where, zone) if file_format == PREDECESSOR else files.read(where, zone, file_format)
         return bring_in(read, self.storage, lambda done: progress and progress(done, None))
+
+    def archive(
+        self, before: str | date, to: str | Path, *, tz: str | tzinfo = "UTC", progress: Progress | None = None
+    ) -> Archived:
+        """Move events from before a day into Parquet files in `to`, by day (UTC); return what has gone.
+
+        A run goes once its last event is from before that day. Calls without a price stay in the store with what they
+        hang under, and so do runs that are open; sums stay too. Files are like those of `export_events`, in folders
+        `day=2026-01-31`. Raises ConfigurationError for a date that cannot be read, ImportError where pyarrow is
+        missing, StorageError for a folder that cannot be used.
+        """
+        start = period.period(before, None, tz=period.zone(tz)).start
+        if start is None:
+            raise ConfigurationError("say the first day that stays: 2026-01-31, this-month, ...")
+        return self.storage.archive(to, start, lambda done: progress and progress(done, None))
 
 
 class _Told:
