@@ -6,7 +6,10 @@ from typer.testing import CliRunner
 
 from tc_core.cli.main import app
 
-COMMANDS = ("costs", "runs", "tree", "show", "models search", "models show", "reprice", "demo", "doctor", "init")
+COMMANDS = (
+    *("costs", "runs", "tree", "show", "models search", "models show", "reprice"),
+    *("export", "import", "archive", "demo", "doctor", "init"),
+)
 
 
 def page() -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tc_core.store.base import StorageBackend
     from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.trackers.cost_tracker import CostRecord, CostTracker, RepriceReport
+    from tc_core.trackers.store_keeper import StoreKeeper
 
 _HOMES = {
     "CostGroup": "analyse.costs",
@@ -72,6 +73,7 @@ _HOMES = {
     "CostRecord": "trackers.cost_tracker",
     "CostTracker": "trackers.cost_tracker",
     "RepriceReport": "trackers.cost_tracker",
+    "StoreKeeper": "trackers.store_keeper",
 }
 
 __all__ = [
@@ -91,6 +93,7 @@ __all__ = [
     "SQLiteStorage",
     "StorageBackend",
     "StorageError",
+    "StoreKeeper",
     "TokenCalculatorError",
     "TrackingEvent",
     "Usage",

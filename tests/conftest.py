@@ -106,6 +106,19 @@ def postgresql():
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_store(request, tmp_path):
+    """An empty store of each kind that lasts."""
+    if request.param == "sqlite":
+        with SQLiteStorage(tmp_path / "each.db") as store:
+            yield store
+        return
+    from tc_core import PostgreSQLStorage
+
+    with request.getfixturevalue("postgresql").database() as url, PostgreSQLStorage(url) as store:
+        yield store
+
+
 @pytest.fixture
 def server():
     """A real server on a real socket of this machine; what it counted is the truth."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from tc_core.analyse.zones import TIME_UNITS, totals_in_zone
 from tc_core.model import money
+from tc_core.model.gaps import Gaps
 from tc_core.model.period import Period
 from tc_core.model.ports import AggregateReader, Filters
 from tc_core.model.totals import Totals
@@ -70,6 +71,10 @@ class CostReport:
     `total_cost` is None when there were calls and not one has a price; otherwise it leaves out the
     `unpriced_calls`. `estimated_calls` are those whose usage the provider did not report; `errors` counts
     failed calls. Groups come with the dearest first, groups by time in order of time.
+
+    Sums over whole hours, by the names that roll-ups have, are kept for ever. Where others were asked for, of days
+    whose events have left the store, `removed_events` tells how many are gone of these days: figures are too low by at
+    most so many events. Nothing is missing from `details_since` on, which is None where nothing is missing at all.
     """
 
     total_cost: float | None
@@ -87,6 +92,8 @@ class CostReport:
     total_cost_nanos: int | None = None
     start: datetime | None = None
     end: datetime | None = None
+    removed_events: int = 0
+    details_since: datetime | None = None
 
     @property
     def total_cost_exact(self) -> Decimal | None:
@@ -97,7 +104,7 @@ class CostReport:
         """Return plain JSON values."""
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain["groups"] = [group.to_dict() for group in self.groups]
-        for name in ("start", "end"):
+        for name in ("start", "end", "details_since"):
             plain[name] = None if plain[name] is None else plain[name].isoformat()
         return plain
 
@@ -111,11 +118,13 @@ def report(
     tz: tzinfo = UTC,
 ) -> CostReport:
     """Sum up a period; hours, days and months grouped by are those of `tz`."""
-    filters = filters or {}
-    whole = reader.totals((), filters, period.start, period.end)[()]
+    filters, gaps = filters or {}, Gaps()
+    whole = reader.totals((), filters, period.start, period.end, gaps=gaps)[()]
     groups = [
         CostGroup.of(dict(zip(group_by, key, strict=True)), totals)
-        for key, totals in (totals_in_zone(reader, period, group_by, filters, tz).items() if group_by else ())
+        for key, totals in (
+            totals_in_zone(reader, period, group_by, filters, tz, gaps=gaps).items() if group_by else ()
+        )
     ]
     total = CostGroup.of({}, whole)
     return CostReport(
@@ -134,6 +143,8 @@ def report(
         total_cost_nanos=total.cost_nanos,
         start=period.start,
         end=period.end,
+        removed_events=gaps.events,
+        details_since=gaps.whole_since,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from tc_core.analyse.zones import TIME_UNITS, name_in_zone
 from tc_core.model.event import TrackingEvent
+from tc_core.model.gaps import Gaps
 from tc_core.model.ports import EventReader, Filters, GroupKey
 from tc_core.model.scope import DIMENSIONS
 from tc_core.model.totals import Totals, totals_by
@@ -31,8 +32,10 @@ class PlainTotals:
         filters: Filters | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,
     ) -> dict[GroupKey, Totals]:
-        """Return the sums of each group."""
+        """Return the sums of each group; of such a backend it is not known what it lacks."""
         saved = self._reader.query_events(filters, start_time, end_time)
         events = {event.event_id: event for event in saved}.values()  # the last revision
         all_types = "event_type" in {*group_by, *(filters or {})}

@@ -7,6 +7,7 @@ that does not (zones off by half or quarter hours) is asked for again in smaller
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from tc_core.model.gaps import Gaps
 from tc_core.model.period import Period
 from tc_core.model.ports import AggregateReader, Filters, GroupKey
 from tc_core.model.totals import MEASURES, Totals
@@ -19,17 +20,23 @@ _STEPS = tuple(timedelta(seconds=seconds) for seconds in (900, 60, 30, 1))
 
 
 def totals_in_zone(
-    reader: AggregateReader, period: Period, group_by: Sequence[str], filters: Filters, tz: tzinfo
+    reader: AggregateReader,
+    period: Period,
+    group_by: Sequence[str],
+    filters: Filters,
+    tz: tzinfo,
+    *,
+    gaps: Gaps | None = None,
 ) -> dict[GroupKey, Totals]:
-    """Return the sums of each group; time units in `group_by` are those of `tz`."""
+    """Return the sums of each group; time units in `group_by` are those of `tz`, `gaps` is as in `totals`."""
     units = [name for name in group_by if name in TIME_UNITS]
     if tz is UTC or not units:
-        return reader.totals(group_by, filters, period.start, period.end)
+        return reader.totals(group_by, filters, period.start, period.end, gaps=gaps)
     if any(unit in filters for unit in TIME_UNITS):
         raise ValueError("filters by hour, day or month are in UTC: limit the period with start and end instead")
     others = [name for name in group_by if name not in TIME_UNITS]
     groups: dict[GroupKey, Totals] = {}
-    for start, values, totals in _pieces(reader, period, others, filters, tz):
+    for start, values, totals in _pieces(reader, period, units, others, filters, tz, gaps):
         named = dict(zip(others, values, strict=True)) | {unit: name_in_zone(start, unit, tz) for unit in units}
         total = groups.setdefault(tuple(named[name] for name in group_by), Totals())
         total.add(getattr(totals, measure) for measure in MEASURES)
@@ -45,14 +52,20 @@ def name_in_zone(moment: datetime, unit: str, tz: tzinfo) -> str:
 
 
 def _pieces(
-    reader: AggregateReader, period: Period, others: list[str], filters: Filters, tz: tzinfo
+    reader: AggregateReader,
+    period: Period,
+    units: Sequence[str],
+    others: list[str],
+    filters: Filters,
+    tz: tzinfo,
+    gaps: Gaps | None,
 ) -> Iterator[tuple[datetime, GroupKey, Totals]]:
-    """Yield sums of spans that each lie in one hour of the zone."""
-    by_hour = reader.totals(("hour", *others), filters, period.start, period.end)
+    """Yield sums of spans that each lie in one hour, day or month of the zone."""
+    by_hour = reader.totals(("hour", *others), filters, period.start, period.end, gaps=gaps)
     split: set[datetime] = set()
     for (hour, *values), totals in by_hour.items():
         start = datetime.fromisoformat(str(hour))
-        if _is_whole(start, tz):
+        if _is_whole(start, units, tz):
             yield start, tuple(values), totals
         else:
             split.add(start)
@@ -62,15 +75,16 @@ def _pieces(
             begin = max(start + number * step, period.start or start)
             end = min(start + (number + 1) * step, period.end or start + _HOUR)
             if begin < end:
-                for key, totals in reader.totals(others, filters, begin, end).items():
+                for key, totals in reader.totals(others, filters, begin, end, gaps=gaps).items():
                     yield begin, key, totals
 
 
-def _is_whole(start: datetime, tz: tzinfo) -> bool:
-    """Tell whether an hour of UTC is an hour of the zone too."""
-    first = start.astimezone(tz).utcoffset()
-    last = (start + _HOUR - _STEPS[-1]).astimezone(tz).utcoffset()
-    return first is not None and first == last and first % _HOUR == timedelta()
+def _is_whole(start: datetime, units: Sequence[str], tz: tzinfo) -> bool:
+    """Tell whether an hour of UTC lies whole in one of each unit of the zone."""
+    last = start + _HOUR - _STEPS[-1]
+    if start.astimezone(tz).utcoffset() != last.astimezone(tz).utcoffset():
+        return False
+    return all(name_in_zone(start, unit, tz) == name_in_zone(last, unit, tz) for unit in units)
 
 
 def _step(start: datetime, tz: tzinfo) -> timedelta:

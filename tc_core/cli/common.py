@@ -53,6 +53,10 @@ def told() -> Iterator[None]:
     """Turn errors of ours into one sentence and an exit code; with --debug they come whole."""
     try:
         yield
+    except ImportError as error:  # an extra that is not installed; the message has the line that installs it
+        if os.environ.get(DEBUG):
+            raise
+        fail(str(error), WRONG_USE)
     except TokenCalculatorError as error:
         if os.environ.get(DEBUG):
             raise

@@ -59,12 +59,14 @@ def costs(
         tzinfo = common.zone(tz)
         asked = period(since, until, tz=tzinfo)
         names = [_dimension(name.strip()) for name in by.split(",") if name.strip()]
-        filters = _filters(where or [])
+        filters = filters_of(where or [])
         found = report(source, asked, group_by=names, filters=filters, tz=tzinfo)
         if as_json:
             text.print_json(found.to_dict())
         elif as_csv:
             _print_csv(found, names)
+            if found.removed_events:
+                text.console(stderr=True).print(_gone(found))
         else:
             is_compared = since in _BEFORE and until is None
             before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
@@ -76,6 +78,8 @@ def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> Non
     """Print the answer, and below it the groups."""
     console = text.console()
     console.print(title)
+    if found.removed_events:
+        console.print(_gone(found))
     if not found.groups:
         return
     console.print()
@@ -103,6 +107,14 @@ def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
     if said:
         line.append(f"  {said}.", style="yellow" if found.unpriced_calls or found.estimated_calls else "")
     return line
+
+
+def _gone(found: CostReport) -> Text:
+    return Text(
+        f"This leaves out up to {text.plural(found.removed_events, 'event')} that left the store: "
+        f"its details are whole since {found.details_since:%Y-%m-%d} (UTC).",
+        style="yellow",
+    )
 
 
 def _sheet(found: CostReport, names: Sequence[str]) -> Sheet:
@@ -196,7 +208,8 @@ def _heading(name: str) -> str:
 _SHORT = {"agent": "agent_id", "workflow": "workflow_id", "session": "session_id", "task": "task_type"}
 
 
-def _filters(texts: Sequence[str]) -> dict[str, FilterValue]:
+def filters_of(texts: Sequence[str]) -> dict[str, FilterValue]:
+    """Read filters as people write them; raise ConfigurationError for what is none."""
     found: dict[str, list[str | None]] = {}
     for each in texts:
         name, separator, value = each.partition("=")

@@ -16,7 +16,7 @@ storage:
   # backend: sqlite               # sqlite, postgresql or memory     TOKEN_CALC_STORAGE
   # path: ./token_calculator.db   # relative to this file            TOKEN_CALC_STORAGE_PATH
   # url: postgresql://host/name   # instead of all others            TOKEN_CALC_STORAGE
-  # retention_days: 90            # older events may be deleted      TOKEN_CALC_RETENTION_DAYS
+  # retention_days: 90            # older events leave, sums stay     TOKEN_CALC_RETENTION_DAYS
   # postgresql:
   #   host: localhost             # TOKEN_CALC_PG_HOST
   #   port: 5432                  # TOKEN_CALC_PG_PORT

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, demo, doctor, init, models, runs
+from tc_core.cli import common, costs, data, demo, doctor, init, models, runs
 
 app = typer.Typer(
     name="token-calc",
@@ -27,6 +27,9 @@ app.command()(runs.show)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
+app.command()(data.export)
+app.command("import")(data.import_file)
+app.command()(data.archive)
 app.command()(doctor.doctor)
 app.command()(init.init)
 

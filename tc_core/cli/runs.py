@@ -1,6 +1,7 @@
 """`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
 
-from datetime import tzinfo
+from collections.abc import Mapping
+from datetime import date, tzinfo
 from typing import Annotated
 
 import typer
@@ -52,6 +53,8 @@ def runs(
             text.print_json([run.to_dict() for run in found])
         else:
             _print_runs(found, common.zone(tz), store)
+            if len(found) < limit:
+                _print_removed(source.removals(), "Older runs are gone")
 
 
 def show_tree(
@@ -72,6 +75,8 @@ def show_tree(
             text.print_json(root.to_dict())
         else:
             print_tree(root)
+            days = {node.event.timestamp.date() for node in root.walk()}
+            _print_removed({day: events for day, events in source.removals().items() if day in days}, "Of its days")
 
 
 def show(
@@ -106,6 +111,18 @@ def show(
             took = "" if attempt.latency_us is None else f" after {text.seconds(attempt.latency_us / 1000)}"
             said = "no answer" if attempt.status is None else f"HTTP {attempt.status}"
             console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
+
+
+def _print_removed(removed: Mapping[date, int], what: str) -> None:
+    """Say how many events have left the store, of the days in question."""
+    if removed:
+        console = text.console()
+        console.print(Text(f"{what}: {_removed(removed)} (`token-calc costs` still has their sums).", style="yellow"))
+
+
+def _removed(removed: Mapping[date, int]) -> str:
+    gone = text.plural(sum(removed.values()), "event")
+    return f"{gone} from {min(removed)} to {max(removed)} (UTC) left the store"
 
 
 def print_tree(root: Node) -> None:
@@ -291,7 +308,9 @@ def _event(source: SqlStore, wanted: str) -> TrackingEvent:
             NOT_FOUND,
         )
     if not like:
-        fail(f"No event {wanted} is recorded: `token-calc runs` lists what is.", NOT_FOUND)
+        removed = source.removals()
+        said = f"; {_removed(removed)}" if removed else ""
+        fail(f"No event {wanted} is recorded{said}: `token-calc runs` lists what is.", NOT_FOUND)
     event = source.get_event(like[0])
     if event is None:
         fail(f"No event {wanted} is recorded.", NOT_FOUND)

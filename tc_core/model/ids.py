@@ -11,6 +11,8 @@ import random
 import re
 import time
 
+from tc_core.model.scope import label_text
+
 EventId = bytes
 """The sixteen bytes of a UUID."""
 
@@ -38,13 +40,14 @@ def to_text(event_id: EventId) -> str:
 def from_text(text: str) -> EventId:
     """Return the id that `text` stands for: a canonical UUID itself, any other text by its hash.
 
-    Raises ValueError for an empty text.
+    Characters that no database keeps do not tell ids apart (see `label_text`), so that an id is found by what is shown
+    of it. Raises ValueError for an empty text.
     """
     if _CANONICAL.fullmatch(text):
         return bytes.fromhex(text.replace("-", ""))
     if not text:
         raise ValueError("an event id must not be empty")
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=b"tc-event-id")
+    digest = hashlib.blake2b(label_text(text).encode(), digest_size=16, person=b"tc-event-id")
     number = int.from_bytes(digest.digest())
     number = number & ~(0xF << 76) | 0x8 << 76
     number = number & ~(0b11 << 62) | 0b10 << 62

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent
+from tc_core.model.gaps import Gaps
 from tc_core.model.ids import EventId
 from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationSource
 from tc_core.model.totals import Totals
@@ -103,8 +104,13 @@ class AggregateReader(Protocol):
         filters: Filters | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,
     ) -> dict[GroupKey, Totals]:
-        """Return the sums of each group; a question without groups has the one key `()`."""
+        """Return the sums of each group; a question without groups has the one key `()`.
+
+        `gaps` is told which days the answer needed whose events have left the store.
+        """
 
 
 class RelationReader(Protocol):

@@ -53,9 +53,10 @@ class Recorder:
         spool: Spool | None = None,
         listeners: Iterable[Listener] = (),
         scope: Scope = EMPTY_SCOPE,
+        chore: Callable[[], bool] | None = None,
     ) -> None:
         self.scope = scope
-        self.writer = Writer(sink, enrich, spool=spool, listeners=listeners)
+        self.writer = Writer(sink, enrich, spool=spool, listeners=listeners, chore=chore)
         self._entries = EntryWriter()
         self._open: dict[Key, OpenCall] = {}
         self._ended: OrderedDict[Key, OpenCall] = OrderedDict()

@@ -43,7 +43,9 @@ class Writer:
     """Writes the queue to the sink in batches; each is one transaction, which also moves the spool mark.
 
     `lock` guards the queue and the spool; it is never held over the store's I/O. `drain` writes on the
-    caller's thread, so that whoever asks the store need not wait for the writer's.
+    caller's thread, so that whoever asks the store need not wait for the writer's. `chore` is called on the
+    writer's own thread alone, after it has written; it does a small step of some other work, and says whether there
+    is more of it.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Writer:
         *,
         spool: Spool | None,
         listeners: Iterable[Listener] = (),
+        chore: Callable[[], bool] | None = None,
     ) -> None:
         self.lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
         self.listeners = Listeners(listeners)
         self.spool = spool
         self._sink = sink
         self._steps = list(steps)
+        self._chore = chore
         self._queue: deque[Item] = deque()
         self._held_bytes = 0
         self._is_behind = False  # the spool has ended runs that the queue has not
@@ -288,6 +292,10 @@ class Writer:
 
     # The thread
 
+    def _tend(self) -> bool:
+        """Do a small step of what is to be done now and then; return whether there is more."""
+        return self._chore is not None and bool(attempt(self._chore))
+
     def _start_thread(self) -> None:
         with self.lock:
             if self._thread is not None:
@@ -311,6 +319,8 @@ def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threadin
                 return
             if not writer._drain(timeout=60.0):
                 stop.wait(RETRY_SECONDS)
+                wake.set()
+            elif writer._tend():
                 wake.set()
             del writer
     finally:

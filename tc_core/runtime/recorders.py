@@ -121,8 +121,10 @@ def spool_folder(store: SqlStore) -> Path | None:
 
 def _make(storage: StorageBackend) -> Recorder:
     sink: EventSink = BackendSink(storage)
-    folder = None
+    folder = chore = None
+    days = settings.load().storage.retention_days
     if isinstance(storage, SqlStore):
+        chore = None if days is None else storage.retention(days).daily
         sink, folder = storage.sink, spool_folder(storage)
         if folder is not None and storage.path is None:
             with contained("make the folder of the spool"):
@@ -134,6 +136,7 @@ def _make(storage: StorageBackend) -> Recorder:
         enrich=DEFAULT_STEPS,
         spool=None if folder is None else Spool(folder),
         scope=EMPTY_SCOPE.extended(settings.load().labels),
+        chore=chore,
     )
 
 

@@ -75,6 +75,21 @@ class BulkWriter:
         """
         self._transact(lambda work: work.relate(link, metadata), alone=True)
 
+    def relate_all(self, links: Sequence[tuple[Link, Mapping[str, Any]]]) -> dict[int, LineageError]:
+        """Write several relations; return the errors of those that cannot be kept, by their places."""
+        refused: dict[int, LineageError] = {}
+
+        def relate(work: _Transaction) -> None:
+            refused.clear()  # of a first attempt, where another transaction was faster
+            for place, (link, metadata) in enumerate(links):
+                try:
+                    work.relate(link, metadata)
+                except LineageError as error:
+                    refused[place] = error
+
+        self._transact(relate, alone=True)
+        return refused
+
     def _transact(self, do: "Callable[[_Transaction], None]", *, alone: bool = False) -> "_Transaction":
         """Do some work in one transaction, and again where another one was faster."""
         for attempt in _CONFLICTS:

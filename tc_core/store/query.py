@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
@@ -10,15 +11,17 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import TrackingEvent, from_us
 from tc_core.model.ports import Filters
+from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.recorded import Recorded
 from tc_core.model.run import Run
 from tc_core.model.totals import MEASURES, Totals
-from tc_core.store import rows
+from tc_core.store import relations, rows
 from tc_core.store.dialect import Database, chunks
 from tc_core.store.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.interning import Dimensions
 from tc_core.store.rollups import US_PER_HOUR
 from tc_core.store.sums import row_measures
-from tc_core.store.tables import CALLS, INTERNED, AttemptRow, ExternalId, Fault, LabelSet, MetadataBody, table
+from tc_core.store.tables import CALLS, INTERNED, AttemptRow, ExternalId, Fault, LabelSet, MetadataBody, Removal, table
 
 _OWN_ID = table(ExternalId).alias("own_external_id")
 _PARENT_ID = table(ExternalId).alias("parent_external_id")
@@ -27,6 +30,7 @@ _LABEL_SET = table(LabelSet)
 _METADATA = table(MetadataBody)
 _FAULT = table(Fault)
 _ATTEMPT = table(AttemptRow)
+_REMOVAL = table(Removal)
 
 _JOINS = (
     EVENT.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
@@ -48,6 +52,9 @@ _WHOLE = select(
     _LABEL_SET.c.body.label("label_body"),
     _METADATA.c.body.label("metadata_body"),
 ).select_from(_JOINS)
+
+Place = tuple[int, int]
+"""Where an event stands in order of time: its time (us), and the key of its row."""
 
 
 class Reader:
@@ -100,6 +107,35 @@ class Reader:
                 found[wanted[row.id]] = event
         return found
 
+    def page(
+        self, filters: Filters, start_us: int | None, end_us: int | None, after: Place | None, limit: int
+    ) -> dict[Place, TrackingEvent]:
+        """Return the next matching events in order of time, behind a place, by where each stands."""
+        conditions = self._conditions.of(filters, start_us, end_us)
+        if after is not None:
+            at, key = after
+            conditions += [EVENT.c.at >= at, or_(EVENT.c.at > at, EVENT.c.key > key)]
+        question = _WHOLE.where(*conditions).order_by(EVENT.c.at, EVENT.c.key).limit(limit)
+        found = self._connection.execute(question).all()
+        return {(row.at, row.key): event for row, event in zip(found, self._events(found), strict=True)}
+
+    def leaving(self, keys: Sequence[int]) -> list[Recorded]:
+        """Return events with all that would go with them, in order of time: relations from them, and to them."""
+        found: list[tuple[Place, TrackingEvent]] = []
+        for some in chunks(keys):
+            rows_ = self._connection.execute(_WHOLE.where(EVENT.c.key.in_(some))).all()
+            found += [((row.at, row.key), event) for row, event in zip(rows_, self._events(rows_), strict=True)]
+        linked, attempts = relations.leaving(self._connection, keys), self.attempts_of(keys)
+        return [
+            Recorded(event, linked.get(key, []), attempts.get(key, []))
+            for (_, key), event in sorted(found, key=itemgetter(0))
+        ]
+
+    def count(self, filters: Filters, start_us: int | None, end_us: int | None) -> int:
+        """Return how many events match."""
+        question = select(func.count()).select_from(EVENT).where(*self._conditions.of(filters, start_us, end_us))
+        return self._connection.execute(question).scalar_one()
+
     def tree(self, root_id: str) -> list[TrackingEvent]:
         """Return a root and everything below it, in order of time."""
         root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
@@ -123,6 +159,25 @@ class Reader:
         columns = (_ATTEMPT.c[name] for name in Attempt._fields)
         question = select(*columns).where(_ATTEMPT.c.event == event).order_by(_ATTEMPT.c.number)
         return [Attempt(*row) for row in self._connection.execute(question)]
+
+    def attempts_of(self, keys: Sequence[int]) -> dict[int, list[Attempt]]:
+        """Return the HTTP requests of several events, by the keys of their rows."""
+        found: dict[int, list[Attempt]] = {}
+        columns = (_ATTEMPT.c[name] for name in ("event", *Attempt._fields))
+        question = select(*columns).order_by(_ATTEMPT.c.event, _ATTEMPT.c.number)
+        for some in chunks(keys):
+            for key, *attempt in self._connection.execute(question.where(_ATTEMPT.c.event.in_(some))):
+                found.setdefault(key, []).append(Attempt(*attempt))
+        return found
+
+    def relations_of(self, keys: Sequence[int]) -> dict[int, list[ProvenanceRelationship]]:
+        """Return the relations from several events to older ones, by the keys of their rows."""
+        return relations.of_sources(self._connection, keys)
+
+    def removals(self) -> dict[int, int]:
+        """Return how many events of each day (UTC, counted from 1970) have left the store."""
+        removed = select(_REMOVAL.c.day, _REMOVAL.c.events).order_by(_REMOVAL.c.day)
+        return {day: events for day, events in self._connection.execute(removed)}  # noqa: C416  # rows are not pairs
 
     def ids_like(self, fragment: str, limit: int) -> list[str]:
         """Return ids, the newest first, whose digits start or end with those of `fragment`."""

@@ -1,12 +1,14 @@
 """Reading relations."""
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Row, Select, or_, select
 
 from tc_core.model import ids
 from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.store.dialect import chunks
 from tc_core.store.filters import EVENT, ROOT
 from tc_core.store.tables import SEED, Dimension, ExternalId, MetadataBody, RelationRow, table
 
@@ -54,15 +56,40 @@ def within(connection: Connection, root_id: str) -> list[ProvenanceRelationship]
     return _read(connection, _WHOLE.where(ROOT.c.id == ids.from_text(root_id)))
 
 
+def of_sources(connection: Connection, keys: Sequence[int]) -> dict[int, list[ProvenanceRelationship]]:
+    """Return the relations that lead from some events to older ones, by the keys of their rows."""
+    found: dict[int, list[ProvenanceRelationship]] = {}
+    for some in chunks(keys):
+        for row in _rows(connection, _WHOLE.where(_RELATION.c.source.in_(some))):
+            found.setdefault(row.source, []).append(_relation(row))
+    return found
+
+
+def leaving(connection: Connection, keys: Sequence[int]) -> dict[int, list[ProvenanceRelationship]]:
+    """Return the relations that go when some events do: those from them, and those to them from events that stay."""
+    found = of_sources(connection, keys)
+    going = set(keys)
+    for some in chunks(keys):
+        for row in _rows(connection, _WHOLE.where(_RELATION.c.target.in_(some))):
+            if row.source not in going:
+                found.setdefault(row.target, []).append(_relation(row))
+    return found
+
+
 def _read(connection: Connection, question: Select[Any]) -> list[ProvenanceRelationship]:
-    return [
-        ProvenanceRelationship(
-            source_id=row.source_text or ids.to_text(row.source_uuid),
-            target_id=row.target_text or ids.to_text(row.target_uuid),
-            relation=_SEED_VALUES[row.relation],  # type: ignore[arg-type]  # the keys of relations are reserved
-            source=_SEED_VALUES[row.origin],  # type: ignore[arg-type]  # the same
-            confidence=row.confidence,
-            metadata=json.loads(row.body) if row.body else {},
-        )
-        for row in connection.execute(question.order_by(_RELATION.c.source, _RELATION.c.relation))
-    ]
+    return [_relation(row) for row in _rows(connection, question)]
+
+
+def _rows(connection: Connection, question: Select[Any]) -> Iterable[Row[Any]]:
+    return connection.execute(question.order_by(_RELATION.c.source, _RELATION.c.relation, _RELATION.c.target))
+
+
+def _relation(row: Row[Any]) -> ProvenanceRelationship:
+    return ProvenanceRelationship(
+        source_id=row.source_text or ids.to_text(row.source_uuid),
+        target_id=row.target_text or ids.to_text(row.target_uuid),
+        relation=_SEED_VALUES[row.relation],  # type: ignore[arg-type]  # the keys of relations are reserved
+        source=_SEED_VALUES[row.origin],  # type: ignore[arg-type]  # the same
+        confidence=row.confidence,
+        metadata=json.loads(row.body) if row.body else {},
+    )

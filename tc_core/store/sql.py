@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,21 @@ from tc_core.errors import ConfigurationError, CycleError, LineageError, Storage
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, to_us
+from tc_core.model.gaps import Gaps
 from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
-from tc_core.store import migrate, relations
+from tc_core.store import archive, intake, migrate, relations
+from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
 from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
 from tc_core.store.metrics import value_of
 from tc_core.store.query import Reader
+from tc_core.store.retention import Retention
 from tc_core.store.sqlite import SQLite
 from tc_core.store.sums import Summing
 
@@ -37,6 +41,10 @@ on_open: list[Callable[["SqlStore"], object]] = []
 
 log = logging.getLogger("tc_core")
 
+PAGE = 1000
+"""How many events are read at once where all are read."""
+
+_DAY_ZERO = date(1970, 1, 1)
 _serial = itertools.count(1)
 
 
@@ -122,18 +130,30 @@ class SqlStore(StorageBackend):
         for event_id in (relationship.source_id, relationship.target_id):
             if event_id not in known:
                 raise LineageError(f"no event {event_id!r} is recorded")
-        link = Link(
-            ids.from_text(relationship.source_id),
-            relationship.relation,
-            ids.from_text(relationship.target_id),
-            relationship.source,
-            relationship.confidence,
-        )
         try:
-            self._writer.relate(link, relationship.metadata)
+            self._writer.relate(_link(relationship), relationship.metadata)
         except CycleError:
             said = f"{relationship.relation} from {relationship.source_id!r} to {relationship.target_id!r}"
             raise CycleError(f"{said} would make an event its own ancestor") from None
+
+    def take_in(self, records: Sequence[Recorded]) -> TakenIn:
+        """Write those events that are not here yet, with their attempts; tell what became of each.
+
+        The same event again changes nothing. One with other facts than are recorded is refused, and so is a new one
+        of a day whose details have left the store. Relations are for `relate`.
+        """
+        self.check_writable()
+        with self._reading() as reader:
+            taken, batch = intake.sort_out(reader, reader.removals(), records)
+        if batch.records or batch.attempts:
+            self._writer.write(batch)
+        return taken
+
+    def relate(self, relations: Iterable[ProvenanceRelationship]) -> list[tuple[ProvenanceRelationship, str]]:
+        """Write relations between recorded events; return those that cannot be kept, and why."""
+        found = list(relations)
+        refused = self._writer.relate_all([(_link(relation), relation.metadata) for relation in found])
+        return [(found[place], str(error)) for place, error in refused.items()]
 
     # Reading
 
@@ -149,6 +169,46 @@ class SqlStore(StorageBackend):
         """Return matching events in order of time; see `StorageBackend`."""
         with self._reading() as reader:
             return reader.events(filters or {}, *_span(start_time, end_time), limit=limit, descending=descending)
+
+    def records(
+        self,
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> Iterator[Recorded]:
+        """Yield matching events in order of time, each with its relations and attempts, however many there are.
+
+        They are read page by page, so that neither memory nor a transaction grows with them.
+        """
+        after, span = None, _span(start_time, end_time)
+        while True:
+            with self._reading() as reader:
+                page = reader.page(filters or {}, *span, after, PAGE)
+                keys = [key for _, key in page]
+                linked, attempts = reader.relations_of(keys), reader.attempts_of(keys)
+            for (_, key), event in page.items():
+                yield Recorded(event, linked.get(key, ()), attempts.get(key, ()))
+            if len(page) < PAGE:
+                return
+            after = next(reversed(page))
+
+    def count(
+        self,
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> int:
+        """Return how many events match."""
+        with self._reading() as reader:
+            return reader.count(filters or {}, *_span(start_time, end_time))
+
+    def removals(self) -> dict[date, int]:
+        """Return how many events have left the store, by the day (UTC) on which they happened.
+
+        Sums over whole hours, by the names that roll-ups have, still have them.
+        """
+        with self._reading() as reader:
+            return {_DAY_ZERO + timedelta(days=day): events for day, events in reader.removals().items()}
 
     def get_event(self, event_id: str) -> TrackingEvent | None:
         """Return one event, or None."""
@@ -174,12 +234,17 @@ class SqlStore(StorageBackend):
         filters: Filters | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,
     ) -> dict[GroupKey, Totals]:
-        """Return all sums of each group at once."""
+        """Return all sums of each group at once; `gaps` is told which days the answer needed and lacks."""
         self._ask()
         with self._database.reading() as connection:
             question = Summing(connection, self._database, self._dimensions, group_by, filters or {})
-            return question.totals(*_span(start_time, end_time))
+            found = question.totals(*_span(start_time, end_time))
+            if gaps is not None:
+                gaps.days.update((_DAY_ZERO + timedelta(days=day), events) for day, events in question.gaps().items())
+            return found
 
     def relationships(
         self, event_id: str | None = None, workflow_id: str | None = None
@@ -244,6 +309,32 @@ class SqlStore(StorageBackend):
         with self._database.reading() as connection:
             events = connection.exec_driver_sql("SELECT count(*) FROM event").scalar_one()
             return {"events": events, "bytes": self._database.size(connection)}
+
+    def retention(self, days: int | None) -> Retention:
+        """Return what lets events go that are older than so many whole days (UTC), step by step."""
+        return Retention(self._database, days)
+
+    def archive(
+        self, folder: str | Path, before: datetime, progress: Callable[[int], object] = lambda _: None
+    ) -> Archived:
+        """Move events from before a moment into Parquet files, by day, whole runs at a time; return what has gone.
+
+        A run goes once its last event is from before; calls without a price stay with what they hang under, and so do
+        runs that are open. Sums stay. `progress` is told how many events have gone. Raises ImportError where pyarrow is
+        missing, StorageError for a folder that cannot be used, or that another process is archiving into.
+        """
+        self.check_writable()
+        self._ask()
+        place = Path(folder).expanduser().resolve()
+        with archive.taking_turns(place):
+            work = archive.Archive(self._database, self._dimensions, place, to_us(before))
+            work.recover()
+            while work.step():
+                progress(work.archived.events)
+        texts = self.retention(None)
+        while texts.step():
+            pass
+        return work.archived
 
     # Life
 
@@ -371,6 +462,16 @@ def _is_read_only(path: Path) -> bool:
     if path.exists():
         return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
     return False
+
+
+def _link(relationship: ProvenanceRelationship) -> Link:
+    return Link(
+        ids.from_text(relationship.source_id),
+        relationship.relation,
+        ids.from_text(relationship.target_id),
+        relationship.source,
+        relationship.confidence,
+    )
 
 
 def _span(start: datetime | None, end: datetime | None) -> tuple[int | None, int | None]:

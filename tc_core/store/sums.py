@@ -6,7 +6,21 @@ Both ways give the same figures to the last digit; `model.totals` is the definit
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Select, case, cast, func, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    null,
+    or_,
+    select,
+    true,
+)
 
 from tc_core.model import ids
 from tc_core.model.event import from_us
@@ -27,21 +41,23 @@ from tc_core.store.filters import (
     label_name,
 )
 from tc_core.store.interning import Dimensions
-from tc_core.store.rollups import CUBE, US_PER_HOUR
-from tc_core.store.tables import CALLS, INTERNED, OPEN, SEED_KEYS, LabelSet, RollupHour, RollupLabel, table
+from tc_core.store.rollups import CUBE, US_PER_DAY, US_PER_HOUR
+from tc_core.store.tables import CALLS, INTERNED, OPEN, SEED_KEYS, LabelSet, Removal, RollupHour, RollupLabel, table
 
 _LABEL_SET = table(LabelSet).alias("group_label_set")
 _HOUR = table(RollupHour)
 _LABEL = table(RollupLabel)
+_REMOVAL = table(Removal)
 _ERROR = SEED_KEYS["status", "error"]
 _PROVIDER = SEED_KEYS["usage_source", "provider"]
 
 _IS_CALL = EVENT.c.event_type.in_(CALLS)
 _HAS_USAGE = EVENT.c.input_tokens.is_not(None) | EVENT.c.output_tokens.is_not(None)
+IS_UNPRICED = _IS_CALL & EVENT.c.cost_nanos.is_(None) & (_HAS_USAGE | (EVENT.c.status != _ERROR))
 _ROW_MEASURES: dict[str, ColumnElement[Any]] = {
     "calls": case((_IS_CALL, 1), else_=0),
     "priced": case((_IS_CALL & EVENT.c.cost_nanos.is_not(None), 1), else_=0),
-    "unpriced": case((_IS_CALL & EVENT.c.cost_nanos.is_(None) & (_HAS_USAGE | (EVENT.c.status != _ERROR)), 1), else_=0),
+    "unpriced": case((IS_UNPRICED, 1), else_=0),
     "estimated": case((_IS_CALL & (EVENT.c.usage_source != _PROVIDER), 1), else_=0),
     "errors": case((EVENT.c.status == _ERROR, 1), else_=0),
     "audio_tokens": func.coalesce(EVENT.c.audio_input_tokens, 0) + func.coalesce(EVENT.c.audio_output_tokens, 0),
@@ -85,6 +101,22 @@ class Summing:
         self._names = {*group_by, *filters} - set(TIME_GROUPS)
         self._all_types = "event_type" in self._names
         self._groups: dict[GroupKey, Totals] = {}
+        self._row_spans: list[Span] = []
+
+    def gaps(self) -> dict[int, int]:
+        """Return how many events have left the store of each day (from 1970) whose rows `totals` has read."""
+        spans = []
+        for start_us, end_us in self._row_spans:
+            conditions = self._on_days(_REMOVAL.c.day)
+            if start_us is not None:
+                conditions.append(_REMOVAL.c.day >= start_us // US_PER_DAY)
+            if end_us is not None:
+                conditions.append(_REMOVAL.c.day <= (end_us - 1) // US_PER_DAY)
+            spans.append(and_(true(), *conditions))
+        if not spans:
+            return {}
+        question = select(_REMOVAL.c.day, _REMOVAL.c.events).where(or_(*spans), _REMOVAL.c.events > 0)
+        return {day: events for day, events in self._connection.execute(question)}  # noqa: C416  # rows are not pairs
 
     def totals(self, start_us: int | None, end_us: int | None) -> dict[GroupKey, Totals]:
         """Return the sums of each group; groups that are zero throughout are left out."""
@@ -148,6 +180,7 @@ class Summing:
     # Rows
 
     def _add_rows(self, span: Span) -> None:
+        self._row_spans.append(span)
         source: FromClause = EVENT
         if {"parent_id", "root_id"} & self._names:
             source = source.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
@@ -182,6 +215,16 @@ class Summing:
             conditions.append(column >= first)
         if last is not None:
             conditions.append(column < last)
+        return conditions
+
+    def _on_days(self, column: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """Return the conditions that a day has hours which the question's filters by time allow."""
+        conditions = []
+        for unit in TIME_GROUPS:
+            if unit in self._filters:
+                wanted = as_list(self._filters[unit])
+                whole = [None if value is None else value[: len("2026-01-31")] for value in wanted]
+                conditions.append(in_spans(column, "day" if unit == "hour" else unit, whole, per=US_PER_DAY))
         return conditions
 
     def _add(self, question: Select[Any], *, sign: int = 1, instead: Mapping[int, str | None] = _AS_IT_IS) -> None:

@@ -1,0 +1,1 @@
+"""Events in files: JSON lines, CSV and Parquet, out and in."""

@@ -1,0 +1,110 @@
+"""StoreKeeper: take what is recorded out of a store and into it, and keep the store in order."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, tzinfo
+from pathlib import Path
+
+from tc_core.errors import ConfigurationError, StorageError
+from tc_core.exchange import files
+from tc_core.exchange.bring_in import ImportReport, bring_in
+from tc_core.model import period
+from tc_core.model.ports import Filters
+from tc_core.model.recorded import Recorded
+from tc_core.runtime.recorders import open_storage
+from tc_core.store import predecessor
+from tc_core.store.archive import Archived
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+
+Progress = Callable[[int, int | None], object]
+"""Told how many events are done, and of how many where that is known."""
+
+PREDECESSOR = "token-calculator"
+"""The package whose files `import_events` reads with `file_format` of this name."""
+
+
+class StoreKeeper:
+    """Keeps a store: what is in it, and for how long.
+
+    `storage` is a store, a path or a URL; without it the default store is used, which everything shares. Raises
+    StorageError for a backend of one's own. `progress` is called now and then with the events done so far, and with
+    how many there are in all, or None.
+    """
+
+    def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:
+        opened = open_storage(storage)
+        if not isinstance(opened, SqlStore):
+            raise StorageError(f"{type(opened).__name__} cannot be kept from here: use SQLiteStorage")
+        self.storage = opened
+
+    def export_events(
+        self,
+        where: str | Path,
+        file_format: str | None = None,
+        *,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+        progress: Progress | None = None,
+    ) -> int:
+        """Write events to a file, the oldest first, with their relations and attempts; return how many.
+
+        `file_format` is `jsonl`, `csv` or `parquet`, by default what the file's ending says; `-` is the standard
+        output. Dates are as in `CostTracker.get_costs`. Raises ConfigurationError for a place or format that cannot be
+        written, ImportError for Parquet where pyarrow is missing.
+        """
+        span = period.period(since, until, tz=period.zone(tz))
+        told = _Told(progress, None if progress is None else self.storage.count(filters, span.start, span.end))
+        files.write(where, told.each(self.storage.records(filters, span.start, span.end)), file_format)
+        return told.done
+
+    def import_events(
+        self,
+        where: str | Path,
+        file_format: str | None = None,
+        *,
+        tz: str | tzinfo = "UTC",
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Bring the events of a file into the store; what cannot be taken is told, and the rest goes on.
+
+        `file_format` is as in `export_events`, or `token-calculator` for the SQLite file of that package; a folder
+        stands for all Parquet files in it, and `-` for the standard input. Times without an offset are in `tz`. The
+        same event again changes nothing. Raises ConfigurationError or StorageError for a file that cannot be read at
+        all.
+        """
+        self.storage.check_writable()
+        zone = period.zone(tz)
+        read = predecessor.read(where, zone) if file_format == PREDECESSOR else files.read(where, zone, file_format)
+        return bring_in(read, self.storage, lambda done: progress and progress(done, None))
+
+    def archive(
+        self, before: str | date, to: str | Path, *, tz: str | tzinfo = "UTC", progress: Progress | None = None
+    ) -> Archived:
+        """Move events from before a day into Parquet files in `to`, by day (UTC); return what has gone.
+
+        A run goes once its last event is from before that day. Calls without a price stay in the store with what they
+        hang under, and so do runs that are open; sums stay too. Files are like those of `export_events`, in folders
+        `day=2026-01-31`. Raises ConfigurationError for a date that cannot be read, ImportError where pyarrow is
+        missing, StorageError for a folder that cannot be used.
+        """
+        start = period.period(before, None, tz=period.zone(tz)).start
+        if start is None:
+            raise ConfigurationError("say the first day that stays: 2026-01-31, this-month, ...")
+        return self.storage.archive(to, start, lambda done: progress and progress(done, None))
+
+
+class _Told:
+    """Counts what goes by, and tells it now and then."""
+
+    def __init__(self, progress: Progress | None, total: int | None) -> None:
+        self.done = 0
+        self._progress, self._total = progress, total
+
+    def each(self, records: Iterator[Recorded]) -> Iterator[Recorded]:
+        for record in records:
+            self.done += 1
+            if self._progress is not None and not self.done % 1000:
+                self._progress(self.done, self._total)
+            yield record
