@@ -8,7 +8,7 @@ from tc_core.cli.main import app
 
 COMMANDS = (
     *("costs", "runs", "tree", "show", "models search", "models show", "reprice"),
-    *("export", "import", "archive", "demo", "doctor", "init"),
+    *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, demo, doctor, init, models, runs
+from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs
 
 app = typer.Typer(
     name="token-calc",
@@ -30,6 +30,7 @@ app.command()(models.reprice)
 app.command()(data.export)
 app.command("import")(data.import_file)
 app.command()(data.archive)
+app.add_typer(db.app, name="db")
 app.command()(doctor.doctor)
 app.command()(init.init)
 

@@ -75,6 +75,10 @@ class BulkWriter:
         """
         self._transact(lambda work: work.relate(link, metadata), alone=True)
 
+    def adopt(self, parents: Sequence[EventId]) -> None:
+        """Hang events under parents that are there, although the events still wait for them."""
+        self._transact(lambda work: work.adopt_under(parents), alone=True)
+
     def relate_all(self, links: Sequence[tuple[Link, Mapping[str, Any]]]) -> dict[int, LineageError]:
         """Write several relations; return the errors of those that cannot be kept, by their places."""
         refused: dict[int, LineageError] = {}
@@ -166,7 +170,7 @@ class _Transaction:
         for id_, row in existing.items():
             self._revise(row, latest[id_], scopes)
         self._write_texts(latest.values(), scopes.label_sets)
-        self._adopt(new)
+        self.adopt_under(new)
 
     def write_sums(self) -> None:
         """Write the roll-ups: last, since other writers wait for the rows that it changes."""
@@ -269,10 +273,10 @@ class _Transaction:
 
     def adopt(self, records: Sequence[EventRecord]) -> None:
         """Bring events and parents together that came at the same time in two transactions."""
-        self._adopt({record.id for record in records})
-        self._adopt({record.parent_id for record in records if record.parent_id is not None})
+        self.adopt_under({record.id for record in records})
+        self.adopt_under({record.parent_id for record in records if record.parent_id is not None})
 
-    def _adopt(self, parents: Iterable[EventId]) -> None:
+    def adopt_under(self, parents: Iterable[EventId]) -> None:
         """Hang events under a parent that has come only now, and their trees with them."""
         if self._connection.execute(select(_ORPHAN.c.event).limit(1)).first() is None:
             return

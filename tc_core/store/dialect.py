@@ -45,6 +45,8 @@ class Database(ABC):
     """Whether several write transactions may be under way at once."""
     has_events_in_order = True
     """Whether an index has the events in order of time, so that the latest are found without a search."""
+    schema_before: str | None = None
+    """The schema that it had when it was opened; None when it was made then."""
     row_lock = ""
     """What a SELECT ends with whose rows will be changed."""
 
@@ -179,6 +181,18 @@ class Database(ABC):
     @abstractmethod
     def size(self, connection: Connection) -> int:
         """Return how many bytes it takes on the disk."""
+
+    @abstractmethod
+    def damage(self, connection: Connection) -> list[tuple[str, str]]:
+        """Return which tables cannot be read as they should, and why."""
+
+    @abstractmethod
+    def table_bytes(self, connection: Connection) -> dict[str, int]:
+        """Return the bytes of each table with its indexes, as far as that is known."""
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Give back the room of what was deleted; others wait meanwhile where it must be so."""
 
     # Its SQL
 

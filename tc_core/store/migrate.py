@@ -49,6 +49,7 @@ def _bring_up(database: Database) -> None:
     if VERSION_TABLE not in tables and database.is_foreign(tables):
         raise StorageError(f"{database} is not a Token Calculator store: choose another place")
     version = _version(database) if VERSION_TABLE in tables else None
+    database.schema_before = version
     if version == HEAD:
         return
     if version is not None and version not in _known_versions():

@@ -30,6 +30,7 @@ from sqlmodel import SQLModel
 
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.store.dialect import LOCK_SECONDS, ConflictError, Database, Rows, adding, names, view
+from tc_core.store.gate import gate
 
 CONNECT_SECONDS = 5
 MOST_CONNECTIONS = 20
@@ -160,6 +161,26 @@ class PostgreSQL(Database):
         """Return the bytes of all our tables and their indexes."""
         sizes = [f"coalesce(pg_total_relation_size(to_regclass('{name}')), 0)" for name in SQLModel.metadata.tables]
         return int(connection.exec_driver_sql(f"SELECT {' + '.join(sizes)}").scalar_one())
+
+    def damage(self, connection: Connection) -> list[tuple[str, str]]:
+        """The server checks what it reads, and whoever runs it."""
+        return []
+
+    def table_bytes(self, connection: Connection) -> dict[str, int]:
+        """Ask the server."""
+        found = connection.exec_driver_sql(
+            "SELECT relname, pg_total_relation_size(oid) FROM pg_class "
+            "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
+        )
+        return {name: size for name, size in found if name in SQLModel.metadata.tables}
+
+    def compact(self) -> None:
+        """Have the server use the room again, and know its tables; nobody waits."""
+        self.check_writable()
+        self._notice_changes()
+        with gate.passed(), self._explained("write"), self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            alone.exec_driver_sql(f"VACUUM (ANALYZE) {', '.join(SQLModel.metadata.tables)}")
 
     # Its SQL
 

@@ -4,7 +4,7 @@ import itertools
 import logging
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -24,16 +24,18 @@ from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
-from tc_core.store import archive, intake, migrate, relations
+from tc_core.store import archive, intake, migrate, relations, stats
 from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
+from tc_core.store.check import Check, Finding
 from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
 from tc_core.store.metrics import value_of
 from tc_core.store.query import Reader
 from tc_core.store.retention import Retention
 from tc_core.store.sqlite import SQLite
+from tc_core.store.stats import StoreStats
 from tc_core.store.sums import Summing
 
 on_open: list[Callable[["SqlStore"], object]] = []
@@ -101,6 +103,11 @@ class SqlStore(StorageBackend):
     def check_writable(self) -> None:
         """Raise StorageError for a store that only answers questions."""
         self._database.check_writable()
+
+    @property
+    def schema(self) -> tuple[str | None, str]:
+        """The schema that the store had when it was opened, None when it was made then; and the one it has now."""
+        return self._database.schema_before, migrate.HEAD
 
     # Writing
 
@@ -335,6 +342,38 @@ class SqlStore(StorageBackend):
         while texts.step():
             pass
         return work.archived
+
+    def compact(self) -> None:
+        """Give the room of what was deleted back; with SQLite others wait, and the file is written anew."""
+        self._ask()
+        self._database.compact()
+
+    def stats(self) -> StoreStats:
+        """Return how large the store is and what takes the room."""
+        self._ask()
+        with self._database.reading() as connection:
+            return stats.measure(connection, self._database, migrate.HEAD)
+
+    def check(
+        self,
+        *,
+        repair: bool = False,
+        spool_files: Collection[str] | None = None,
+        progress: Callable[[int, int | None], object] = lambda _done, _total: None,
+    ) -> list[Finding]:
+        """Examine the store; see `store.check`."""
+        self._ask()
+        if repair:
+            self.check_writable()
+        work = Check(
+            self._database,
+            self._dimensions,
+            self._writer,
+            repair=repair,
+            spool_files=spool_files,
+            progress=progress,
+        )
+        return list(work.findings())
 
     # Life
 

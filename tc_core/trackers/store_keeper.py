@@ -1,26 +1,45 @@
 """StoreKeeper: take what is recorded out of a store and into it, and keep the store in order."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import date, tzinfo
 from pathlib import Path
+from typing import Any
 
+from tc_core import settings
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.exchange import files
 from tc_core.exchange.bring_in import ImportReport, bring_in
 from tc_core.model import period
 from tc_core.model.ports import Filters
 from tc_core.model.recorded import Recorded
-from tc_core.runtime.recorders import open_storage
+from tc_core.runtime.recorders import open_storage, spool_folder
 from tc_core.store import predecessor
 from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
+from tc_core.store.check import Finding
 from tc_core.store.sql import SqlStore
+from tc_core.store.stats import StoreStats
 
 Progress = Callable[[int, int | None], object]
 """Told how many events are done, and of how many where that is known."""
 
 PREDECESSOR = "token-calculator"
 """The package whose files `import_events` reads with `file_format` of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuumed:
+    """What a vacuum has done: events and texts that went, and the bytes of the store before and after."""
+
+    events: int
+    texts: int
+    bytes_before: int
+    bytes_after: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
 
 
 class StoreKeeper:
@@ -93,6 +112,38 @@ class StoreKeeper:
         if start is None:
             raise ConfigurationError("say the first day that stays: 2026-01-31, this-month, ...")
         return self.storage.archive(to, start, lambda done: progress and progress(done, None))
+
+    def vacuum(self, retention_days: int | None = None, *, progress: Progress | None = None) -> Vacuumed:
+        """Let old details go, delete texts that nothing refers to, and give the room back; return what was done.
+
+        `retention_days` is by default what the settings say; without either no event goes. With SQLite the file is
+        written anew, for which there must be room once more, and whoever writes waits meanwhile.
+        """
+        store = self.storage
+        store.check_writable()
+        before = store.size()["bytes"]
+        retention = store.retention(retention_days or settings.load().storage.retention_days)
+        while retention.step():
+            if progress is not None:
+                progress(retention.removed.events, None)
+        store.compact()
+        removed = retention.removed
+        return Vacuumed(removed.events, removed.texts, before, store.size()["bytes"])
+
+    def check(self, *, repair: bool = False, progress: Progress | None = None) -> list[Finding]:
+        """Examine the store: its file, what rows refer to, its roll-ups, spool marks and archive files.
+
+        With `repair` roll-ups of days with all their events are made anew from these, events are joined to parents that
+        are there, and marks of files that are gone are forgotten.
+        """
+        folder = spool_folder(self.storage)
+        files = None if folder is None else [path.name for path in folder.glob("*")]
+        told = progress or (lambda _done, _total: None)
+        return self.storage.check(repair=repair, spool_files=files, progress=told)
+
+    def stats(self) -> StoreStats:
+        """Return how large the store is and what takes the room."""
+        return self.storage.stats()
 
 
 class _Told:

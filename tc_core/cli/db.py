@@ -1,0 +1,132 @@
+"""`token-calc db`: is the store sound, how large is it, and giving room back."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tc_core.cli import common, text
+from tc_core.cli.progress import bar
+from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.store.check import State
+from tc_core.trackers.store_keeper import StoreKeeper
+
+app = typer.Typer(help="Check a store, see what takes its room, and give room back.", no_args_is_help=True)
+
+_STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "red", "repaired": "cyan"}
+
+
+@app.command()
+def check(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Make wrong roll-ups anew, join events to their parents, forget dead marks."),
+    ] = False,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Examine a store: every page, what rows refer to, roll-ups against events, spool marks, archive files.
+
+    The exit code is 1 when something is at fault. --repair mends what the store itself has all it takes for.
+
+    Example: token-calc db check --repair
+    """
+    with common.told(), bar("Checking") as progress:
+        findings = StoreKeeper(common.open_store(store)).check(repair=repair, progress=progress)
+    if as_json:
+        text.print_json([asdict(finding) for finding in findings])
+    else:
+        console = text.console()
+        for finding in findings:
+            state = Text(f"{finding.state:10}", style=_STYLES[finding.state])
+            console.print(state + Text(f"{finding.subject:18}", style="bold") + Text(finding.said))
+    if any(finding.state == "fault" for finding in findings):
+        raise typer.Exit(common.NOT_FOUND)
+
+
+@app.command()
+def vacuum(
+    retention_days: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-days", metavar="DAYS", min=1, help="Default: as the settings say.", show_default=False
+        ),
+    ] = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Let details go that are older than retention allows, and give the room back on the disk.
+
+    Sums stay, and so do calls that have no price yet. SQLite writes its file anew, for which there must be room once
+    more; programs that record go on meanwhile, and what they record waits in their spools.
+
+    Example: token-calc db vacuum --retention-days 90
+    """
+    with common.told(), bar("Removing") as progress:
+        done = StoreKeeper(common.open_store(store)).vacuum(retention_days, progress=progress)
+    if as_json:
+        text.print_json(done.to_dict())
+        return
+    before, after = _megabytes(done.bytes_before), _megabytes(done.bytes_after)
+    removed = f"{text.plural(done.events, 'event')} and {text.plural(done.texts, 'text')} removed"
+    text.console().print(f"{removed}; {before} before, {after} now.")
+
+
+@app.command()
+def migrate(store: common.StoreOption = None, as_json: common.JsonOption = False) -> None:
+    """Bring a store to today's schema; whatever opens it does the same.
+
+    Example: token-calc db migrate --store costs.db
+    """
+    with common.told():
+        before, now = common.open_store(store).schema
+    if as_json:
+        text.print_json({"before": before, "now": now})
+    elif before == now:
+        text.console().print(f"The schema is {now}, the newest; nothing was to be done.")
+    else:
+        text.console().print(f"The schema was {before or 'none'} and is {now} now.")
+
+
+@app.command()
+def stats(store: common.StoreOption = None, as_json: common.JsonOption = False) -> None:
+    """Show how large a store is, what takes the room, and what has left it.
+
+    Example: token-calc db stats
+    """
+    with common.told():
+        found = StoreKeeper(common.open_store(store)).stats()
+    if as_json:
+        text.print_json(found.to_dict())
+        return
+    console = text.console()
+    per_event = "" if found.bytes_per_event is None else f", {found.bytes_per_event:,.0f} bytes each"
+    console.print(
+        f"{text.plural(found.events, 'event')} in {_megabytes(found.bytes)}{per_event}; schema {found.schema}."
+    )
+    if found.first_day is not None:
+        console.print(
+            f"Sums from {found.first_day} to {found.last_day}, details from {found.details_from or 'nowhere'} on."
+        )
+    if found.removed_events:
+        days = text.plural(found.removed_days, "day")
+        console.print(f"{text.plural(found.removed_events, 'event')} of {days} left the store.")
+    if found.archive_files:
+        files = text.plural(found.archive_files, "file")
+        console.print(f"{text.plural(found.archived_events, 'event')} lie in {files} of archives.")
+    console.print()
+    tables = Sheet(Column("table"), number("rows"), number("bytes"))
+    for each in found.tables:
+        tables.add(each.name, text.count(each.rows), text.count(each.bytes))
+    tables.print(console)
+    if found.labels:
+        console.print()
+        labels = Sheet(Column("label"), number("values"))
+        for label, values in found.labels.items():
+            labels.add(label, text.count(values))
+        labels.print(console)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
