@@ -45,10 +45,10 @@ def works_after_fork() -> bool:
 @never_raises
 def _after_fork() -> None:
     runs.after_fork()
-    if not works_after_fork():
-        if runs.sinks:
-            raise RuntimeError("this version of CrewAI tells nothing in a forked process: spawn it instead")
+    if not runs.sinks:
         return
+    if not works_after_fork():
+        raise RuntimeError("this version of CrewAI tells nothing in a forked process: spawn it instead")
     bus = crewai_event_bus
     bus._executor_initialized = bus._has_pending_events = False
     bus._pending_futures = set()

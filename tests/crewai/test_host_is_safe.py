@@ -260,7 +260,7 @@ def test_no_event_gets_an_error_past_a_hook(calls):
     store = InMemoryStorage()
     mine = tc_crewai.TokenCalculatorListener(CostTracker(store))
     for hook, event, source in calls:
-        hook(source, event, None) if hook is not listener._on_guardrail else hook(source, event)
+        hook(source, event, None)
     mine.remove()
     store.query_events()
     store.totals(["model", "agent_id"])
@@ -272,7 +272,7 @@ def test_after_any_garbage_a_good_call_is_recorded(world, store):
     for each in (None, 7, "text", {}, object()):
         listener._on_start(each, each, each)
         listener._on_end(each, each, each)
-        listener._on_guardrail(each, each)
+        listener._on_guardrail(each, each, each)
     world.llm().call("hello")
     assert store.aggregate("calls") == {(): 1}
 
