@@ -56,6 +56,8 @@ class Runs:
         with self.lock:
             self._sweep()
             scope = self._find_started(event, source, state)
+            if scope is None and self._wait_for(lambda: event.started_event_id in self.scopes.by_key):
+                scope = self._find_started(event, source, state)  # models of a user's own may tell no id of the call
             if scope is not None:
                 self._end(scope, event)
             else:

@@ -4,12 +4,14 @@ import asyncio
 import gc
 import os
 import types
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 from crewai import BaseLLM
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStartedEvent, LLMCallType
+from crewai.flow.flow import Flow, start
 from crewai.tools import tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -148,18 +150,58 @@ class Fast(BaseLLM):
         return "ok"
 
 
-def test_three_hundred_runs_leave_nothing_behind(world, store):
+def test_three_hundred_runs_leave_nothing_behind(world, store, monkeypatch):
+    """With short memories of what has ended, so that all that grows is a leak; CrewAI's own growth is not ours."""
+    monkeypatch.setattr("tc_core.record.recorder.MOST_ENDED", 50)
     model = Fast(model="fast")
     crew = world.crew(world.agent(llm=model))
-    for number in range(300):
-        crew.kickoff() if number % 5 == 0 else model.call("hello")
+
+    def kick_off(count):
+        for number in range(count):
+            crew.kickoff() if number % 5 == 0 else model.call("hello")
+        store.flush()
+        gc.collect()
+        return Counter(kind for each in gc.get_objects() if str((kind := type(each)).__module__).startswith("tc_"))
+
+    before, after = kick_off(50), kick_off(300)
     total = store.totals()[()]
-    assert (total.calls, total.input_tokens, total.output_tokens) == (300, 2100, 900)
+    assert (total.calls, total.input_tokens, total.output_tokens) == (350, 2450, 1050)
+    assert not {kind: count for kind, count in (after - before).items() if count > 10}
     assert not recorder_for(store)._open
     assert tables() == [0] * 5
     assert not runs.scopes.gone
-    gc.collect()
     assert not [each for each in gc.get_objects() if type(each) is Scope]
+
+
+def test_a_run_that_goes_on_for_ever_keeps_no_more_than_a_few(world, store, monkeypatch):
+    """What is open stays known, whatever came after it."""
+    monkeypatch.setattr("tc_crewai.scopes.MOST_SCOPES", 20)
+    model, most = Fast(model="fast"), []
+
+    class Service(Flow):
+        @start()
+        def serve(self):
+            for _ in range(100):
+                model.call("hello")
+                crewai_event_bus.flush(timeout=5)
+                (flow,) = (each for each in runs.scopes.by_key.values() if each.type == "flow_started")
+                most.append(max(*tables(), len(runs.scopes.idle), len(flow.members)))
+
+    Service().kickoff()
+    assert max(most) == 20
+    (method,) = store.query_events({"event_type": "task"})
+    assert {event.parent_id for event in store.query_events({"event_type": "llm_call"})} == {method.event_id}
+    assert store.totals()[()].calls == 100
+
+
+def test_what_waits_for_a_start_that_never_comes_is_bounded(world, store, monkeypatch):
+    monkeypatch.setattr("tc_crewai.scopes.MOST_EARLY", 20)
+    for number in range(50):
+        ended = LLMCallCompletedEvent(call_id=f"c-{number}", response="ok", call_type=LLMCallType.LLM_CALL)
+        listener._on_end(None, ended, None)
+    assert len(runs.scopes.early) == 20
+    store.query_events()  # all is handled, so that no start can come any more
+    assert tables() == [0] * 5
 
 
 # Forks, and the end of the process
