@@ -224,6 +224,42 @@ def test_a_forked_worker_records_like_its_parent(world, store):
     assert store.aggregate("calls") == {(): 2}
 
 
+FORK = """
+import os, sys
+import tc_core, tc_crewai
+tc_core.instrument("costs.db")
+from crewai.events.event_bus import crewai_event_bus as bus
+from crewai import LLM
+from tc_core.demo.server import ModelServer
+{before}
+def call():
+    LLM(model="openai/gpt-4o-mini", base_url=server.base_url, api_key="x").call("hello")
+with ModelServer() as server:
+    call()
+    bus.flush()
+    {parent}
+    child = os.fork()
+    if child == 0:
+        {child}
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_process_that_cannot_be_followed_is_told_in_doctor(run_python, run_command):
+    before = "from tc_crewai import install; install._PRIVATE = ('no_longer_there',)"
+    child = "tc_core.CostTracker('costs.db').track_call('gpt-4o', 1, 1); tc_core.flush()"
+    run_python(FORK.format(before=before, parent="", child=child))
+    said = run_command("doctor", "--store", "costs.db").stdout
+    assert "1 x tc_crewai.install._after_fork: ForkedBusError" in said
+
+
+def test_after_uninstrument_a_fork_finds_the_bus_as_crewai_left_it(run_python):
+    """To start it anew is CrewAI's own business then."""
+    child = "assert bus._executor_initialized and tc_core.CostTracker('costs.db').get_costs().total_calls == 1"
+    run_python(FORK.format(before="", parent="tc_core.uninstrument()", child=child))
+
+
 def test_a_program_that_ends_at_once_has_recorded_everything(run_python):
     program = """
 import tc_core
