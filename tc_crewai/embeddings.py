@@ -5,6 +5,7 @@ figures, and is not estimated.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tc_core.adapter import Segment
@@ -14,24 +15,32 @@ from tc_crewai.scopes import Scope, Sinks
 _HOLDERS = frozenset({"memory_query_started", "memory_save_started"})
 
 
-def on_start(scope: Scope, event: Any, source: Any, sinks: Sinks) -> None:
-    """Remember what embeds for a scope, and estimate the embeddings of memories that are saved in the background."""
+def on_source(scope: Scope, source: Any) -> None:
+    """Remember what embeds for a scope."""
     if scope.type in _HOLDERS:
         scope.embedder = getattr(source, "embedder", None)
     elif scope.type == "knowledge_search_query_started":
         scope.embedder = _of_agent(source)
-    elif scope.type == "flow_started" and event.flow_name == "EncodingFlow":
-        holder = scope.within("memory_save_started")
-        _estimate(scope, event, None if holder is None else holder.embedder, sinks)
+
+
+def on_start(scope: Scope, event: Any, sinks: Sinks) -> None:
+    """Estimate the embeddings of memories that are saved in the background."""
+    if scope.type == "flow_started" and event.flow_name == "EncodingFlow":
+        _estimate(scope, event, scope.within("memory_save_started"), sinks)
 
 
 def on_end(scope: Scope, event: Any, sinks: Sinks) -> None:
     """Estimate the embedding of a question to memory or knowledge."""
     if event.type in ("memory_query_completed", "knowledge_search_query_completed"):
-        _estimate(scope, event, scope.embedder, sinks)
+        _estimate(scope, event, scope, sinks)
 
 
-def _estimate(scope: Scope, event: Any, embedder: Any, sinks: Sinks) -> None:
+def _estimate(scope: Scope, event: Any, holder: Scope | None, sinks: Sinks) -> None:
+    """Record what was embedded; not before it is known by what, which tells the model and so the price."""
+    if holder is not None and not holder.is_source_known:
+        holder.waiting.append(partial(_estimate, scope, event, holder, sinks))
+        return
+    embedder = None if holder is None else holder.embedder
     if _is_tracked(embedder):
         return
     texts = reading.texts_to_embed(event)
@@ -40,6 +49,8 @@ def _estimate(scope: Scope, event: Any, embedder: Any, sinks: Sinks) -> None:
     model, provider = reading.embedding_model(embedder)
     key, at_us, above = ("embedding", event.event_id), reading.at_us(event), scope.recorded
     for recorder, labels in sinks.items():
+        if recorder.record(key) is not None:
+            continue
         recorder.start(
             "embedding",
             key=key,

@@ -15,6 +15,10 @@ _listener: TokenCalculatorListener | None = None
 _PRIVATE = ("_executor_initialized", "_pending_futures", "_futures_lock", "_rwlock", "_has_pending_events")
 
 
+class ForkedBusError(RuntimeError):
+    """Nothing of CrewAI is recorded in this process: it was forked, and its bus has no threads. Spawned ones record."""
+
+
 def instrument(storage: StorageBackend | str | None = None) -> None:
     """Record every crew, flow, agent and model call of CrewAI from now on, in all threads and tasks.
 
@@ -45,10 +49,10 @@ def works_after_fork() -> bool:
 @never_raises
 def _after_fork() -> None:
     runs.after_fork()
-    if not works_after_fork():
-        if runs.sinks:
-            raise RuntimeError("this version of CrewAI tells nothing in a forked process: spawn it instead")
+    if not runs.sinks:
         return
+    if not works_after_fork():
+        raise ForkedBusError("this version of CrewAI tells nothing in a forked process: spawn it instead")
     bus = crewai_event_bus
     bus._executor_initialized = bus._has_pending_events = False
     bus._pending_futures = set()

@@ -9,7 +9,8 @@ from crewai.llms.hooks.base import BaseInterceptor
 
 from tc_core.adapter import attempt, never_raises
 from tc_core.http import reported
-from tc_crewai.runs import Request, runs
+from tc_crewai.runs import runs
+from tc_crewai.telling import Request
 
 _begun: ContextVar[tuple[int, int] | None] = ContextVar("tc_crewai_begun", default=None)
 """When the request that is on its way began, in nanoseconds, and how often it was tried before."""

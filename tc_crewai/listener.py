@@ -11,7 +11,6 @@ from crewai.events.types import flow_events, knowledge_events
 
 from tc_core.adapter import Recorder, never_raises, recorder_for, register
 from tc_core.trackers.cost_tracker import CostTracker
-from tc_crewai import relations
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import current, runs
 
@@ -149,11 +148,6 @@ def _on_end(source: Any, event: Any, state: Any) -> None:
 
 
 @never_raises
-def _on_guardrail(_source: Any, event: Any) -> None:
-    """Note a refusal by the guardrail of a single agent; that of a task makes the agent run again."""
-    if is_replaying() or event.success:
-        return
-    with runs.lock:
-        scope = runs.scopes.by_key.get(event.started_event_id or "")
-        if scope is not None and scope.above is not None and scope.above.type == "lite_agent_execution_started":
-            relations.refused(scope.above)
+def _on_guardrail(_source: Any, event: Any, state: Any) -> None:
+    if not is_replaying() and not event.success:
+        runs.refused(event, state)

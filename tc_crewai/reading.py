@@ -126,6 +126,17 @@ def answer(response: Any) -> list[Segment]:
     return [Segment("assistant", "text", response)] if isinstance(response, Mapping) else []
 
 
+def has_failed(event: Any) -> bool:
+    """Tell whether an event is the end of something that has failed."""
+    return str(event.type).endswith(("_failed", "_error"))
+
+
+def has_run_a_tool(event: Any) -> bool:
+    """Tell whether the response of a model call is what a tool returned, and not what the model said."""
+    kind = getattr(event, "call_type", None)
+    return getattr(kind, "value", kind) == "tool_call" and not isinstance(getattr(event, "response", None), list)
+
+
 def usage(reported: Any) -> Usage | None:
     """Return what the provider reports, or None; CrewAI's `{'total_tokens': 0}` means that nothing is known.
 

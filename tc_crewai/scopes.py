@@ -1,18 +1,21 @@
 """What is known of runs that are open: CrewAI's scopes, by the id of the event that began each.
 
 CrewAI hands events to us in a pool of threads, so that an end may come before its start and a child before its parent.
-Each scope is found by ids that the events themselves carry. A tree is forgotten as a whole, when its root has ended.
+Each scope is found by ids that the events themselves carry. A tree is forgotten as a whole, some time after its root
+has ended: what began inside it may be handled later than its end.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import ref
 
 from tc_core.adapter import Recorder
+from tc_crewai.history import History
 
 MOST_SCOPES = 10_000
+MOST_OVER = 100
 MOST_EARLY = 1_000
 MOST_FAILED = 100
 EARLY_SECONDS = 30.0
@@ -32,6 +35,7 @@ class Scope:
     identity: tuple[str | None, ...]
     """What its start and its end have in common: the ids of task and agent first."""
     call_id: str | None = None
+    began_us: int = 0
     event_type: str | None = None
     """What it is recorded as; None for what is not recorded."""
     recorders: tuple[Recorder, ...] = ()
@@ -40,15 +44,17 @@ class Scope:
     """The tool, and its arguments, that a model call runs by itself."""
     request: tuple[object, ...] | None = None
     """What tells whether a later model call asks the same."""
+    is_source_known: bool = True
+    """Whether the event came from its source; one out of CrewAI's record does not say who emitted it."""
     embedder: Any = None
-    agents: dict[str, str] = field(default_factory=dict)
-    """Of a task: the last run of each agent."""
-    last_call: str | None = None
-    """The last model call directly below, and the last that failed or whose answer was refused."""
-    failed: tuple[str, tuple[object, ...]] | None = None
-    refused: str | None = None
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    """What cannot be told before the source is known."""
+    agents: dict[str, list["Scope"]] = field(default_factory=dict)
+    """Of a task: the runs of each agent, in the order in which they began."""
+    history: History | None = None
+    """What has happened directly inside it, where that matters."""
     # of a root only
-    members: "list[Scope] | None" = None
+    members: "dict[str, Scope] | None" = None
     state: "ref[Any] | None" = None
 
     @property
@@ -80,11 +86,17 @@ class Scopes:
 
     def __init__(self) -> None:
         self.by_key: OrderedDict[str, Scope] = OrderedDict()
+        self.idle: OrderedDict[str, Scope] = OrderedDict()
+        """Those that are not open: the first to go where there are too many."""
+        self.over: OrderedDict[str, Scope] = OrderedDict()
+        """Roots of trees in which nothing is open any more."""
         self.calls: dict[str, Scope] = {}
         self.tasks: dict[str, Scope] = {}
         self.open: dict[str, Scope] = {}
         self.early: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         """Ends and requests that wait for their start, by its id or the id of the call; and when they came."""
+        self.missing: OrderedDict[str, None] = OrderedDict()
+        """Parents that were waited for in vain: they began before we listened."""
         self.gone: deque[Scope] = deque()
         """Roots whose execution is over: nothing of them will be told any more."""
         self.failed: OrderedDict[tuple[object, ...], tuple[str, int]] = OrderedDict()
@@ -97,44 +109,57 @@ class Scopes:
         self.by_key[scope.key] = scope
         root = scope.root
         if root.members is None:
-            root.members = []
+            root.members = {}
             if state is not None and scope.type in _EXECUTIONS:
                 gone = self.gone
                 root.state = ref(state, lambda _: gone.append(root))
-        root.members.append(scope)
+        root.members[scope.key] = scope
         if scope.call_id is not None:
             self.calls[scope.call_id] = scope
         if scope.type == "task_started" and scope.identity[0] is not None:
             self.tasks[scope.identity[0]] = scope
-        if scope.event_type is not None and scope.is_open:
+        if scope.is_open:
             self.open[scope.key] = scope
+            self.over.pop(root.key, None)
+        else:
+            self.idle[scope.key] = scope
         while len(self.by_key) > MOST_SCOPES:
-            self.remove(next(iter(self.by_key.values())))
+            self.remove(next(iter((self.idle or self.by_key).values())))
 
     def close(self, scope: Scope) -> None:
-        """Note that a scope has ended."""
+        """Note that a scope has ended; where nothing of its tree is open any more, that may be forgotten."""
         scope.is_open = False
-        self.open.pop(scope.key, None)
+        if self.open.pop(scope.key, None) is not None:
+            self.idle[scope.key] = scope
+        root = scope.root
+        if root.is_open or any(each.is_open for each in (root.members or {}).values()):
+            return
+        self.over[root.key] = root
+        while len(self.over) > MOST_OVER:
+            self.forget_tree(next(iter(self.over.values())))
+
+    def forget_over(self) -> None:
+        """Forget the trees in which nothing is open: all that was emitted is handled."""
+        while self.over:
+            self.forget_tree(next(iter(self.over.values())))
 
     def forget_tree(self, root: Scope) -> None:
         """Forget a root and all below it."""
-        members, root.members, root.state = root.members or (), None, None
-        for scope in members:
+        members, root.members, root.state = root.members or {}, None, None
+        self.over.pop(root.key, None)
+        for scope in members.values():
             self.remove(scope)
 
     def remove(self, scope: Scope) -> None:
         """Forget one scope."""
-        self.open.pop(scope.key, None)
-        self.by_key.pop(scope.key, None)
+        for table in (self.open, self.idle, self.by_key, scope.root.members):
+            if table is not None:
+                table.pop(scope.key, None)
         if scope.call_id is not None and self.calls.get(scope.call_id) is scope:
             del self.calls[scope.call_id]
         task_id = scope.identity[0] if scope.type == "task_started" else None
         if task_id is not None and self.tasks.get(task_id) is scope:
             del self.tasks[task_id]
-
-    def is_over(self, root: Scope) -> bool:
-        """Tell whether a root has ended, and everything below it."""
-        return not root.is_open and not any(scope.is_open for scope in root.members or ())
 
     def put_early(self, key: str, now: float, item: Any) -> None:
         """Keep what came before its start."""
@@ -149,6 +174,12 @@ class Scopes:
         """Return what came before its start."""
         found = [self.early.pop(key) for key in keys if key is not None and key in self.early]
         return [item for _, items in found for item in items]
+
+    def note_missing(self, key: str) -> None:
+        """Note that a scope was waited for in vain."""
+        self.missing[key] = None
+        if len(self.missing) > MOST_EARLY:
+            self.missing.popitem(last=False)
 
     def remember_failed(self, request: tuple[object, ...], key: str, at_us: int) -> None:
         """Note that a model call outside of any run has failed."""
@@ -179,11 +210,12 @@ class Scopes:
         return task if task is not None and task.is_open else None
 
     def find_crew(self, state: Any) -> Scope | None:
-        """Return the open crew of an execution, if it is the only one."""
+        """Return the crew of an execution, if it is the only one that is open or was a short while ago."""
         if state is None:
             return None
-        crews = (each for each in self.open.values() if each.type == "crew_kickoff_started")
+        crews = [each for each in self.by_key.values() if each.type == "crew_kickoff_started"]
         found = [crew for crew in crews if (of := crew.root.state) is not None and of() is state]
+        found = [crew for crew in found if crew.is_open] or found
         return found[0] if len(found) == 1 else None
 
     def _is_stale(self, now: float) -> bool:

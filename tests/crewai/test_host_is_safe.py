@@ -4,12 +4,14 @@ import asyncio
 import gc
 import os
 import types
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 from crewai import BaseLLM
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStartedEvent, LLMCallType
+from crewai.flow.flow import Flow, start
 from crewai.tools import tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -148,18 +150,58 @@ class Fast(BaseLLM):
         return "ok"
 
 
-def test_three_hundred_runs_leave_nothing_behind(world, store):
+def test_three_hundred_runs_leave_nothing_behind(world, store, monkeypatch):
+    """With short memories of what has ended, so that all that grows is a leak; CrewAI's own growth is not ours."""
+    monkeypatch.setattr("tc_core.record.recorder.MOST_ENDED", 50)
     model = Fast(model="fast")
     crew = world.crew(world.agent(llm=model))
-    for number in range(300):
-        crew.kickoff() if number % 5 == 0 else model.call("hello")
+
+    def kick_off(count):
+        for number in range(count):
+            crew.kickoff() if number % 5 == 0 else model.call("hello")
+        store.flush()
+        gc.collect()
+        return Counter(kind for each in gc.get_objects() if str((kind := type(each)).__module__).startswith("tc_"))
+
+    before, after = kick_off(50), kick_off(300)
     total = store.totals()[()]
-    assert (total.calls, total.input_tokens, total.output_tokens) == (300, 2100, 900)
+    assert (total.calls, total.input_tokens, total.output_tokens) == (350, 2450, 1050)
+    assert not {kind: count for kind, count in (after - before).items() if count > 10}
     assert not recorder_for(store)._open
     assert tables() == [0] * 5
     assert not runs.scopes.gone
-    gc.collect()
     assert not [each for each in gc.get_objects() if type(each) is Scope]
+
+
+def test_a_run_that_goes_on_for_ever_keeps_no_more_than_a_few(world, store, monkeypatch):
+    """What is open stays known, whatever came after it."""
+    monkeypatch.setattr("tc_crewai.scopes.MOST_SCOPES", 20)
+    model, most = Fast(model="fast"), []
+
+    class Service(Flow):
+        @start()
+        def serve(self):
+            for _ in range(100):
+                model.call("hello")
+                crewai_event_bus.flush(timeout=5)
+                (flow,) = (each for each in runs.scopes.by_key.values() if each.type == "flow_started")
+                most.append(max(*tables(), len(runs.scopes.idle), len(flow.members)))
+
+    Service().kickoff()
+    assert max(most) == 20
+    (method,) = store.query_events({"event_type": "task"})
+    assert {event.parent_id for event in store.query_events({"event_type": "llm_call"})} == {method.event_id}
+    assert store.totals()[()].calls == 100
+
+
+def test_what_waits_for_a_start_that_never_comes_is_bounded(world, store, monkeypatch):
+    monkeypatch.setattr("tc_crewai.scopes.MOST_EARLY", 20)
+    for number in range(50):
+        ended = LLMCallCompletedEvent(call_id=f"c-{number}", response="ok", call_type=LLMCallType.LLM_CALL)
+        listener._on_end(None, ended, None)
+    assert len(runs.scopes.early) == 20
+    store.query_events()  # all is handled, so that no start can come any more
+    assert tables() == [0] * 5
 
 
 # Forks, and the end of the process
@@ -180,6 +222,42 @@ def test_a_forked_worker_records_like_its_parent(world, store):
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     assert store.aggregate("calls") == {(): 2}
+
+
+FORK = """
+import os, sys
+import tc_core, tc_crewai
+tc_core.instrument("costs.db")
+from crewai.events.event_bus import crewai_event_bus as bus
+from crewai import LLM
+from tc_core.demo.server import ModelServer
+{before}
+def call():
+    LLM(model="openai/gpt-4o-mini", base_url=server.base_url, api_key="x").call("hello")
+with ModelServer() as server:
+    call()
+    bus.flush()
+    {parent}
+    child = os.fork()
+    if child == 0:
+        {child}
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_process_that_cannot_be_followed_is_told_in_doctor(run_python, run_command):
+    before = "from tc_crewai import install; install._PRIVATE = ('no_longer_there',)"
+    child = "tc_core.CostTracker('costs.db').track_call('gpt-4o', 1, 1); tc_core.flush()"
+    run_python(FORK.format(before=before, parent="", child=child))
+    said = run_command("doctor", "--store", "costs.db").stdout
+    assert "1 x tc_crewai.install._after_fork: ForkedBusError" in said
+
+
+def test_after_uninstrument_a_fork_finds_the_bus_as_crewai_left_it(run_python):
+    """To start it anew is CrewAI's own business then."""
+    child = "assert bus._executor_initialized and tc_core.CostTracker('costs.db').get_costs().total_calls == 1"
+    run_python(FORK.format(before="", parent="tc_core.uninstrument()", child=child))
 
 
 def test_a_program_that_ends_at_once_has_recorded_everything(run_python):
@@ -260,7 +338,7 @@ def test_no_event_gets_an_error_past_a_hook(calls):
     store = InMemoryStorage()
     mine = tc_crewai.TokenCalculatorListener(CostTracker(store))
     for hook, event, source in calls:
-        hook(source, event, None) if hook is not listener._on_guardrail else hook(source, event)
+        hook(source, event, None)
     mine.remove()
     store.query_events()
     store.totals(["model", "agent_id"])
@@ -272,7 +350,7 @@ def test_after_any_garbage_a_good_call_is_recorded(world, store):
     for each in (None, 7, "text", {}, object()):
         listener._on_start(each, each, each)
         listener._on_end(each, each, each)
-        listener._on_guardrail(each, each)
+        listener._on_guardrail(each, each, each)
     world.llm().call("hello")
     assert store.aggregate("calls") == {(): 1}
 

@@ -1,0 +1,112 @@
+"""What the recorders are told of a scope: that it begins, what sent it, what went over the wire, how it ended."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from tc_core.adapter import Segment, Usage, attempt
+from tc_crewai import embeddings, reading
+from tc_crewai.scopes import Scope, Scopes, Sinks
+from tc_crewai.tracking import labels_of
+
+
+class Request(NamedTuple):
+    """An HTTP request of a model call."""
+
+    retry: int
+    status: int | None
+    latency_us: int
+    usage: Usage | None
+
+
+def start(scope: Scope, event: Any, source: Any, sinks: Sinks, scopes: Scopes) -> None:
+    """Tell that a run begins, to each recorder that does not know it."""
+    above = None if scope.above is None else scope.above.recorded
+    is_call = scope.event_type == "llm_call"
+    content = partial(reading.prompt, event.messages, event.tools) if is_call else None
+    said = attempt(_labels, event, source, scopes) or {}
+    own = labels_of(source if source is not None else getattr(event, "crew", None), event.type)
+    for recorder, given in sinks.items():
+        if recorder.record(scope.key) is None:
+            recorder.start(
+                scope.event_type or "",
+                key=scope.key,
+                parent=None if above is None else above.key,
+                name=attempt(reading.name, event, source),
+                model=event.model if is_call and isinstance(event.model, str) else None,
+                provider=_provider(scope, source),
+                content=content,
+                labels={**said, **own, **given},
+                at_us=scope.began_us,
+            )
+
+
+def source_of(scope: Scope, source: Any) -> None:
+    """Make good what could not be told of a scope that was known before its start was handled."""
+    scope.is_source_known = True
+    provider = _provider(scope, source)
+    for recorder in scope.recorders:
+        record = recorder.record(scope.key)
+        if record is not None and record.provider is None:
+            record.provider = provider
+    attempt(embeddings.on_source, scope, source)
+    waiting, scope.waiting = scope.waiting, []
+    for each in waiting:
+        attempt(each)
+
+
+def request(scope: Scope, request: Request) -> None:
+    """Tell of an HTTP request of a model call."""
+    for recorder in scope.recorders:
+        recorder.attempt(
+            scope.key, retry=request.retry, status=request.status, latency_us=request.latency_us, usage=request.usage
+        )
+
+
+def end(scope: Scope, event: Any, usage: Usage | None) -> None:
+    """Tell that a run has ended; where a model call does not say what it used, also what it answered."""
+    has_failed = reading.has_failed(event)
+    output: list[Segment] | None = None
+    if scope.event_type == "llm_call" and usage is None and not has_failed:
+        asked = scope.asked
+        output = [Segment("assistant", "tool_call", asked)] if asked else attempt(reading.answer, event.response)
+    for recorder in scope.recorders:
+        if getattr(event, "from_cache", False) is True:
+            recorder.start("tool", key=scope.key, labels={"from_cache": True})
+        recorder.finish(
+            scope.key,
+            status="error" if has_failed else "ok",
+            error_type=attempt(reading.error_type, event) if has_failed else None,
+            usage=usage,
+            output=output,
+            at_us=reading.at_us(event),
+        )
+
+
+def give_up(scope: Scope, *, is_lost: bool) -> None:
+    """Tell the end of a run of which CrewAI tells none; `is_lost` is one that was stopped."""
+    for recorder in scope.recorders:
+        if not recorder.is_open(scope.key):
+            continue
+        if is_lost:
+            recorder.fail(scope.key, status="cancelled")
+        else:
+            recorder.finish(scope.key)
+
+
+def _provider(scope: Scope, source: Any) -> str | None:
+    found = getattr(source, "provider", None) if scope.event_type == "llm_call" else None
+    return found if isinstance(found, str) else None
+
+
+def _labels(event: Any, source: Any, scopes: Scopes) -> Mapping[str, object]:
+    """Return the agent of an agent's run, and the type of a task."""
+    if event.type == "task_started":
+        return {"task_type": reading.task_type(event.task)}
+    if event.type in ("agent_execution_started", "lite_agent_execution_started"):
+        agent = reading.agent(event, source)
+        key, roles = reading.agent_key(agent), scopes.roles
+        if not isinstance(agent, Mapping) or key not in roles:
+            scopes.learn_role(key, reading.role(agent))
+        return {"agent_id": roles.get(key or "")}
+    return {}
