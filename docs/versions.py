@@ -37,8 +37,9 @@ BESIDE = {
 
 HEAD = """# Versions
 
-The tests of each adapter ran with these, written by `python docs/versions.py`. `token-calc doctor` warns outside of
-them; recording goes on, since a hook of ours that meets something new counts a fault and never stops the host.
+The tests of each adapter ran with these, written by `python docs/versions.py`. `token-calc doctor` warns below the
+lowest and above the newest, whose later patches count as tried; recording goes on, since a hook of ours that meets
+something new counts a fault and never stops the host.
 
 Below them:
 

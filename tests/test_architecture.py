@@ -71,6 +71,9 @@ def test_every_public_name_has_a_docstring():
         ),
         ("import tc_core.cli.main", ["langchain_core", "genai_prices", "tiktoken", "alembic"]),
         ("import tc_langchain", ["langchain_core", "sqlmodel"]),
+        ("import tc_crewai", ["crewai", "sqlmodel"]),
+        ("import tc_llamaindex", ["llama_index_instrumentation", "sqlmodel"]),
+        ("import tc_llamaindex; tc_llamaindex.TokenCalculatorHandler", ["llama_index", "openai"]),
         (
             "import tc_core; tc_core.CostTracker(tc_core.InMemoryStorage())",
             ["langchain_core", "genai_prices", "alembic"],
@@ -82,23 +85,34 @@ def test_importing_loads_only_what_is_needed(run_python, statement, absent):
     assert printed.strip() == "[]"
 
 
-def test_a_missing_framework_is_an_import_error_with_the_line_that_installs_it(run_python):
-    program = """
+@pytest.mark.parametrize(
+    ("name", "framework", "adapter", "wanted"),
+    [
+        ("langchain", "LangChain", "tc_langchain", "TokenCalculatorCallback"),
+        ("crewai", "CrewAI", "tc_crewai", "TokenCalculatorListener"),
+        ("llama", "LlamaIndex", "tc_llamaindex", "TokenCalculatorHandler"),
+    ],
+)
+def test_a_missing_framework_is_an_import_error_with_the_line_that_installs_it(
+    run_python, name, framework, adapter, wanted
+):
+    program = f"""
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0].startswith("langchain"): raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name.split(".")[0].startswith({name!r}): raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Missing())
-import tc_langchain
-try: tc_langchain.TokenCalculatorCallback
+import {adapter}
+try: {adapter}.{wanted}
 except ImportError as error: print(error)
 """
-    assert run_python(program).strip() == "LangChain is not installed: pip install 'token-calculator-suite[langchain]'"
+    extra = adapter.removeprefix("tc_")
+    assert run_python(program).strip() == f"{framework} is not installed: pip install 'token-calculator-suite[{extra}]'"
 
 
 def test_the_packages_are_typed():
-    assert (ROOT / "tc_core" / "py.typed").exists()
-    assert (ROOT / "tc_langchain" / "py.typed").exists()
+    for package in ("tc_core", "tc_langchain", "tc_crewai", "tc_llamaindex"):
+        assert (ROOT / package / "py.typed").exists()
 
 
 def test_no_pinned_version_names_an_index():

@@ -1,9 +1,11 @@
 """One lineage across three frameworks, each real request in it once."""
 
+import asyncio
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,26 +99,199 @@ def test_agents_of_all_frameworks_are_in_one_table(recorded):
     assert store.aggregate("calls", ["agent_id"], run) == {("researcher",): 4, ("Writer",): 3}
 
 
-def test_frameworks_called_in_a_thread_of_a_tool_hang_under_the_tool(server, store):
+# Every framework inside every other
+
+
+def inside_langchain(work):
     from langchain_core.tools import tool
-    from llama_index.llms.openai import OpenAI
 
     @tool
-    def ask(question: str) -> str:
-        """Ask in a thread."""
-        answers = []
+    def outer() -> str:
+        """Work."""
+        work()
+        return "done"
 
-        def work():
-            answers.append(OpenAI("gpt-4o-mini", api_base=server.base_url, api_key="x").complete(question).text)
+    outer.invoke({})
 
+
+def inside_crewai(work):
+    from crewai.flow.flow import Flow, start
+
+    class Steps(Flow):
+        @start()
+        def outer(self):
+            work()
+
+    Steps().kickoff()
+
+
+def inside_llamaindex(work):
+    from llama_index.core.tools import FunctionTool
+
+    FunctionTool.from_defaults(lambda: work(), name="outer", description="Work.")()
+
+
+def ask_langchain(server):
+    from langchain_openai import ChatOpenAI
+
+    ChatOpenAI(model="gpt-4o", base_url=server.base_url, api_key="x").invoke("why?")
+
+
+def ask_crewai(server):
+    from crewai import LLM
+
+    LLM(model="openai/gpt-4o", base_url=server.base_url, api_key="x").call("why?")
+
+
+def ask_a_crew(server):
+    from crewai import LLM, Agent, Crew, Task
+
+    llm = LLM(model="openai/gpt-4o", base_url=server.base_url, api_key="x")
+    asked = Agent(role="Asked", goal="Answer", backstory="Wise", llm=llm)
+    Crew(
+        agents=[asked], tasks=[Task(name="ask", description="Why?", expected_output="A reason", agent=asked)]
+    ).kickoff()
+
+
+def ask_llamaindex(server):
+    from llama_index.llms.openai import OpenAI
+
+    OpenAI("gpt-4o", api_base=server.base_url, api_key="x").complete("why?")
+
+
+def here(work):
+    return work
+
+
+def in_a_thread(work):
+    def start():
         thread = threading.Thread(target=tc_core.bind_context(work))
         thread.start()
         thread.join()
-        return answers[0]
 
-    ask.invoke({"question": "why?"})
+    return start
+
+
+def in_an_executor(work):
+    def start():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(tc_core.bind_context(work)).result()
+
+    return start
+
+
+@pytest.mark.parametrize("way", [here, in_a_thread, in_an_executor], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("ask", [ask_langchain, ask_crewai, ask_a_crew, ask_llamaindex], ids=lambda ask: ask.__name__)
+@pytest.mark.parametrize("inside", [inside_langchain, inside_crewai, inside_llamaindex], ids=lambda each: each.__name__)
+def test_whatever_is_asked_inside_a_run_hangs_under_it(inside, ask, way, server, store, monkeypatch, tmp_path):
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
+    inside(way(lambda: ask(server)))
+    outer = next(event for event in store.query_events() if event.name == "outer")
     (call,) = store.query_events({"event_type": "llm_call"})
-    assert store.get_event(call.parent_id).name == "ask"
+    between = [] if ask is not ask_a_crew else ["workflow", "task", "agent"]
+    above = []
+    while call.parent_id != outer.event_id:
+        call = store.get_event(call.parent_id)
+        above.insert(0, call.event_type)
+    assert above == between
+    (exchange,) = server.exchanges
+    total = store.totals()[()]
+    assert (total.calls, total.input_tokens) == (1, exchange.tokens.prompt)
+
+
+@pytest.mark.parametrize("ask", [ask_langchain, ask_crewai, ask_llamaindex], ids=lambda ask: ask.__name__)
+@pytest.mark.parametrize("inside", [inside_langchain, inside_crewai, inside_llamaindex], ids=lambda each: each.__name__)
+def test_what_is_asked_side_by_side_hangs_under_its_own_run(inside, ask, server, store):
+    """Each thread is inside a run of its own, and all are inside at once."""
+    together = threading.Barrier(3, timeout=30)
+
+    def work():
+        together.wait()
+        ask(server)
+        together.wait()
+
+    with ThreadPoolExecutor(3) as pool:
+        for each in [pool.submit(inside, work) for _ in range(3)]:
+            each.result()
+    outers = {event.event_id for event in store.query_events() if event.name == "outer"}
+    calls = store.query_events({"event_type": "llm_call"})
+    assert {call.parent_id for call in calls} == outers
+    assert len(calls) == len(outers) == 3
+
+
+async def inside_langchain_asynchronously(work):
+    from langchain_core.tools import tool
+
+    @tool
+    async def outer() -> str:
+        """Work."""
+        await work()
+        return "done"
+
+    await outer.ainvoke({})
+
+
+async def inside_crewai_asynchronously(work):
+    from crewai.flow.flow import Flow, start
+
+    class Steps(Flow):
+        @start()
+        async def outer(self):
+            await work()
+
+    await Steps().kickoff_async()
+
+
+async def inside_llamaindex_asynchronously(work):
+    from llama_index.core.tools import FunctionTool
+
+    await FunctionTool.from_defaults(async_fn=work, name="outer", description="Work.").acall()
+
+
+async def await_langchain(server):
+    from langchain_openai import ChatOpenAI
+
+    await ChatOpenAI(model="gpt-4o", base_url=server.base_url, api_key="x").ainvoke("why?")
+
+
+async def await_crewai(server):
+    from crewai import LLM
+
+    await LLM(model="openai/gpt-4o", base_url=server.base_url, api_key="x").acall("why?")
+
+
+async def await_llamaindex(server):
+    from llama_index.llms.openai import OpenAI
+
+    stream = await OpenAI("gpt-4o", api_base=server.base_url, api_key="x").astream_complete("why?")
+    assert [piece async for piece in stream]
+
+
+@pytest.mark.parametrize(
+    "ask", [await_langchain, await_crewai, await_llamaindex, None], ids=lambda ask: getattr(ask, "__name__", "all")
+)
+@pytest.mark.parametrize(
+    "inside",
+    [inside_langchain_asynchronously, inside_crewai_asynchronously, inside_llamaindex_asynchronously],
+    ids=lambda each: each.__name__,
+)
+async def test_what_is_awaited_in_tasks_at_once_hangs_under_its_own_run(inside, ask, server, store):
+    asks = [await_langchain, await_crewai, await_llamaindex] if ask is None else [ask] * 3
+    together = asyncio.Barrier(3)
+
+    async def run(each):
+        async def work():
+            await together.wait()
+            await each(server)
+            await together.wait()
+
+        await inside(work)
+
+    await asyncio.gather(*(run(each) for each in asks))
+    outers = {event.event_id for event in store.query_events() if event.name == "outer"}
+    calls = store.query_events({"event_type": "llm_call"})
+    assert {call.parent_id for call in calls} == outers
+    assert len(calls) == len(outers) == len(server.exchanges) == 3
 
 
 def test_a_query_engine_that_asks_a_langchain_model_counts_the_request_once(server, store):

@@ -395,6 +395,11 @@ def memory(world):
     world.crew(memory=Memory(llm=world.llm(), embedder=world.embedder)).kickoff()
 
 
+def knowledge(world):
+    source = StringKnowledgeSource(content="The sky is blue.")
+    world.crew(world.agent(knowledge_sources=[source], embedder=world.embedder)).kickoff()
+
+
 ESTIMATED = {
     a_function_that_the_model_runs: 1,
     an_agent_that_plans_its_steps: 1,

@@ -6,7 +6,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from crewai import LLM
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStartedEvent, LLMCallType
 
+from tc_core import Usage
+from tc_crewai import reading
 from tests.langchain import answers
 
 
@@ -25,11 +29,16 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         body = self.server.body
         is_stream = isinstance(body, list)
-        sent = "".join(f"data: {json.dumps(piece)}\n\n" for piece in body) + "data: [DONE]\n\n" if is_stream else None
+        sent = "".join(_piece(piece) for piece in body) + "data: [DONE]\n\n" if is_stream else None
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream" if is_stream else "application/json")
         self.end_headers()
         self.wfile.write((sent or json.dumps(body)).encode())
+
+
+def _piece(piece):
+    named = f"event: {piece['type']}\n" if "type" in piece else ""
+    return f"{named}data: {json.dumps(piece)}\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +75,90 @@ def test_streams_in_openais_format(name, replay, store):
     call(replay, stream=True)
     (event,) = store.query_events()
     assert (event.status, event.usage[:2]) == ("ok", expected[:2])
+
+
+@pytest.mark.parametrize("name", answers.ANTHROPIC)
+def test_answers_in_anthropics_format(name, replay, store):
+    pytest.importorskip("anthropic", reason="Anthropic's client is not installed")
+    reported, expected = answers.ANTHROPIC[name]
+    replay.body = {**answers.MESSAGE, "usage": reported}
+    call_anthropic(replay)
+    (event,) = store.query_events()
+    assert (event.status, event.provider, event.usage_source) == ("ok", "anthropic", "provider")
+    assert event.usage[:2] == expected[:2]
+    assert (event.cached_tokens or 0, event.cache_write_tokens or 0) == expected[2:4]  # nothing is told where it is 0
+
+
+@pytest.mark.parametrize("name", answers.ANTHROPIC_STREAMS)
+def test_streams_in_anthropics_format(name, replay, store):
+    pytest.importorskip("anthropic", reason="Anthropic's client is not installed")
+    replay.body, expected = answers.ANTHROPIC_STREAMS[name]
+    call_anthropic(replay, stream=True)
+    (event,) = store.query_events()
+    assert (event.status, event.usage_source, event.usage[:3]) == ("ok", "provider", expected[:3])
+
+
+def call_anthropic(replay, **options):
+    url = f"http://127.0.0.1:{replay.server_address[1]}"
+    LLM(model="anthropic/claude-sonnet-4-5", base_url=url, api_key="x", max_retries=0, **options).call("hello")
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        pytest.param(
+            {
+                "prompt_tokens": 2006,
+                "completion_tokens": 300,
+                "total_tokens": 2306,
+                "prompt_tokens_details": {"cached_tokens": 1920, "audio_tokens": 5},
+                "completion_tokens_details": {"reasoning_tokens": 192, "audio_tokens": 7},
+            },
+            Usage(2006, 300, 1920, None, 192, 5, 7),
+            id="litellm, with the provider's own details",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11, "prompt_tokens_details": None},
+            Usage(9, 2),
+            id="litellm, with empty details",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 9,
+                "total_tokens": 12,
+                "cached_prompt_tokens": 2,
+                "reasoning_tokens": 3,
+            },
+            Usage(3, 9, 2, None, 3),
+            id="native, flat",
+        ),
+        pytest.param(
+            {"input_tokens": 30, "output_tokens": 5, "total_tokens": 35, "cache_creation_tokens": 20},
+            Usage(30, 5, None, 20),
+            id="native, in Anthropic's words",
+        ),
+        pytest.param({"total_tokens": 0}, None, id="what CrewAI says where it knows nothing"),
+        pytest.param(
+            {"prompt_tokens": 8, "completion_tokens": 12, "total_tokens": 620},
+            Usage(8, 612),
+            id="thoughts only in the total",
+        ),
+        pytest.param({"prompt_tokens": "7", "completion_tokens": True}, None, id="no numbers"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_usage_in_every_shape_that_crewai_hands_on(reported, expected):
+    assert reading.usage(reported) == expected
+
+
+def test_litellms_name_of_a_model_has_its_price(store):
+    """LiteLLM keeps the provider in the name."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
+    said = {"model": "openai/gpt-4o-mini", "call_id": "c-1"}
+    crewai_event_bus.emit(None, LLMCallStartedEvent(messages="hello", **said))
+    crewai_event_bus.emit(
+        None, LLMCallCompletedEvent(response="ok", call_type=LLMCallType.LLM_CALL, usage=usage, **said)
+    )
+    (event,) = store.query_events()
+    assert event.cost_nanos == 150_000  # 0.15 dollars a million

@@ -11,7 +11,9 @@ import pytest
 from crewai import BaseLLM
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStartedEvent, LLMCallType
-from crewai.flow.flow import Flow, start
+from crewai.flow.flow import Flow, listen, start
+from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+from crewai.memory.unified_memory import Memory
 from crewai.tools import tool
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ from tc_crewai import listener, reading
 from tc_crewai.runs import runs
 from tc_crewai.scopes import Scope
 from tests.crewai.conftest import World
-from tests.crewai.scenarios import ADD, add
+from tests.crewai.scenarios import ADD, Sum, add
 
 
 def handlers():
@@ -419,6 +421,91 @@ def test_no_text_is_in_any_file_we_write(tmp_path, caplog):
     events = SQLiteStorage(folder / "store.db").query_events()
     assert len(events) > 10
     assert {event.agent_id for event in events} == {None, "Expert for {topic}", "Helper"}
+    assert not [record for record in caplog.records if record.name.startswith("tc_") and CANARY in record.getMessage()]
+
+
+def a_flow_that_fails(world):
+    class Steps(Flow):
+        @start()
+        def ask(self):
+            self.state["secret"] = CANARY
+            return world.llm().call(CANARY)
+
+        @listen(ask)
+        def fail(self, answer):
+            raise ValueError(f"{CANARY} {answer}")
+
+    Steps().kickoff(inputs={"question": CANARY})
+
+
+def a_crew_that_fails(world):
+    world.server.push(*[Step(status=400, text=CANARY)] * 3)
+    secret(world, world.agent(goal=CANARY, backstory=CANARY)).kickoff(inputs={"what": CANARY})
+
+
+def a_guardrail_that_fails(world):
+    def raises(_output):
+        raise RuntimeError(CANARY)
+
+    secret(world, world.agent(), guardrail=raises).kickoff()
+
+
+def an_answer_that_cannot_be_read(world):
+    world.server.push(Step(text=CANARY))
+    world.llm().call(CANARY, response_model=Sum)
+
+
+def a_delegation(world):
+    asked = {"task": CANARY, "context": CANARY, "coworker": "Helper"}
+    world.server.push(Step(tool_calls=[("delegate_work_to_coworker", asked)]), Step(text=CANARY), Step(text=CANARY))
+    boss, helper = world.agent("Boss", allow_delegation=True, goal=CANARY), world.agent("Helper", backstory=CANARY)
+    secret(world, boss, helper).kickoff()
+
+
+def a_memory(world):
+    world.server.push(Step(text=CANARY), Step(text=f'{{"memories": ["{CANARY}"]}}'))
+    world.server.push(Step(text='{"suggested_scope": "/", "categories": [], "importance": 0.5}'))
+    secret(world, world.agent(), memory=Memory(llm=world.llm(), embedder=world.embedder)).kickoff()
+
+
+def knowledge(world):
+    source = StringKnowledgeSource(content=CANARY)
+    secret(world, world.agent(knowledge_sources=[source], embedder=world.embedder)).kickoff()
+
+
+def secret(world, *agents, guardrail=None, **options):
+    task = world.task(agents[0], name=None, description=CANARY, expected_output=CANARY, guardrail=guardrail)
+    return world.crew(*agents, tasks=[task], **options)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "fails"),
+    [
+        (a_flow_that_fails, True),
+        (a_crew_that_fails, True),
+        (a_guardrail_that_fails, True),
+        (an_answer_that_cannot_be_read, True),
+        (a_delegation, False),
+        (a_memory, False),
+        (knowledge, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_no_text_of_what_fails_is_handed_on_or_remembered_is_written(scenario, fails, world, tmp_path, caplog):
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    instrument(folder / "store.db")
+    if fails:
+        with pytest.raises(Exception, match="CANARY"):
+            scenario(world)
+    else:
+        scenario(world)
+    crewai_event_bus.flush()
+    assert_no_text(folder)
+    recorder_for(folder / "store.db").close()
+    assert_no_text(folder)
+    events = SQLiteStorage(folder / "store.db").query_events()
+    assert ("error" in {event.status for event in events}) == fails
     assert not [record for record in caplog.records if record.name.startswith("tc_") and CANARY in record.getMessage()]
 
 
