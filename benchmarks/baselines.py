@@ -10,7 +10,8 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
-from tc_core.model.event import TrackingEvent
+from tc_core.model import ids
+from tc_core.model.event import TrackingEvent, from_us
 
 SEED_SCHEMA = """
 CREATE TABLE events (
@@ -49,6 +50,7 @@ class NaiveEvent(_Base, table=True):
     agent_id: str | None = Field(default=None, index=True)
     session_id: str | None = Field(default=None, index=True)
     workflow_id: str | None = Field(default=None, index=True)
+    environment: str | None = None
     status: str
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -86,6 +88,7 @@ def save_by_orm(engine: Engine, events: Iterable[TrackingEvent]) -> None:
                     agent_id=each.agent_id,
                     session_id=each.session_id,
                     workflow_id=each.workflow_id,
+                    environment=each.environment,
                     status=each.status,
                     input_tokens=each.input_tokens,
                     output_tokens=each.output_tokens,
@@ -98,6 +101,30 @@ def save_by_orm(engine: Engine, events: Iterable[TrackingEvent]) -> None:
                 )
             )
             session.commit()
+
+
+def naive_copy(source: Path, path: Path) -> sqlite3.Connection:
+    """Make the naive table of all events that a store of ours has."""
+    naive_engine(path).dispose()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("ATTACH ? AS ours", (str(source),))
+    connection.create_function("uuid", 1, lambda id_: None if id_ is None else ids.to_text(id_))
+    connection.create_function("iso", 1, lambda at_us: from_us(at_us).isoformat())
+    texts = ("event_type", "model", "agent_id", "session_id", "workflow_id", "environment", "status")
+    values = ", ".join(f"(SELECT value FROM ours.dimension WHERE id = event.{name})" for name in texts)
+    connection.execute(
+        f"""
+        INSERT INTO naive_event (event_id, timestamp, {", ".join(texts)}, input_tokens, output_tokens, cached_tokens,
+                                 cost, latency_ms, parent_id, labels, details)
+        SELECT uuid(event.id), iso(at), {values}, input_tokens, output_tokens, cached_tokens,
+               cost_nanos / 1e9, latency_us / 1000.0,
+               uuid((SELECT id FROM ours.event AS parent WHERE parent."key" = event.parent)),
+               coalesce((SELECT body FROM ours.label_set WHERE id = event.labels), '{{}}'),
+               coalesce((SELECT body FROM ours.metadata_body WHERE id = event.details), '{{}}')
+        FROM ours.event AS event
+        """
+    )
+    return connection
 
 
 def seed_database(path: Path) -> sqlite3.Connection:

@@ -3,10 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import event
 
+from benchmarks.common import timed
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.call import EVENT_BYTES, OpenCall
 from tc_core.record.enrich import DEFAULT_STEPS
@@ -93,14 +95,10 @@ class Capturing:
         pass
 
 
-def fill(store: SqlStore, calls: Iterator[OpenCall], folder: Path | None) -> Iterator[float]:
-    """Bring calls into a store as a recorder does; yield after each part how many seconds the writer worked."""
-    from itertools import islice
-
-    from benchmarks.common import timed
-
+def fill(store: SqlStore, calls: Iterator[OpenCall], count: int, folder: Path | None) -> Iterator[float]:
+    """Bring so many calls into a store as a recorder does; yield for each part how many seconds the writer worked."""
     recording = Recording(store.sink, folder)
-    while part := list(islice(calls, MOST_QUEUED)):
-        recording.queue(part)
+    for start in range(0, count, MOST_QUEUED):
+        recording.queue(islice(calls, min(MOST_QUEUED, count - start)))
         yield timed(recording.drain, collect=False).wall_s
     recording.close()
