@@ -157,6 +157,20 @@ def save_by_seed(connection: sqlite3.Connection, events: Iterable[TrackingEvent]
         connection.execute("COMMIT")
 
 
+def seed_copy(source: Path, path: Path) -> sqlite3.Connection:
+    """Make the table of the seed document of all events that a store of ours has: our view `events` has its columns."""
+    connection = seed_database(path)
+    connection.execute("ATTACH ? AS ours", (str(source),))
+    connection.execute(
+        """
+        INSERT INTO main.events
+        SELECT event_id, timestamp, event_type, model, input_tokens, output_tokens, cost, parent_id, labels, metadata
+        FROM ours.events
+        """
+    )
+    return connection
+
+
 class BareTable:
     """The same rows in the same table with the same indexes, by sqlite3 alone: nothing in Python can be faster."""
 
