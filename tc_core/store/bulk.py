@@ -1,15 +1,12 @@
 """Writing: one transaction a batch, with interning, revisions, relations, roll-ups and the spool mark in it."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tenacity
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, select
 
-from tc_core.errors import CycleError, LineageError
-from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
@@ -19,23 +16,13 @@ from tc_core.model.totals import measures
 from tc_core.store import rows
 from tc_core.store.dialect import ConflictError, Database, chunks, insert_into
 from tc_core.store.interning import Dimensions, Term
+from tc_core.store.links import Links
+from tc_core.store.places import Places
 from tc_core.store.rollups import RollupChanges
-from tc_core.store.tables import (
-    SEED_KEYS,
-    Event,
-    LabelSet,
-    Orphan,
-    RelationRow,
-    body_key,
-    canonical_json,
-    table,
-)
+from tc_core.store.tables import LabelSet, body_key, canonical_json, table
 
-_EVENT = table(Event)
 _COLUMNS = ", ".join(f'"{column}"' for column in rows.COLUMNS)
 _LABEL_SET = table(LabelSet)
-_ORPHAN = table(Orphan)
-_RELATION = table(RelationRow)
 
 
 class BulkWriter:
@@ -50,8 +37,7 @@ class BulkWriter:
 
         def write(work: _Transaction) -> None:
             work.write_records(batch.records)
-            for link in batch.links:
-                work.write_link(link)
+            work.write_links(batch.links)
             work.write_attempts(batch.attempts)
             work.write_faults(batch.faults)
             if mark is not None:
@@ -59,7 +45,7 @@ class BulkWriter:
             work.write_sums()
 
         work = self._transact(write)
-        if self._database.writers_overlap and work.may_lack_parents:
+        if self._database.writers_overlap and work.places.may_lack_parents:
             self._transact(lambda again: again.adopt(batch.records), alone=True)
 
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
@@ -114,26 +100,15 @@ _CONFLICTS = tenacity.Retrying(
 )
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where an event stands: its row, its root's row, and how deep it lies."""
-
-    key: int
-    root: int
-    depth: int
-
-
 class _Transaction:
     """The work of one write transaction."""
 
     def __init__(self, connection: Connection, database: Database, dimensions: Dimensions) -> None:
         self.keys: dict[Term, int] = {}
-        self.may_lack_parents = False
-        """Whether events are known that wait for a parent, which may be on its way in another transaction."""
+        self.places = Places(connection, database)
         self._connection = connection
         self._database = database
         self._dimensions = dimensions
-        self._places: dict[EventId, _Place] = {}
         self._changes = RollupChanges()
 
     # Records
@@ -146,12 +121,12 @@ class _Transaction:
         scopes = rows.ScopeColumns(self.keys)
         existing = self._existing(latest)
         new = {id_: record for id_, record in latest.items() if id_ not in existing}
-        self._place(new)
+        self.places.assign(new)
         self._insert(new, scopes)
         for id_, row in existing.items():
             self._revise(row, latest[id_], scopes)
         self._write_texts(latest.values(), scopes.label_sets)
-        self._adopt(new)
+        self.places.adopt(new)
 
     def write_sums(self) -> None:
         """Write the roll-ups: last, since other writers wait for the rows that it changes."""
@@ -168,32 +143,16 @@ class _Transaction:
             question = f"SELECT {_COLUMNS} FROM event WHERE id IN ({marks}){self._database.row_lock}"
             for row in self._connection.exec_driver_sql(question, tuple(some)):
                 found[row.id] = row
-                self._places[row.id] = _Place(row.key, row.root, row.depth)
+                self.places.note(row)
         return found
-
-    def _place(self, new: Mapping[EventId, EventRecord]) -> None:
-        """Give each new event a key, a root and a depth; parents come before their children."""
-        self._find_places({r.parent_id for r in new.values() if r.parent_id is not None} - new.keys())
-        keys = iter(self._database.allocate_keys(self._connection, len(new)))
-        for record in new.values():
-            for each in _from_the_top(record, new, self._places):
-                key = next(keys)
-                above = self._places.get(each.parent_id) if each.parent_id is not None else None
-                self._places[each.id] = _Place(key, above.root, above.depth + 1) if above else _Place(key, key, 0)
-
-    def _find_places(self, wanted: Iterable[EventId]) -> None:
-        columns = (_EVENT.c.id, _EVENT.c.key, _EVENT.c.root, _EVENT.c.depth)
-        for some in chunks([id_ for id_ in wanted if id_ not in self._places]):
-            for row in self._connection.execute(select(*columns).where(_EVENT.c.id.in_(some))):
-                self._places[row.id] = _Place(row.key, row.root, row.depth)
 
     def _insert(self, new: Mapping[EventId, EventRecord], scopes: rows.ScopeColumns) -> None:
         inserted, orphans = [], []
         for id_, record in new.items():
-            place, parent = self._places[id_], None
+            place, parent = self.places[id_], None
             if record.parent_id is not None:
                 if place.depth:
-                    parent = self._places[record.parent_id].key
+                    parent = self.places[record.parent_id].key
                 else:
                     orphans.append((place.key, record.parent_id))
             values = rows.values(record, self.keys, scopes)
@@ -254,74 +213,25 @@ class _Transaction:
 
     def adopt(self, records: Sequence[EventRecord]) -> None:
         """Bring events and parents together that came at the same time in two transactions."""
-        self._adopt({record.id for record in records})
-        self._adopt({record.parent_id for record in records if record.parent_id is not None})
-
-    def _adopt(self, parents: Iterable[EventId]) -> None:
-        """Hang events under a parent that has come only now, and their trees with them."""
-        if self._connection.execute(select(_ORPHAN.c.event).limit(1)).first() is None:
-            return
-        self.may_lack_parents = True
-        for some in chunks(list(parents)):
-            for orphan in self._connection.execute(select(_ORPHAN).where(_ORPHAN.c.parent_id.in_(some))).all():
-                parent = self._connection.execute(
-                    select(_EVENT.c.key, _EVENT.c.root, _EVENT.c.depth).where(_EVENT.c.id == orphan.parent_id)
-                ).one_or_none()
-                if parent is None or parent.root == orphan.event:
-                    continue  # its own descendant: that parent stays unrecorded
-                tree = update(_EVENT).where(_EVENT.c.root == orphan.event)
-                self._connection.execute(tree.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
-                self._connection.execute(update(_EVENT).where(_EVENT.c.key == orphan.event).values(parent=parent.key))
-                self._connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event == orphan.event))
+        self.places.adopt({record.id for record in records})
+        self.places.adopt({record.parent_id for record in records if record.parent_id is not None})
 
     # Relations
 
-    def write_link(self, link: Link) -> None:
-        """Write a relation that was observed; one that cannot be kept is counted, not raised."""
-        try:
-            self.relate(link, {})
-        except LineageError as error:
-            self.write_faults({f"relation {link.relation}: {type(error).__name__}": 1})
+    def write_links(self, links: Sequence[Link]) -> None:
+        """Write relations that were observed; those that cannot be kept are counted, not raised."""
+        if links:
+            self.write_faults(Links(self._connection, self._database, self.places).write(links))
 
     def relate(self, link: Link, metadata: Mapping[str, Any]) -> None:
-        self._find_places((link.source, link.target))
-        for id_ in (link.source, link.target):
-            if id_ not in self._places:
-                raise LineageError(f"no event {ids.to_text(id_)} is recorded")
-        source, target = self._places[link.source].key, self._places[link.target].key
-        if source == target or self._leads_to(target, source):
-            raise CycleError(f"{link.relation} from {ids.to_text(link.source)} would close a cycle")
-        body = canonical_json(metadata) if metadata else None
-        details = None if body is None else body_key(body)
-        relation, origin = SEED_KEYS["relation", link.relation], SEED_KEYS["relation_source", link.origin]
-        if body is not None:
-            self._insert_missing("metadata_body", ("id", "body"), [(details, body)])
-        columns = ("source", "relation", "target", "origin", "confidence", "details")
-        row = (source, relation, target, origin, link.confidence, details)
-        self._database.insert_missing(self._connection, "relation", columns, [row])
-
-    def _leads_to(self, start: int, goal: int) -> bool:
-        """Tell whether relations lead from one event to another."""
-        seen, frontier = {start}, [start]
-        while frontier:
-            found = {
-                target
-                for some in chunks(frontier)
-                for (target,) in self._connection.execute(
-                    select(_RELATION.c.target).where(_RELATION.c.source.in_(some))
-                )
-            }
-            if goal in found:
-                return True
-            frontier = list(found - seen)
-            seen |= found
-        return False
+        Links(self._connection, self._database, self.places).relate(link, metadata)
 
     # The rest of a batch
 
     def write_attempts(self, attempts: Sequence[tuple[EventId, Attempt]]) -> None:
-        self._find_places({id_ for id_, _ in attempts})
-        found = [(self._places[id_].key, *attempt) for id_, attempt in attempts if id_ in self._places]
+        if attempts:
+            self.places.find(id_ for id_, _ in attempts)
+        found = [(self.places[id_].key, *attempt) for id_, attempt in attempts if id_ in self.places]
         self._database.insert_missing(self._connection, "attempt", ("event", *Attempt._fields), found)
 
     def write_faults(self, faults: Mapping[str, int]) -> None:
@@ -345,18 +255,6 @@ def _most_final(records: Sequence[EventRecord]) -> dict[EventId, EventRecord]:
         if known is None or record.rank > known.rank:
             latest[record.id] = record
     return latest
-
-
-def _from_the_top(
-    record: EventRecord, new: Mapping[EventId, EventRecord], placed: Mapping[EventId, _Place]
-) -> Iterator[EventRecord]:
-    """Yield the unplaced ancestors among the new records, the highest first, then the record itself."""
-    line: list[EventRecord] = []
-    each: EventRecord | None = record
-    while each is not None and each.id not in placed and each not in line:
-        line.append(each)
-        each = new.get(each.parent_id) if each.parent_id is not None else None
-    yield from reversed(line)
 
 
 def _measures(record: EventRecord) -> tuple[int, ...]:
