@@ -98,7 +98,10 @@ class _Alone:
         captured = Capturing()
         enriching = Recording(captured, None)
         enriching.queue(islice(self._calls, size))
-        return {"enrich alone": (timed(enriching.drain), size), "store alone": (timed(partial(self._write, captured)), size)}
+        return {
+            "enrich alone": (timed(enriching.drain), size),
+            "store alone": (timed(partial(self._write, captured)), size),
+        }
 
     def _write(self, captured: Capturing) -> None:
         for batch, mark in captured.taken:

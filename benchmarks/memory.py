@@ -76,7 +76,9 @@ def run(events: int, rounds: int) -> dict[str, Any]:
 def figures(result: dict[str, Any]) -> list[Figure]:
     """Return the lines for the table of all figures."""
     return [
-        Figure(f"memory, {result['events']:,} events {row['way']}", "5 MB", f"{row['MB']:.1f} MB", 1 / row["of_objects"])
+        Figure(
+            f"memory, {result['events']:,} events {row['way']}", "5 MB", f"{row['MB']:.1f} MB", 1 / row["of_objects"]
+        )
         for row in result["rows"]
         if row["way"] != "as objects"
     ]

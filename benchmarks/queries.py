@@ -42,7 +42,13 @@ def run(events: int, rounds: int, storage: str, folder: Path, *, with_naive: boo
         for connection in (naive, bare):
             if connection is not None:
                 connection.close()
-    return {"benchmark": "queries", "storage": storage, "events": events, "filled_per_s": events / seconds, "rows": rows}
+    return {
+        "benchmark": "queries",
+        "storage": storage,
+        "events": events,
+        "filled_per_s": events / seconds,
+        "rows": rows,
+    }
 
 
 def _measure(
@@ -107,11 +113,11 @@ def _statements(store: SqlStore) -> Iterator[list[tuple[str, Any]]]:
 def _compare(name: str, ours: dict[Any, Any], naive: list[tuple[Any, ...]]) -> None:
     """Raise when the two tables answer differently."""
     got = {
-        key: (totals.calls, totals.known_cost_nanos or 0) for key, totals in ours.items() if totals.calls or totals.cost_nanos
+        key: (totals.calls, totals.known_cost_nanos or 0)
+        for key, totals in ours.items()
+        if totals.calls or totals.cost_nanos
     }
-    expected = {
-        tuple(row[:-2]): (row[-2], round((row[-1] or 0) * 1e9)) for row in naive if row[-2] or row[-1]
-    }
+    expected = {tuple(row[:-2]): (row[-2], round((row[-1] or 0) * 1e9)) for row in naive if row[-2] or row[-1]}
     got = {tuple(str(part)[:13] if "T" in str(part) else part for part in key): value for key, value in got.items()}
     if got.keys() != expected.keys() or any(
         got[key][0] != expected[key][0] or abs(got[key][1] - expected[key][1]) > 1000 for key in got

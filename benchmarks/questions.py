@@ -61,13 +61,18 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
     def naive(group: str, where: str, *parameters: object) -> tuple[str, Sequence[object]]:
         return f"SELECT {group}, {sums} FROM naive_event WHERE {where} GROUP BY {group}", parameters
 
-    def rolled(name: str, group: Sequence[str], filters: dict[str, Any], span: tuple[datetime, datetime], sql: Any) -> Question:
+    def rolled(
+        name: str, group: Sequence[str], filters: dict[str, Any], span: tuple[datetime, datetime], sql: Any
+    ) -> Question:
         return Question(name, "roll-up", lambda: store.totals(group, filters, *span), sql, is_compared=True)
 
     def scanned(name: str, group: Sequence[str], filters: dict[str, Any], sql: Any) -> Question:
         return Question(name, "scan", lambda: store.totals(group, filters), sql, is_compared=True)
 
-    whole = (from_us(known.first_us // US_PER_HOUR * US_PER_HOUR), from_us((known.last_us // US_PER_HOUR + 1) * US_PER_HOUR))
+    whole = (
+        from_us(known.first_us // US_PER_HOUR * US_PER_HOUR),
+        from_us((known.last_us // US_PER_HOUR + 1) * US_PER_HOUR),
+    )
     tracker = CostTracker(store)
     return [
         rolled("cost by day, whole store", ["day"], {}, whole, naive("substr(timestamp, 1, 10)", "1")),
@@ -88,9 +93,7 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
             week,
             naive("substr(timestamp, 1, 13)", f"agent_id = ? AND {within}", "support-agent", *_texts(week)),
         ),
-        Question(
-            "get_costs by agent, a month", "report", lambda: tracker.get_costs(*month, group_by=["agent_id"])
-        ),
+        Question("get_costs by agent, a month", "report", lambda: tracker.get_costs(*month, group_by=["agent_id"])),
         scanned(
             "filter by tenant, group by feature",
             ["feature"],
@@ -101,7 +104,9 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
             "filter by release and agent, group by user",
             ["user_id"],
             {"release": "2026.12", "agent_id": "support-agent"},
-            naive(label.format("user_id"), f"{label.format('release')} = ? AND agent_id = ?", "2026.12", "support-agent"),
+            naive(
+                label.format("user_id"), f"{label.format('release')} = ? AND agent_id = ?", "2026.12", "support-agent"
+            ),
         ),
         *(
             Question(

@@ -34,7 +34,9 @@ def run(events: int, folder: Path, *, with_naive: bool) -> dict[str, Any]:
             copy(path, copied).close()
             others[f"{name}_bytes_per_event"] = sum(bytes_by_object(copied).values()) / events
             copied.unlink()
-    rows = [{"object": name, "bytes_per_event": size / events} for name, size in objects.items() if size / events > 0.05]
+    rows = [
+        {"object": name, "bytes_per_event": size / events} for name, size in objects.items() if size / events > 0.05
+    ]
     total = sum(objects.values()) / events
     return {
         "benchmark": "size",

@@ -1,6 +1,6 @@
 """How long `import tc_core` takes, above an interpreter that does nothing.
 
-    python -m benchmarks.startup [--rounds N] [--json]
+python -m benchmarks.startup [--rounds N] [--json]
 """
 
 import argparse
@@ -29,7 +29,9 @@ def run(rounds: int) -> dict[str, Any]:
             took = timed(lambda command=command: subprocess.run(command, check=True, env=environment), collect=False)  # type: ignore[misc]
             if round_:  # the first compiles
                 times[name].append(took.wall_s * 1000)
-    above = {name: [ours - bare for ours, bare in zip(each, times["nothing"], strict=True)] for name, each in times.items()}
+    above = {
+        name: [ours - bare for ours, bare in zip(each, times["nothing"], strict=True)] for name, each in times.items()
+    }
     rows = [
         {"program": name, "ms": median(each), "min..max": spread(each), "above_bare_ms": median(above[name])}
         for name, each in times.items()
@@ -40,7 +42,11 @@ def run(rounds: int) -> dict[str, Any]:
 def figures(result: dict[str, Any]) -> list[Figure]:
     """Return the line for the table of all figures."""
     found = {row["program"]: row for row in result["rows"]}
-    return [Figure("import tc_core, above a bare interpreter", "40 ms", f"{found['import tc_core']['above_bare_ms']:.0f} ms")]
+    return [
+        Figure(
+            "import tc_core, above a bare interpreter", "40 ms", f"{found['import tc_core']['above_bare_ms']:.0f} ms"
+        )
+    ]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

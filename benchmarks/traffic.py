@@ -38,7 +38,22 @@ _MODELS = (
 _TOOLS = ("search_web", "run_sql", "read_file", "send_mail", "fetch_page", "calculator", "lookup_order", "write_file")
 _AGENTS = tuple(
     f"{role}-agent"
-    for role in ("support research billing triage code review report planner sales legal ops data".split())
+    for role in (
+        [
+            "support",
+            "research",
+            "billing",
+            "triage",
+            "code",
+            "review",
+            "report",
+            "planner",
+            "sales",
+            "legal",
+            "ops",
+            "data",
+        ]
+    )
 )
 _WORKFLOWS = ("answer-ticket", "nightly-report", "code-review", "onboarding", "market-scan")
 _FEATURES = ("chat", "search", "summary", "export", "autofill", "review")
@@ -239,4 +254,3 @@ def hash_of(text: str) -> int:
 def _rhythm(at_us: int) -> float:
     """Return how busy an hour is beside the mean: calm at night, busy in the afternoon."""
     return 1 + 0.6 * math.sin(2 * math.pi * (at_us % US_PER_DAY / US_PER_DAY - 0.375))
-
