@@ -15,11 +15,13 @@ from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
 from tc_core.store import rows
 from tc_core.store.dialect import ConflictError, Database, chunks, insert_into
-from tc_core.store.interning import Dimensions, Term
+from tc_core.store.interning import Dimensions
+from tc_core.store.labels import BatchLabels, RolledLabels
 from tc_core.store.links import Links
 from tc_core.store.places import Places
 from tc_core.store.rollups import RollupChanges
-from tc_core.store.tables import LabelSet, body_key, canonical_json, table
+from tc_core.store.shared import BatchColumns, SharedColumns
+from tc_core.store.tables import LabelSet, table
 
 _COLUMNS = ", ".join(f'"{column}"' for column in rows.COLUMNS)
 _LABEL_SET = table(LabelSet)
@@ -30,7 +32,8 @@ class BulkWriter:
 
     def __init__(self, database: Database, dimensions: Dimensions) -> None:
         self._database = database
-        self._dimensions = dimensions
+        self._columns = SharedColumns(dimensions)
+        self._labels = RolledLabels(database, dimensions)
 
     def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
         """Write a batch and move the spool mark, all or nothing; raise StorageError when that fails."""
@@ -65,9 +68,9 @@ class BulkWriter:
         """Do some work in one transaction, and again where another one was faster."""
         for attempt in _CONFLICTS:
             with attempt, self._database.writing(alone=alone) as connection:
-                work = _Transaction(connection, self._database, self._dimensions)
+                work = _Transaction(connection, self._database, self._columns, self._labels)
                 do(work)
-        self._dimensions.keep(work.keys)
+        work.keep()
         return work
 
     def position(self, file: str) -> int:
@@ -103,13 +106,24 @@ _CONFLICTS = tenacity.Retrying(
 class _Transaction:
     """The work of one write transaction."""
 
-    def __init__(self, connection: Connection, database: Database, dimensions: Dimensions) -> None:
-        self.keys: dict[Term, int] = {}
+    def __init__(
+        self, connection: Connection, database: Database, columns: SharedColumns, labels: RolledLabels
+    ) -> None:
         self.places = Places(connection, database)
         self._connection = connection
         self._database = database
-        self._dimensions = dimensions
+        self._shared_columns = columns
+        self._rolled_labels = labels
         self._changes = RollupChanges()
+        self._columns: BatchColumns | None = None
+        self._labels: BatchLabels | None = None
+
+    def keep(self) -> None:
+        """Once it is committed: let the next ones know what has been looked up and made here."""
+        if self._columns is not None:
+            self._shared_columns.keep(self._columns)
+        if self._labels is not None:
+            self._rolled_labels.keep(self._labels)
 
     # Records
 
@@ -117,22 +131,23 @@ class _Transaction:
         latest = _most_final(records)
         if not latest:
             return
-        self.keys = self._dimensions.keys(self._connection, rows.terms(latest.values()))
-        scopes = rows.ScopeColumns(self.keys)
+        columns = self._columns = self._shared_columns.of(self._connection, latest.values())
         existing = self._existing(latest)
         new = {id_: record for id_, record in latest.items() if id_ not in existing}
         self.places.assign(new)
-        self._insert(new, scopes)
-        for id_, row in existing.items():
-            self._revise(row, latest[id_], scopes)
-        self._write_texts(latest.values(), scopes.label_sets)
+        bodies: dict[int, str] = {}
+        self._insert(new, columns, bodies)
+        revised = [(row, latest[id_]) for id_, row in existing.items() if latest[id_].rank > rows.rank_of(row)]
+        self._revise(revised, columns, bodies)
+        self._insert_missing("label_set", ("id", "body"), columns.label_sets().items())
+        self._insert_missing("metadata_body", ("id", "body"), bodies.items())
+        self._insert_missing("external_id", ("id", "value"), _external_ids(latest.values()))
         self.places.adopt(new)
 
     def write_sums(self) -> None:
         """Write the roll-ups: last, since other writers wait for the rows that it changes."""
-        label_keys = self._dimensions.keys(self._connection, self._changes.terms())
-        self._changes.write(self._connection, self._database, label_keys)
-        self.keys = {**self.keys, **label_keys}
+        labels = self._labels = self._rolled_labels.of(self._connection, self._changes.pairs())
+        self._changes.write(self._connection, self._database, labels.keys)
 
     def _existing(self, wanted: Iterable[EventId]) -> dict[EventId, Row[Any]]:
         """Return the rows of those events that have one; plain SQL, since nearly always there are none."""
@@ -146,70 +161,74 @@ class _Transaction:
                 self.places.note(row)
         return found
 
-    def _insert(self, new: Mapping[EventId, EventRecord], scopes: rows.ScopeColumns) -> None:
+    def _insert(self, new: Mapping[EventId, EventRecord], columns: BatchColumns, bodies: dict[int, str]) -> None:
         inserted, orphans = [], []
         for id_, record in new.items():
-            place, parent = self.places[id_], None
-            if record.parent_id is not None:
-                if place.depth:
-                    parent = self.places[record.parent_id].key
+            key, root, depth = self.places[id_]
+            parent, parent_id = None, record.parent_id
+            if parent_id is not None:
+                if depth:
+                    parent = self.places[parent_id].key
                 else:
-                    orphans.append((place.key, record.parent_id))
-            values = rows.values(record, self.keys, scopes)
+                    orphans.append((key, parent_id))
+            values = rows.values(record, columns, bodies)
             self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
-            inserted.append((place.key, id_, record.at_us, parent, place.root, place.depth, *values))
+            inserted.append((key, id_, record.at_us, parent, root, depth, *values))
         self._database.insert(self._connection, "event", rows.COLUMNS, inserted)
         self._database.insert(self._connection, "orphan", ("event", "parent_id"), orphans)
 
-    def _revise(self, row: Row[Any], record: EventRecord, scopes: rows.ScopeColumns) -> None:
-        """Write what a more final record knows, and book the difference under the event's own hour."""
-        if record.rank <= rows.rank_of(row):
-            return
-        before = tuple(row)[len(rows.IDENTITY) :]
-        after = rows.merged(before, rows.values(record, self.keys, scopes))
-        labels = self._labels(row.labels)
-        self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
-        self._changes.add(row.at, rows.cube(after), record.scope.labels or labels, rows.measures_of(after))
-        mark = self._database.placeholder
-        columns = ", ".join(f"{name} = {mark}" for name in rows.REVISED)
-        self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', (*after, row.key))
+    def _revise(
+        self, revised: Sequence[tuple[Row[Any], EventRecord]], columns: BatchColumns, bodies: dict[int, str]
+    ) -> None:
+        """Write what more final records know, and book the difference under each event's own hour."""
+        changed, labels = [], self._label_sets(row for row, _ in revised)
+        for row, record in revised:
+            before = rows.revisable(row)
+            after = rows.merged(before, rows.values(record, columns, bodies))
+            self._book(row, before, after, labels[row.labels], record.scope.labels)
+            changed.append((*after, row.key))
+        self._update(rows.REVISED, changed)
 
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
+        existing = self._existing(prices)
         sources = {("price_source", price.source) for price in prices.values()}
-        self.keys = self._dimensions.keys(self._connection, sources)
-        changed, mark = [], self._database.placeholder
-        for id_, row in self._existing(prices).items():
-            price, before = prices[id_], tuple(row)[len(rows.IDENTITY) :]
-            after = rows.with_price(before, price, self.keys)
-            labels = self._labels(row.labels)
-            self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
-            self._changes.add(row.at, rows.cube(after), labels, rows.measures_of(after))
-            changed.append((*rows.price_columns(price, self.keys), row.key))
-        columns = ", ".join(f"{name} = {mark}" for name in rows.PRICE)
-        if changed:
-            self._connection.exec_driver_sql(f'UPDATE event SET {columns} WHERE "key" = {mark}', changed)
+        self._columns = self._shared_columns.of_terms(self._connection, sources)
+        keys = self._columns.keys
+        changed, labels = [], self._label_sets(existing.values())
+        for id_, row in existing.items():
+            price, before = prices[id_], rows.revisable(row)
+            after = rows.with_price(before, price, keys)
+            self._book(row, before, after, labels[row.labels])
+            changed.append((*rows.price_columns(price, keys), row.key))
+        self._update(rows.PRICE, changed)
         self.write_sums()
 
-    def _labels(self, key: int | None) -> dict[str, str]:
-        if key is None:
-            return {}
-        body = self._connection.execute(select(_LABEL_SET.c.body).where(_LABEL_SET.c.id == key)).scalar_one()
-        labels: dict[str, str] = json.loads(body)
-        return labels
+    def _book(
+        self,
+        row: Row[Any],
+        before: rows.Values,
+        after: rows.Values,
+        labels: Mapping[str, str],
+        new_labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take back what a row added to the sums, and add what it adds now."""
+        self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
+        self._changes.add(row.at, rows.cube(after), new_labels or labels, rows.measures_of(after))
 
-    def _write_texts(self, records: Iterable[EventRecord], label_sets: Mapping[int, str]) -> None:
-        """Write the bodies and the external ids that the rows refer to."""
-        details, external = set(), set()
-        for record in records:
-            if record.metadata:
-                details.add(canonical_json(record.metadata))
-            if record.external_id is not None:
-                external.add((record.id, label_text(record.external_id)))
-            if record.parent_id is not None and record.parent_external_id is not None:
-                external.add((record.parent_id, label_text(record.parent_external_id)))
-        self._insert_missing("label_set", ("id", "body"), label_sets.items())
-        self._insert_missing("metadata_body", ("id", "body"), [(body_key(body), body) for body in details])
-        self._insert_missing("external_id", ("id", "value"), external)
+    def _update(self, columns: Sequence[str], changed: Sequence[rows.Values]) -> None:
+        if changed:
+            mark = self._database.placeholder
+            assigned = ", ".join(f"{name} = {mark}" for name in columns)
+            self._connection.exec_driver_sql(f'UPDATE event SET {assigned} WHERE "key" = {mark}', list(changed))
+
+    def _label_sets(self, found: Iterable[Row[Any]]) -> dict[int | None, dict[str, str]]:
+        """Return the labels of some rows by the keys of their sets; None has none."""
+        sets: dict[int | None, dict[str, str]] = {None: {}}
+        wanted = list({row.labels for row in found if row.labels is not None})
+        for some in chunks(wanted):
+            question = select(_LABEL_SET.c.id, _LABEL_SET.c.body).where(_LABEL_SET.c.id.in_(some))
+            sets.update({key: json.loads(body) for key, body in self._connection.execute(question)})
+        return sets
 
     def adopt(self, records: Sequence[EventRecord]) -> None:
         """Bring events and parents together that came at the same time in two transactions."""
@@ -255,6 +274,17 @@ def _most_final(records: Sequence[EventRecord]) -> dict[EventId, EventRecord]:
         if known is None or record.rank > known.rank:
             latest[record.id] = record
     return latest
+
+
+def _external_ids(records: Iterable[EventRecord]) -> set[tuple[EventId, str]]:
+    """Return the texts of those ids that are not UUIDs, of the events themselves and of their parents."""
+    found = set()
+    for record in records:
+        if record.external_id is not None:
+            found.add((record.id, label_text(record.external_id)))
+        if record.parent_id is not None and record.parent_external_id is not None:
+            found.add((record.parent_id, label_text(record.parent_external_id)))
+    return found
 
 
 def _measures(record: EventRecord) -> tuple[int, ...]:

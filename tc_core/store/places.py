@@ -55,13 +55,15 @@ class Places:
     def assign(self, new: Mapping[EventId, EventRecord]) -> None:
         """Give each new event a key, a root and a depth; parents come before their children."""
         places = self._places
-        self.find({r.parent_id for r in new.values() if r.parent_id is not None} - new.keys())
+        self.find({record.parent_id for record in new.values() if record.parent_id is not None} - new.keys())
         keys = iter(self._database.allocate_keys(self._connection, len(new)))
         for record in new.values():
-            for each in _from_the_top(record, new, places):
-                key = next(keys)
-                above = places.get(each.parent_id) if each.parent_id is not None else None
-                places[each.id] = Place(key, above.root, above.depth + 1) if above else Place(key, key, 0)
+            if record.id not in places:
+                line = [record] if record.parent_id in places else _from_the_top(record, new, places)
+                for each in line:
+                    key = next(keys)
+                    above = None if each.parent_id is None else places.get(each.parent_id)
+                    places[each.id] = Place(key, above.root, above.depth + 1) if above else Place(key, key, 0)
         self.new = frozenset(new)
 
     def adopt(self, parents: Iterable[EventId]) -> None:
