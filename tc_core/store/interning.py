@@ -91,10 +91,11 @@ class Dimensions:
         for kind, value in terms:
             by_kind.setdefault(kind, []).append(value)
         found: dict[Term, int] = {}
+        mark = self._database.placeholder
         for kind, values in by_kind.items():
             for some in chunks(values):
-                rows = connection.execute(
-                    select(_TABLE.c.id, _TABLE.c.value).where(_TABLE.c.kind == kind, _TABLE.c.value.in_(some))
-                )
-                found.update({(kind, value): key for key, value in rows})
+                marks = ", ".join([mark] * len(some))
+                question = f"SELECT id, value FROM dimension WHERE kind = {mark} AND value IN ({marks})"
+                for key, value in connection.exec_driver_sql(question, (kind, *some)):
+                    found[kind, value] = key
         return found

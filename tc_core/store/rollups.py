@@ -15,6 +15,9 @@ US_PER_HOUR = 3_600_000_000
 CUBE = ("event_type", "provider", "model", "agent_id", "environment")
 """The dimensions of `rollup_hour`, after the hour; those of `rollup_day` are the same without the event type."""
 
+Sums = tuple[int, ...]
+"""One for each of `MEASURES`."""
+
 _OF_CALLS = tuple(name not in CALLS_ONLY for name in MEASURES)
 """Nought for the measures that only speak of calls."""
 
@@ -27,7 +30,7 @@ class RollupChanges:
     """
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[int, tuple[int | None, ...], int], list[int]] = {}
+        self._cells: dict[tuple[int, tuple[int | None, ...], int], Sums] = {}
         self._labels: dict[int, Mapping[str, str]] = {}
 
     def add(
@@ -35,7 +38,7 @@ class RollupChanges:
         at_us: int,
         cube: tuple[int | None, ...],
         labels: Mapping[str, str],
-        measures: tuple[int, ...],
+        measures: Sums,
         *,
         sign: int = 1,
     ) -> None:
@@ -45,9 +48,12 @@ class RollupChanges:
         cell = (at_us // US_PER_HOUR, cube, id(labels))
         sums = self._cells.get(cell)
         if sums is None:
-            sums = [0] * len(MEASURES)
+            sums = NOTHING
             self._labels[id(labels)] = labels  # held, so that its id stays its own
-        self._cells[cell] = list(map(operator.add if sign > 0 else operator.sub, sums, measures))
+        if sign < 0:
+            self._cells[cell] = tuple(map(operator.sub, sums, measures))
+        else:
+            self._cells[cell] = measures if sums is NOTHING else tuple(map(operator.add, sums, measures))
 
     def pairs(self) -> set[Pair]:
         """Return the labels with their values whose keys `write` needs."""
@@ -59,7 +65,7 @@ class RollupChanges:
         for (hour, cube, labels_id), sums in self._cells.items():
             key = tuple([part or 0 for part in cube])
             by_hour.add((hour, *key), sums)
-            of_calls = sums if cube[0] in CALLS else list(map(operator.mul, sums, _OF_CALLS))
+            of_calls = sums if cube[0] in CALLS else tuple(map(operator.mul, sums, _OF_CALLS))
             if any(of_calls):
                 by_day.add((hour // 24, *key[1:]), of_calls)
                 by_set.add((labels_id, hour), of_calls)
@@ -79,12 +85,12 @@ class RollupChanges:
             database.add_up(connection, name, keys, MEASURES, cells.rows())
 
 
-class _Cells(dict[tuple[int, ...], list[int]]):
+class _Cells(dict[tuple[int, ...], Sums]):
     """Sums by key."""
 
-    def add(self, key: tuple[int, ...], sums: list[int]) -> None:
+    def add(self, key: tuple[int, ...], sums: Sums) -> None:
         present = self.get(key)
-        self[key] = sums if present is None else list(map(operator.add, present, sums))
+        self[key] = sums if present is None else tuple(map(operator.add, present, sums))
 
     def rows(self) -> list[tuple[int, ...]]:
         return [(*key, *sums) for key, sums in self.items() if any(sums)]

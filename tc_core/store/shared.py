@@ -74,7 +74,9 @@ class SharedColumns:
         new_texts, new_scopes = texts - self._own.keys(), scopes - self._scopes.keys()
         keys = self._dimensions.keys(connection, _terms(new_texts, new_scopes))
         own = {each: self._own.get(each) or _own_columns(each, keys) for each in texts}
-        return BatchColumns(own, {each: self._scopes.get(each) or _scope_columns(each, keys) for each in scopes}, keys)
+        bodies: dict[int, str] = {}  # scopes often share their labels
+        columns = {each: self._scopes.get(each) or _scope_columns(each, keys, bodies) for each in scopes}
+        return BatchColumns(own, columns, keys)
 
     def of_terms(self, connection: Connection, terms: set[Term]) -> BatchColumns:
         """Return the keys of single texts."""
@@ -106,8 +108,11 @@ def _own_columns(texts: Texts, keys: Mapping[Term, int]) -> OwnColumns:
     return OwnColumns(tuple(found[name] for name in what), status, found["usage_source"], found["price_source"])
 
 
-def _scope_columns(scope: Scope, keys: Mapping[Term, int]) -> ScopeColumns:
-    body = canonical_json(scope.labels) if scope.labels else ""
+def _scope_columns(scope: Scope, keys: Mapping[Term, int], bodies: dict[int, str]) -> ScopeColumns:
+    labels = scope.labels
+    body = bodies.get(id(labels))
+    if body is None:
+        body = bodies[id(labels)] = canonical_json(labels) if labels else ""
     label_set = body_key(body) if body else None
     return ScopeColumns((*_keys(DIMENSIONS, _dimensions(scope), keys), label_set), label_set, body)
 
