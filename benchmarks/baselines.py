@@ -1,4 +1,4 @@
-"""What the figures are held against: an ORM with a commit for each event, the table of the seed document, bare sqlite3."""
+"""What the figures are held against: an ORM with a commit for each event, the seed document's table, bare sqlite3."""
 
 import json
 import sqlite3

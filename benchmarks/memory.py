@@ -1,8 +1,8 @@
 """How much memory events take in a memory store.
 
 A fresh process records some events, so that everything is loaded, then the others; what it then takes more of the
-machine's memory is theirs. Twice: recorded by `CostTracker.track_call` as a program does, and only saved. The baseline is
-the same events as a list of `TrackingEvent`, which is what a store without a database would hold.
+machine's memory is theirs. Twice: recorded by `CostTracker.track_call` as a program does, and only saved. The baseline
+is the same events as a list of `TrackingEvent`, which is what a store without a database would hold.
 
     python -m benchmarks.memory [--events N] [--json]
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -109,12 +110,7 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
             ),
         ),
         *(
-            Question(
-                f"lineage of {size}, as networkx",
-                "lineage",
-                lambda root=root: lineage(store, root),
-                (_TREE, (root,)),
-            )
+            Question(f"lineage of {size}, as networkx", "lineage", partial(lineage, store, root), (_TREE, (root,)))
             for size, root in known.roots.items()
         ),
         Question(

@@ -1,9 +1,9 @@
 """Traffic of a fleet of agents, made from a seed: what a recorder's queue would hold, in the order of its ends.
 
 Runs of three frameworks: LangChain's agents (its run ids are UUIDs of version 7, with a random part behind the
-milliseconds), CrewAI's crews and LlamaIndex's workflows (whose ids are minted here, with a part of the clock there). They
-come in waves, so that many are open at once. Users, tenants and agents follow Zipf's law, days have a rhythm, some runs
-are retried, some grow to 100, 300 or 1,000 events. One run in ten has a label of its own, `ticket`.
+milliseconds), CrewAI's crews and LlamaIndex's workflows (whose ids are minted here, with a part of the clock there).
+They come in waves, so that many are open at once. Users, tenants and agents follow Zipf's law, days have a rhythm, some
+runs are retried, some grow to 100, 300 or 1,000 events. One run in ten has a label of its own, `ticket`.
 """
 
 import heapq

@@ -57,12 +57,7 @@ class RolledLabels:
             self._kept = {}
         self._kept.update(batch.keys)
         for label in batch.widened:
-            log.warning(
-                "token-calculator: the label %r has more than %s values: questions for it now read all events of their "
-                "period. Put what is different in each call into `metadata` instead.",
-                label,
-                f"{MOST_VALUES:,}",
-            )
+            log.warning("token-calculator: %s", said_of(label))
 
     def _add_new(self, connection: Connection, new: set[Pair], batch: "BatchLabels") -> None:
         terms = {term for label, value in new for term in (("label", label), ("label_value", value))}
@@ -94,6 +89,14 @@ class BatchLabels:
     keys: PairKeys
     terms: Mapping[Term, int] = field(default_factory=dict)
     widened: list[str] = field(default_factory=list)
+
+
+def said_of(label: str) -> str:
+    """Say what it means that a label is wide, and what to do."""
+    return (
+        f"the label {label!r} has more than {MOST_VALUES:,} values: questions for it read all events of their period; "
+        "put what differs from call to call into metadata"
+    )
 
 
 def wide_labels(connection: Connection, dimensions: Dimensions) -> dict[str, int]:

@@ -11,6 +11,7 @@ from tc_core.store.labels import Pair, PairKeys
 from tc_core.store.tables import CALLS
 
 US_PER_HOUR = 3_600_000_000
+US_PER_DAY = 24 * US_PER_HOUR
 
 CUBE = ("event_type", "provider", "model", "agent_id", "environment")
 """The dimensions of `rollup_hour`, after the hour; those of `rollup_day` are the same without the event type."""
