@@ -1,7 +1,7 @@
 """`token-calc costs`: what calls cost, by any dimension or label."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import ConfigurationError
 from tc_core.model.period import Period, period
 from tc_core.model.ports import FilterValue
+from tc_core.store.filters import is_label, label_name
+from tc_core.store.labels import said_of
 from tc_core.store.sql import SqlStore
 
 MOST_GROUPS = 40
@@ -71,6 +73,7 @@ def costs(
             is_compared = since in _BEFORE and until is None
             before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
             print_report(found, names, title=_title(found, since, until, before, where or []))
+            _print_wide(source, {*names, *filters})
             _print_hint(source, found, store)
 
 
@@ -176,6 +179,13 @@ def _when(since: str | None, until: str | None) -> str:
     if until is None:
         return f"since {since}" if since and since[:1].isdigit() else str(since).replace("-", " ")
     return f"from {since} to {until}" if since else f"until {until}"
+
+
+def _print_wide(source: SqlStore, names: Collection[str]) -> None:
+    """Say of which labels all events had to be read."""
+    asked = {label_name(name) for name in names if is_label(name)}
+    for label in sorted(asked & source.wide_labels().keys() if asked else ()):
+        text.console().print(Text(f"\nNote: {said_of(label)}.", style="yellow"))
 
 
 def _print_csv(found: CostReport, names: Sequence[str]) -> None:

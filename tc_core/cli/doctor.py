@@ -18,6 +18,7 @@ from tc_core.errors import TokenCalculatorError
 from tc_core.meter import prices, table, tokens
 from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
 from tc_core.runtime import instrument, recorders
+from tc_core.store.labels import said_of
 from tc_core.store.sql import SqlStore
 
 INDENT = 22
@@ -133,7 +134,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     store = None
     try:
         store = common.open_store(wanted)
-        size, swallowed = store.size(), store.faults()
+        size, wide, swallowed = store.size(), store.wide_labels(), store.faults()
     except TokenCalculatorError as error:
         yield Finding("fault", "store", str(error))
         if store is not None:  # a server that is away: what waits for it lies here
@@ -143,6 +144,8 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     if store.read_only:
         yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
     yield from _spool(store)
+    for label, since in wide.items():
+        yield Finding("warning", "label", f"{said_of(label)} (since {since:%Y-%m-%d})")
     for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")
 

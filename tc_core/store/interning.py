@@ -4,7 +4,7 @@ Keys never change and rows are never deleted, so a cache of them is right as lon
 every process. It only takes up what a transaction has committed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, select
 
@@ -26,10 +26,13 @@ class Dimensions:
         self._database = database
         self._keys: dict[Term, int] = {}
         self._values: dict[int, str] = {}
+        self.generation = 0
+        """Changes with `clear`: what others have worked out from keys is to be forgotten then."""
         self.clear()
 
     def clear(self) -> None:
         """Forget all but the rows that every store has."""
+        self.generation += 1
         self._keys = dict(SEED_KEYS)
         self._values = {key: value for key, _, value in SEED}
 
@@ -48,7 +51,7 @@ class Dimensions:
             **{term: found[stored] for term, stored in storable.items()},
         }
 
-    def keep(self, keys: dict[Term, int]) -> None:
+    def keep(self, keys: Mapping[Term, int]) -> None:
         """Take up keys whose transaction is committed."""
         if keys is self._keys:
             return
@@ -88,10 +91,11 @@ class Dimensions:
         for kind, value in terms:
             by_kind.setdefault(kind, []).append(value)
         found: dict[Term, int] = {}
+        mark = self._database.placeholder
         for kind, values in by_kind.items():
             for some in chunks(values):
-                rows = connection.execute(
-                    select(_TABLE.c.id, _TABLE.c.value).where(_TABLE.c.kind == kind, _TABLE.c.value.in_(some))
-                )
-                found.update({(kind, value): key for key, value in rows})
+                marks = ", ".join([mark] * len(some))
+                question = f"SELECT id, value FROM dimension WHERE kind = {mark} AND value IN ({marks})"
+                for key, value in connection.exec_driver_sql(question, (kind, *some)):
+                    found[kind, value] = key
         return found

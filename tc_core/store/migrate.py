@@ -21,7 +21,7 @@ from tc_core.store.tables import SEED
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest version, which this code reads and writes."""
 
 VERSION_TABLE = "token_calculator_version"

@@ -11,7 +11,8 @@ from tc_core.model.event import from_us
 from tc_core.model.totals import MEASURES
 from tc_core.store.dialect import Database, chunks
 from tc_core.store.filters import EVENT
-from tc_core.store.interning import Dimensions, Term
+from tc_core.store.interning import Dimensions
+from tc_core.store.labels import PairKeys, RolledLabels, wide_labels
 from tc_core.store.rollups import CUBE, US_PER_DAY, US_PER_HOUR, RollupChanges
 from tc_core.store.sums import row_measures
 from tc_core.store.tables import LabelSet, RollupHour, table
@@ -35,15 +36,22 @@ def days(connection: Connection) -> list[int]:
 def is_right(connection: Connection, dimensions: Dimensions, day: int) -> bool:
     """Tell whether the roll-ups of a day are what its rows add up to."""
     changes = _summed(connection, day)
-    found = {term: dimensions.find(connection, term[0], [term[1]]) for term in changes.terms()}
-    keys = {term: known[0] if known else _UNKNOWN for term, known in found.items()}
+    wide = wide_labels(connection, dimensions)
+    pairs = {pair for pair in changes.pairs() if pair[0] not in wide}
+    keys = {
+        (label, value): (
+            _key(connection, dimensions, "label", label),
+            _key(connection, dimensions, "label_value", value),
+        )
+        for label, value in pairs
+    }
     return all(_stored(connection, name, each, day) == each.cells for name, each in _tables(connection, changes, keys))
 
 
 def rebuild(connection: Connection, database: Database, dimensions: Dimensions, day: int) -> None:
     """Make the roll-ups of a day anew, inside a write transaction that is alone."""
     changes = _summed(connection, day)
-    keys = dimensions.keys(connection, changes.terms())
+    keys = RolledLabels(database, dimensions).of(connection, changes.pairs()).keys
     for name, each in _tables(connection, changes, keys):
         connection.execute(delete(SQLModel.metadata.tables[name]).where(_of_day(name, each.key, day)))
         rows = [(*key, *sums) for key, sums in each.cells.items()]
@@ -96,9 +104,12 @@ class _Capture:
         self.tables[name] = _Captured(key, rows)
 
 
-def _tables(
-    connection: Connection, changes: RollupChanges, keys: Mapping[Term, int]
-) -> Iterable[tuple[str, _Captured]]:
+def _key(connection: Connection, dimensions: Dimensions, kind: str, value: str) -> int:
+    known = dimensions.find(connection, kind, [value])
+    return known[0] if known else _UNKNOWN
+
+
+def _tables(connection: Connection, changes: RollupChanges, keys: PairKeys) -> Iterable[tuple[str, _Captured]]:
     capture = _Capture()
     changes.write(connection, cast("Database", capture), keys)
     return capture.tables.items()

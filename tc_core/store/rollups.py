@@ -1,34 +1,37 @@
-"""Roll-ups: sums by hour, kept in the writer's own transaction, so that common questions cost the same at any size."""
+"""Roll-ups: sums by hour and by day, kept in the writer's own transaction, so that common questions stay cheap."""
 
 import operator
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from tc_core.model.totals import CALLS_ONLY, MEASURES
+from tc_core.model.totals import CALLS_ONLY, MEASURES, NOTHING
 from tc_core.store.dialect import Database
-from tc_core.store.interning import Term
+from tc_core.store.labels import Pair, PairKeys
 from tc_core.store.tables import CALLS
 
 US_PER_HOUR = 3_600_000_000
 US_PER_DAY = 24 * US_PER_HOUR
 
 CUBE = ("event_type", "provider", "model", "agent_id", "environment")
-"""The dimensions of `rollup_hour`, after the hour."""
+"""The dimensions of `rollup_hour`, after the hour; those of `rollup_day` are the same without the event type."""
 
-_Cell = tuple[int, tuple[int | None, ...], int]
-_ALL_ZERO = (0,) * len(MEASURES)
+Sums = tuple[int, ...]
+"""One for each of `MEASURES`."""
+
+_OF_CALLS = tuple(name not in CALLS_ONLY for name in MEASURES)
+"""Nought for the measures that only speak of calls."""
 
 
 class RollupChanges:
     """What one transaction adds to the roll-ups, summed up before it is written.
 
-    Events are summed by hour, the five dimensions and the label set together; both roll-ups follow from
+    Events are summed by hour, the five dimensions and the label set together; all roll-ups follow from
     these few cells.
     """
 
     def __init__(self) -> None:
-        self._cells: dict[_Cell, list[int]] = {}
+        self._cells: dict[tuple[int, tuple[int | None, ...], int], Sums] = {}
         self._labels: dict[int, Mapping[str, str]] = {}
 
     def add(
@@ -36,55 +39,59 @@ class RollupChanges:
         at_us: int,
         cube: tuple[int | None, ...],
         labels: Mapping[str, str],
-        measures: tuple[int, ...],
+        measures: Sums,
         *,
         sign: int = 1,
     ) -> None:
         """Book an event's measures, or with `sign` -1 take back what it added before."""
-        if measures == _ALL_ZERO:
+        if measures == NOTHING:
             return
         cell = (at_us // US_PER_HOUR, cube, id(labels))
         sums = self._cells.get(cell)
         if sums is None:
-            sums = [0] * len(MEASURES)
+            sums = NOTHING
             self._labels[id(labels)] = labels  # held, so that its id stays its own
-        self._cells[cell] = list(map(operator.add if sign > 0 else operator.sub, sums, measures))
+        if sign < 0:
+            self._cells[cell] = tuple(map(operator.sub, sums, measures))
+        else:
+            self._cells[cell] = measures if sums is NOTHING else tuple(map(operator.add, sums, measures))
 
-    def terms(self) -> set[Term]:
-        """Return the terms whose keys `write` needs."""
-        return {
-            term
-            for labels in self._labels.values()
-            for label, value in labels.items()
-            for term in (("label", label), ("label_value", value))
-        }
+    def pairs(self) -> set[Pair]:
+        """Return the labels with their values whose keys `write` needs."""
+        return {pair for labels in self._labels.values() for pair in labels.items()}
 
-    def write(self, connection: Connection, database: Database, keys: Mapping[Term, int]) -> None:
-        """Add everything to the tables."""
-        by_hour: dict[tuple[int, ...], list[int]] = {}
-        by_label: dict[tuple[int, ...], list[int]] = {}
+    def write(self, connection: Connection, database: Database, pairs: PairKeys) -> None:
+        """Add everything to the tables; a label that is not among the pairs is not rolled up."""
+        by_hour, by_day, by_label, by_label_day, by_set = (_Cells() for _ in range(5))
         for (hour, cube, labels_id), sums in self._cells.items():
-            _add(by_hour, (hour, *(key or 0 for key in cube)), sums)
-            for label, value in self._labels[labels_id].items():
-                _add(
-                    by_label,
-                    (keys["label", label], hour, keys["label_value", value]),
-                    _of_calls(sums, cube[0]),
-                )
-        database.add_up(connection, "rollup_hour", ("hour", *CUBE), MEASURES, _rows(by_hour))
-        database.add_up(connection, "rollup_label", ("label", "hour", "value"), MEASURES, _rows(by_label))
+            key = tuple([part or 0 for part in cube])
+            by_hour.add((hour, *key), sums)
+            of_calls = sums if cube[0] in CALLS else tuple(map(operator.mul, sums, _OF_CALLS))
+            if any(of_calls):
+                by_day.add((hour // 24, *key[1:]), of_calls)
+                by_set.add((labels_id, hour), of_calls)
+        for (labels_id, hour), sums in by_set.items():
+            for pair in self._labels[labels_id].items():
+                if pair in pairs:
+                    label, value = pairs[pair]
+                    by_label.add((label, hour, value), sums)
+        for (label, hour, value), sums in by_label.items():
+            by_label_day.add((label, hour // 24, value), sums)
+        for name, keys, cells in (
+            ("rollup_hour", ("hour", *CUBE), by_hour),
+            ("rollup_day", ("day", *CUBE[1:]), by_day),
+            ("rollup_label", ("label", "hour", "value"), by_label),
+            ("rollup_label_day", ("label", "day", "value"), by_label_day),
+        ):
+            database.add_up(connection, name, keys, MEASURES, cells.rows())
 
 
-def _of_calls(sums: list[int], event_type: int | None) -> list[int]:
-    if event_type in CALLS:
-        return sums
-    return [0 if name in CALLS_ONLY else value for name, value in zip(MEASURES, sums, strict=True)]
+class _Cells(dict[tuple[int, ...], Sums]):
+    """Sums by key."""
 
+    def add(self, key: tuple[int, ...], sums: Sums) -> None:
+        present = self.get(key)
+        self[key] = sums if present is None else tuple(map(operator.add, present, sums))
 
-def _add(cells: dict[tuple[int, ...], list[int]], key: tuple[int, ...], sums: list[int]) -> None:
-    present = cells.get(key)
-    cells[key] = sums if present is None else list(map(operator.add, present, sums))
-
-
-def _rows(cells: Mapping[tuple[int, ...], list[int]]) -> list[tuple[int, ...]]:
-    return [(*cell, *sums) for cell, sums in cells.items() if any(sums)]
+    def rows(self) -> list[tuple[int, ...]]:
+        return [(*key, *sums) for key, sums in self.items() if any(sums)]

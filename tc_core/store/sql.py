@@ -17,7 +17,7 @@ from tc_core import settings
 from tc_core.errors import ConfigurationError, CycleError, LineageError, StorageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
-from tc_core.model.event import EventRecord, TrackingEvent, to_us
+from tc_core.model.event import EventRecord, TrackingEvent, from_us, to_us
 from tc_core.model.gaps import Gaps
 from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
@@ -31,6 +31,7 @@ from tc_core.store.bulk import BulkWriter
 from tc_core.store.check import Check, Finding
 from tc_core.store.dialect import Database
 from tc_core.store.interning import Dimensions
+from tc_core.store.labels import wide_labels
 from tc_core.store.metrics import value_of
 from tc_core.store.query import Reader
 from tc_core.store.retention import Retention
@@ -309,6 +310,13 @@ class SqlStore(StorageBackend):
         """Return how often each error was met and swallowed in a hook."""
         with self._reading() as reader:
             return reader.faults()
+
+    def wide_labels(self) -> dict[str, datetime]:
+        """Return the labels with too many values for the roll-ups, and since when: questions for them read all rows."""
+        self._ask()
+        with self._database.reading() as connection:
+            found = wide_labels(connection, self._dimensions)
+        return {label: from_us(since) for label, since in found.items()}
 
     def size(self) -> dict[str, int]:
         """Return the number of `events` and the `bytes` on disk (0 for memory)."""

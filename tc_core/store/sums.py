@@ -1,10 +1,10 @@
-"""Sums over events: whole hours from a roll-up where one has the names, everything else from rows.
+"""Sums over events: whole days and hours from a roll-up where one has the names, everything else from rows.
 
 Both ways give the same figures to the last digit; `model.totals` is the definition they share.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -12,6 +12,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
+    Table,
     and_,
     case,
     cast,
@@ -41,12 +42,23 @@ from tc_core.store.filters import (
     label_name,
 )
 from tc_core.store.interning import Dimensions
+from tc_core.store.labels import wide_labels
 from tc_core.store.rollups import CUBE, US_PER_DAY, US_PER_HOUR
-from tc_core.store.tables import CALLS, INTERNED, OPEN, SEED_KEYS, LabelSet, Removal, RollupHour, RollupLabel, table
+from tc_core.store.tables import (
+    CALLS,
+    INTERNED,
+    OPEN,
+    SEED_KEYS,
+    LabelSet,
+    Removal,
+    RollupDay,
+    RollupHour,
+    RollupLabel,
+    RollupLabelDay,
+    table,
+)
 
 _LABEL_SET = table(LabelSet).alias("group_label_set")
-_HOUR = table(RollupHour)
-_LABEL = table(RollupLabel)
 _REMOVAL = table(Removal)
 _ERROR = SEED_KEYS["status", "error"]
 _PROVIDER = SEED_KEYS["usage_source", "provider"]
@@ -66,7 +78,22 @@ _ROW_MEASURES: dict[str, ColumnElement[Any]] = {
 _AS_IT_IS: Mapping[int, str | None] = {}
 
 Span = tuple[int | None, int | None]
-"""Microseconds, half-open; None is unbounded."""
+"""Half-open; None is unbounded. In microseconds, or in the numbers of hours or days."""
+
+
+class _Unit(NamedTuple):
+    """What the roll-ups have a row for, and the two tables that have it."""
+
+    name: str
+    us: int
+    cube: Table
+    label: Table
+
+
+_DAY = _Unit("day", US_PER_DAY, table(RollupDay), table(RollupLabelDay))
+_HOUR = _Unit("hour", US_PER_HOUR, table(RollupHour), table(RollupLabel))
+
+_AddRolled = Callable[[_Unit, Span], None]
 
 
 def row_measures(*, all_types: bool) -> Sequence[ColumnElement[int]]:
@@ -120,61 +147,76 @@ class Summing:
 
     def totals(self, start_us: int | None, end_us: int | None) -> dict[GroupKey, Totals]:
         """Return the sums of each group; groups that are zero throughout are left out."""
-        add_hours = self._rollup()
-        if add_hours is None:
+        add_rolled = self._rollup()
+        asks_for_hours = "hour" in {*self._group_by, *self._filters}
+        if add_rolled is None:
             self._add_rows((start_us, end_us))
+        elif asks_for_hours or self._all_types:  # which the days do not tell apart
+            self._add_span(add_rolled, (start_us, end_us), _HOUR)
         else:
-            hours, edges = _whole_hours(start_us, end_us)
-            add_hours(hours)
-            for edge in edges:
-                self._add_rows(edge)
+            self._add_span(add_rolled, (start_us, end_us), _DAY, _HOUR)
         found = {key: total for key, total in self._groups.items() if total != Totals()}
         return found if self._group_by else {(): found.get((), Totals())}
 
-    def _rollup(self) -> Callable[[Span], None] | None:
-        """Return what adds whole hours, or None when no roll-up has the names of the question."""
+    def _add_span(self, add_rolled: _AddRolled, span: Span, unit: _Unit, *finer: _Unit) -> None:
+        """Add the whole units of a span (us) from a roll-up, and its edges by finer units, at last from rows."""
+        whole, edges = _whole(span, unit.us)
+        if whole is not None:
+            add_rolled(unit, whole)
+        for edge in edges:
+            if finer:
+                self._add_span(add_rolled, edge, *finer)
+            else:
+                self._add_rows(edge)
+
+    def _rollup(self) -> _AddRolled | None:
+        """Return what adds whole units, or None when no roll-up has the names of the question."""
         if self._names <= set(CUBE):
             return self._add_cube
         (name, *others) = self._names
         asks_for_none = name in self._filters and None in as_list(self._filters[name])
-        return None if others or asks_for_none or not is_label(name) else self._add_label
+        if others or asks_for_none or not is_label(name):
+            return None
+        is_wide = label_name(name) in wide_labels(self._connection, self._dimensions)
+        return None if is_wide else self._add_label
 
-    def _add_cube(self, hours: Span) -> None:
-        groups = [self._cube_group(name) for name in self._group_by]
-        self._add(self._cube_question(groups, hours))
+    def _add_cube(self, unit: _Unit, span: Span) -> None:
+        groups = [self._cube_group(unit, name) for name in self._group_by]
+        self._add(self._cube_question(unit, groups, span))
 
-    def _cube_group(self, name: str) -> ColumnElement[Any]:
-        return _unit(_HOUR.c.hour, name) if name in TIME_GROUPS else func.nullif(_HOUR.c[name], 0)
+    def _cube_group(self, unit: _Unit, name: str) -> ColumnElement[Any]:
+        return _number(unit.cube, unit, name) if name in TIME_GROUPS else func.nullif(unit.cube.c[name], 0)
 
-    def _cube_question(self, groups: Sequence[ColumnElement[Any]], hours: Span) -> Select[Any]:
-        conditions = self._on_hours(_HOUR.c.hour, hours)
+    def _cube_question(self, unit: _Unit, groups: Sequence[ColumnElement[Any]], span: Span) -> Select[Any]:
+        cube, conditions = unit.cube, self._on_units(unit, unit.cube, span)
         for name in CUBE:
             if name in self._filters:
-                column, wanted = func.nullif(_HOUR.c[name], 0), as_list(self._filters[name])
+                column, wanted = func.nullif(cube.c[name], 0), as_list(self._filters[name])
                 conditions.append(self._conditions.interned(column, name, wanted))
-        is_call = _HOUR.c.event_type.in_(CALLS)
         sums = [
-            case((is_call, _HOUR.c[name]), else_=0) if name in CALLS_ONLY and not self._all_types else _HOUR.c[name]
+            case((cube.c.event_type.in_(CALLS), cube.c[name]), else_=0)
+            if unit is _HOUR and name in CALLS_ONLY and not self._all_types
+            else cube.c[name]
             for name in MEASURES
         ]
         return _grouped(groups, [func.coalesce(func.sum(column), 0) for column in sums]).where(*conditions)
 
-    def _add_label(self, hours: Span) -> None:
+    def _add_label(self, unit: _Unit, span: Span) -> None:
         """Add a label's groups; what the whole has beyond them is the group of events without the label."""
-        (name,) = self._names
+        (name,), cells = self._names, unit.label
         label = self._dimensions.find(self._connection, "label", [label_name(name)])
-        conditions = [_LABEL.c.label.in_(label), *self._on_hours(_LABEL.c.hour, hours)]
+        conditions = [cells.c.label.in_(label), *self._on_units(unit, cells, span)]
         if name in self._filters:
             wanted = as_list(self._filters[name])
-            conditions.append(self._conditions.interned(_LABEL.c.value, "label_value", wanted))
-        groups = [_unit(_LABEL.c.hour, each) if each in TIME_GROUPS else _LABEL.c.value for each in self._group_by]
-        sums = [func.coalesce(func.sum(_LABEL.c[each]), 0) for each in MEASURES]
+            conditions.append(self._conditions.interned(cells.c.value, "label_value", wanted))
+        groups = [_number(cells, unit, each) if each in TIME_GROUPS else cells.c.value for each in self._group_by]
+        sums = [func.coalesce(func.sum(cells.c[each]), 0) for each in MEASURES]
         question = _grouped(groups, sums).where(*conditions)
         self._add(question)
         if name in self._group_by and name not in self._filters:
             none = cast(null(), Integer)  # PostgreSQL groups by no bare constant
-            without = [none if each == name else self._cube_group(each) for each in self._group_by]
-            self._add(self._cube_question(without, hours))
+            without = [none if each == name else self._cube_group(unit, each) for each in self._group_by]
+            self._add(self._cube_question(unit, without, span))
             self._add(question, sign=-1, instead={self._group_by.index(name): None})
 
     # Rows
@@ -195,7 +237,7 @@ class Summing:
 
     def _row_group(self, name: str) -> ColumnElement[Any]:
         if name in TIME_GROUPS:
-            return _unit(EVENT.c.at // US_PER_HOUR, name)
+            return EVENT.c.at // (US_PER_HOUR if name == "hour" else US_PER_DAY)
         if name in INTERNED:
             return EVENT.c[name]
         if name in ID_COLUMNS:
@@ -204,12 +246,12 @@ class Summing:
 
     # Both
 
-    def _on_hours(self, column: ColumnElement[int], hours: Span) -> list[ColumnElement[bool]]:
-        first, last = hours
+    def _on_units(self, unit: _Unit, cells: Table, span: Span) -> list[ColumnElement[bool]]:
+        column, (first, last) = cells.c[unit.name], span
         conditions = [
-            in_spans(column, unit, as_list(self._filters[unit]), per=US_PER_HOUR)
-            for unit in TIME_GROUPS
-            if unit in self._filters
+            in_spans(column, name, as_list(self._filters[name]), per=unit.us)
+            for name in TIME_GROUPS
+            if name in self._filters
         ]
         if first is not None:
             conditions.append(column >= first)
@@ -253,25 +295,27 @@ def _grouped(groups: Sequence[ColumnElement[Any]], sums: Sequence[ColumnElement[
     return select(*named, *sums).group_by(*named)
 
 
-def _whole_hours(start_us: int | None, end_us: int | None) -> tuple[Span, list[Span]]:
-    """Split a span into the hours (by number) that lie in it whole, and its edges (in us)."""
-    first = None if start_us is None else -(-start_us // US_PER_HOUR)
-    last = None if end_us is None else end_us // US_PER_HOUR
+def _whole(span: Span, unit_us: int) -> tuple[Span | None, list[Span]]:
+    """Split a span (us) into the units (by number) that lie in it whole, if any, and its edges (us)."""
+    start_us, end_us = span
+    first = None if start_us is None else -(-start_us // unit_us)
+    last = None if end_us is None else end_us // unit_us
     if first is not None and last is not None and first >= last:
-        return (0, 0), [(start_us, end_us)]
+        return None, [span]
     edges: list[Span] = []
-    if start_us is not None and first is not None and start_us < first * US_PER_HOUR:
-        edges.append((start_us, first * US_PER_HOUR))
-    if end_us is not None and last is not None and last * US_PER_HOUR < end_us:
-        edges.append((last * US_PER_HOUR, end_us))
+    if start_us is not None and first is not None and start_us < first * unit_us:
+        edges.append((start_us, first * unit_us))
+    if end_us is not None and last is not None and last * unit_us < end_us:
+        edges.append((last * unit_us, end_us))
     return (first, last), edges
 
 
-def _unit(hour: ColumnElement[int], unit: str) -> ColumnElement[int]:
-    """Return the number of the hour or of the day; months are put together from days."""
-    return hour if unit == "hour" else hour // 24
+def _number(cells: Table, unit: _Unit, name: str) -> ColumnElement[int]:
+    """Return the number of the hour or of the day of a cell; months are put together from days."""
+    column: ColumnElement[int] = cells.c[unit.name]
+    return column // 24 if unit is _HOUR and name != "hour" else column
 
 
-def _unit_text(unit: str, number: int) -> str:
-    moment = from_us(number * US_PER_HOUR * (1 if unit == "hour" else 24))
-    return moment.strftime({"hour": "%Y-%m-%dT%H:00+00:00", "day": "%Y-%m-%d", "month": "%Y-%m"}[unit])
+def _unit_text(name: str, number: int) -> str:
+    moment = from_us(number * (US_PER_HOUR if name == "hour" else US_PER_DAY))
+    return moment.strftime({"hour": "%Y-%m-%dT%H:00+00:00", "day": "%Y-%m-%d", "month": "%Y-%m"}[name])

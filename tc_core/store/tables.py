@@ -151,7 +151,7 @@ class RelationRow(SQLModel, table=True):
     """A typed relation from the newer event to the older."""
 
     __tablename__ = "relation"
-    __table_args__ = (Index("ix_relation_target", "target"),)
+    __table_args__ = (Index("ix_relation_target", "target"), {"sqlite_with_rowid": False})
     source: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
     relation: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     target: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
@@ -204,6 +204,18 @@ class RollupHour(_Measures, table=True):
     environment: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
 
 
+class RollupDay(_Measures, table=True):
+    """Sums by day (UTC, counted from 1970) and four dimensions, 0 for none; errors and latency of calls alone."""
+
+    __tablename__ = "rollup_day"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    day: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    provider: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    model: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    agent_id: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    environment: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+
+
 class RollupLabel(_Measures, table=True):
     """Sums by label and hour; errors and latency of calls alone."""
 
@@ -211,6 +223,25 @@ class RollupLabel(_Measures, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
     label: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     hour: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    value: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+
+
+class RollupLabelDay(_Measures, table=True):
+    """The same by day."""
+
+    __tablename__ = "rollup_label_day"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    label: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    day: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+    value: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
+
+
+class LabelValue(SQLModel, table=True):
+    """The values that a label has in the roll-ups; those of a label with too many are not kept (see `WideLabel`)."""
+
+    __tablename__ = "label_value"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    label: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     value: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
 
 
