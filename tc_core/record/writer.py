@@ -176,6 +176,7 @@ class Writer:
             while self._write_some():
                 if time.monotonic() > deadline:
                     return False
+            self._write_faults()
             self._delete_written()
         except StorageError as error:
             faults.note("store", error)
@@ -197,6 +198,17 @@ class Writer:
         self._write(self._work)
         self._work = None
         return True
+
+    def _write_faults(self) -> None:
+        """Write the counts of swallowed errors that no batch has taken along: there may be no event ever."""
+        counted = faults.take()
+        if not counted:
+            return
+        try:
+            self._sink.write(Batch(faults=counted))
+        except StorageError:
+            faults.give_back(counted)
+            raise
 
     def _take(self) -> list[Item]:
         """Take a batch from the queue; a mark speaks of one spool file, so a batch does too."""

@@ -80,6 +80,13 @@ class FlakySink:
         return getattr(self.sink, name)
 
 
+@pytest.mark.swallows
+def test_faults_are_told_where_nothing_is_recorded_at_all(recorder, store):
+    faults.note("tc_langchain.callback.on_start", ValueError())
+    recorder.drain()
+    assert store.faults() == {"tc_langchain.callback.on_start: ValueError": 1}
+
+
 def test_the_thread_writes_by_itself(recorder, store):
     calls(recorder, 5)
     deadline = time.monotonic() + 10
