@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 _TOKENS_PER_PRICE = 1_000_000
 
-# What we can count beyond plain input and output: these go through the library's own arithmetic.
-_SPECIAL_PRICES = ("requests_kcount", "reasoning_mtok", "audio_mtok", "audio_read_mtok")
+# What we can count beyond plain input and output goes through the library's own arithmetic; audio where there is any.
+_SPECIAL_PRICES = ("requests_kcount", "reasoning_mtok")
+_AUDIO_PRICES = ("audio_mtok", "audio_read_mtok")
 
 
 def cost_function(prices: "ModelPrice") -> Callable[[Usage], int | None]:
@@ -26,12 +27,14 @@ def cost_function(prices: "ModelPrice") -> Callable[[Usage], int | None]:
     read_price, write_price = prices.cache_read_mtok, prices.cache_write_mtok
     hour_price = prices.cache_write_1h_mtok or write_price
     plain = [price for price in (input_price, output_price, read_price, write_price, hour_price) if price is not None]
-    is_special = any(key.endswith(_SPECIAL_PRICES) for key, value in vars(prices).items() if value is not None)
-    if is_special or not all(_is_whole(price) for price in plain):
-        return lambda usage: _library_cost(prices, usage) if _covers(prices, usage) else None
+    named = [key for key, value in vars(prices).items() if value is not None]
+    is_special = any(key.endswith(_SPECIAL_PRICES) for key in named) or not all(map(_is_whole, plain))
+    has_audio = any(key.endswith(_AUDIO_PRICES) for key in named)
     rates = [_tiers(price) for price in (input_price, read_price, write_price, hour_price, output_price)]
 
     def cost(usage: Usage) -> int | None:
+        if is_special or (has_audio and (usage.audio_input_tokens or usage.audio_output_tokens)):
+            return _library_cost(prices, usage) if _covers(prices, usage) else None
         tokens_in, tokens_out = usage.input_tokens or 0, usage.output_tokens or 0
         cached = (usage.cached_tokens or 0) if read_price is not None else 0
         written = (usage.cache_write_tokens or 0) if write_price is not None else 0

@@ -225,13 +225,17 @@ class Writer:
 
     def _prepare(self, items: list[Item]) -> _Work:
         batch = Batch(faults=faults.take())
+        told = {item.record.id for item in items if isinstance(item, OpenCall)}
         for item in items:
             if isinstance(item, LooseLink):
                 batch.links.append(item.link)
                 continue
             for step in self._steps:
                 attempt(step, item)
-            batch.records.extend(_as_open(ancestor.record) for ancestor in reversed(_unwritten_ancestors(item)))
+            for ancestor in reversed(_unwritten_ancestors(item)):
+                if ancestor.record.id not in told:
+                    told.add(ancestor.record.id)
+                    batch.records.append(_as_open(ancestor.record))
             batch.records.append(item.record)
             batch.links.extend(item.links)
             batch.attempts.extend((item.record.id, attempt) for attempt in item.attempts)

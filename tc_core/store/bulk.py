@@ -197,6 +197,7 @@ class _Transaction:
             values = rows.values(record, columns, bodies)
             self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
             inserted.append((key, id_, record.at_us, parent, root, depth, *values))
+        inserted.sort()  # by key: rows that are appended fill their pages
         self._database.insert(self._connection, "event", rows.COLUMNS, inserted)
         self._database.insert(self._connection, "orphan", ("event", "parent_id"), orphans)
 

@@ -329,6 +329,16 @@ def test_doctor_finds_nothing_wrong(recorded, run_command):
     )
 
 
+def test_a_label_with_too_many_values_is_named_where_it_is_asked_for(recorded, run_command):
+    with SQLiteStorage(recorded) as store:
+        store.save_events([call(f"t{n}", 1, labels={"ticket": str(n)}) for n in range(1001)])
+    warning = "the label 'ticket' has more than 1,000 values"
+    assert warning in answer(run_command("costs", "--by", "ticket", "--store", recorded))
+    assert warning in answer(run_command("costs", "--filter", "labels.ticket=7", "--store", recorded))
+    assert warning not in answer(run_command("costs", "--by", "agent,user_id", "--store", recorded))
+    assert warning in answer(run_command("doctor", "--store", recorded))
+
+
 def test_doctor_of_a_store_that_is_none(run_command, tmp_path):
     (tmp_path / "diary.txt").write_text("dear diary " * 100)
     result = run_command("doctor", "--store", "diary.txt")
