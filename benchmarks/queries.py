@@ -4,7 +4,7 @@ Each question is asked of our store, of a naive table with the same events (all 
 once more of bare sqlite3 with the very statements that our store sends: that is the limit. Before they are timed, the
 answers of both tables are compared. Median of interleaved rounds.
 
-    python -m benchmarks.queries [--events N] [--rounds N] [--storage sqlite|memory] [--without-naive] [--json]
+    python -m benchmarks.queries [--events N] [--rounds N] [--storage sqlite|postgresql|memory] [--json]
 """
 
 import argparse

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import networkx as nx  # type: ignore[import-untyped]  # has no types
+import networkx as nx
 
 from tc_core import CostTracker
 from tc_core.model import ids

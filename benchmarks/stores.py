@@ -1,23 +1,26 @@
 """Stores to measure, and the way into them that a recorder takes."""
 
+import atexit
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import event
 
 from benchmarks.common import timed
+from benchmarks.servers import Server, running
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.call import EVENT_BYTES, OpenCall
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.entries import EntryWriter
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Writer
-from tc_core.store.sql import InMemoryStorage, SQLiteStorage, SqlStore
+from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, SqlStore
 
-KINDS = ("sqlite", "memory")
+KINDS = ("sqlite", "memory", "postgresql")
 
 MOST_QUEUED = 20_000
 """Fewer than what makes the queue fall back to the spool."""
@@ -26,11 +29,23 @@ MOST_QUEUED = 20_000
 @contextmanager
 def opened(kind: str, folder: Path, name: str = "ours") -> Iterator[SqlStore]:
     """Open a new store."""
+    if kind == "postgresql":
+        with _server().database() as url, PostgreSQLStorage(url) as served:
+            yield served
+        return
     store = InMemoryStorage() if kind == "memory" else SQLiteStorage(folder / f"{name}.db")
     try:
         yield store
     finally:
         store.close()
+
+
+@cache
+def _server() -> Server:
+    """Return a server that lives as long as this process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(running())
 
 
 def flush_each_commit(store: SqlStore) -> bool:
