@@ -20,7 +20,7 @@ from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record import context
-from tc_core.record.call import Content, LooseLink, OpenCall, Segment
+from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import faults
 from tc_core.record.listeners import Listener
@@ -387,7 +387,11 @@ class Recorder:
 
     def _queue(self, call: OpenCall) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""
-        call.spooled = self._spooled(self._entries.end(call))
+        if self.writer.spool is not None:
+            payload = self._entries.end(call)
+            call.spooled = self._spooled(payload)
+            if len(payload) > EVENT_BYTES:  # its metadata
+                call.held_bytes += len(payload)
         self.writer.put(call)
         self._ended[call.key] = call
         if len(self._ended) > MOST_ENDED:

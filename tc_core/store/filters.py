@@ -38,8 +38,8 @@ def is_label(name: str) -> bool:
 
 
 def label_name(name: str) -> str:
-    """Return a label's own name."""
-    return name.removeprefix(LABEL_PREFIX)
+    """Return a label's own name, as it is stored."""
+    return label_text(name.removeprefix(LABEL_PREFIX))
 
 
 def as_list(value: FilterValue) -> list[str | None]:

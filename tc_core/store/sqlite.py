@@ -4,10 +4,12 @@ WAL mode, so that readers never wait for the writer; `synchronous` NORMAL, so th
 flush to the disk. The spool makes up for what NORMAL could lose in a power cut (see `settle`).
 """
 
+import logging
 import os
 import random
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +23,10 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from tc_core.errors import StorageError
 from tc_core.store.dialect import LOCK_SECONDS, Database, Rows, adding, insert_into, view
 from tc_core.store.gate import gate
+
+log = logging.getLogger("tc_core")
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class SQLite(Database):
@@ -42,6 +48,8 @@ class SQLite(Database):
 
     def _begin(self) -> None:
         super()._begin()
+        self._log: tuple[int, int] | None = None
+        self._rescuing = threading.RLock()
         if self.path is None:
             self._turn = threading.RLock()  # one connection serves all threads, so they take turns
 
@@ -79,16 +87,26 @@ class SQLite(Database):
         if self.path is not None:
             self.discard()
 
+    def discard(self) -> None:
+        """Close all connections for good."""
+        self._log = None  # the last one deletes it
+        super().discard()
+
     def _notice_changes(self) -> None:
         super()._notice_changes()
         self._notice_replacement()
+        if self._log is not None and self._log != _identity(self._log_path):
+            self._rescue_log()
 
     def _after_fork(self) -> None:
         if self.path is None:
             self.on_fork()
 
     def _storage_error(self, verb: str, cause: BaseException) -> StorageError:
-        return StorageError(f"cannot {verb} {self}: {cause}", is_passing=isinstance(cause, sqlite3.OperationalError))
+        said = f"cannot {verb} {self}: {cause}"
+        if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:  # what is recorded can wait until it is mended
+            return StorageError(f"{said}; `token-calc db check` says which table", is_passing=True)
+        return StorageError(said, is_passing=isinstance(cause, sqlite3.OperationalError))
 
     @property
     def _why_read_only(self) -> str:
@@ -98,11 +116,7 @@ class SQLite(Database):
         """When somebody has deleted the file or put another in its place: go on with what is there now."""
         if self.path is None:
             return
-        try:
-            found = os.stat(self.path)  # noqa: PTH116  # half the time, and it is done for each transaction
-            now = (found.st_dev, found.st_ino)
-        except OSError:
-            now = None
+        now = _identity(self.path)
         if now == self._file:
             return
         before, self._file = self._file, now
@@ -110,9 +124,32 @@ class SQLite(Database):
             self.discard()
             self.on_replaced()
 
+    def _rescue_log(self) -> None:
+        """When somebody has removed the log: move what is in it into the file, while a connection has it open."""
+        with gate.passed(), self._rescuing:
+            if self._log is None:
+                return  # another thread was faster
+            pool: QueuePool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
+            deadline = time.monotonic() + LOCK_SECONDS
+            while not pool.checkedin():
+                if time.monotonic() > deadline:  # a new connection would begin another log
+                    raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
+                time.sleep(0.001)
+            raw = self.engine.raw_connection()
+            try:
+                raw.driver_connection.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")  # type: ignore[union-attr]
+                raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
+                log.warning("token-calculator: somebody removed the log of %s; what was in it is in the file", self)
+            except sqlite3.Error as error:  # another process that has it open was faster
+                log.debug("token-calculator: the removed log of %s: %s", self, error)
+            finally:
+                raw.close()
+            self.discard()
+
     def _notice_another(self, connection: sqlite3.Connection) -> None:
         """On a new connection: a file that was made anew while all were closed may look like the old one."""
         (mark,) = connection.execute("PRAGMA user_version").fetchone()
+        self._log = self._log or _identity(self._log_path)
         before, self._mark = self._mark, mark
         if before not in (None, 0, mark):
             self.on_replaced()
@@ -121,6 +158,10 @@ class SQLite(Database):
         """Give a new database a number by which it is told from others at the same path."""
         self._mark = random.SystemRandom().randrange(1, 1 << 31)
         connection.exec_driver_sql(f"PRAGMA user_version = {self._mark}")
+
+    @property
+    def _log_path(self) -> Path:
+        return Path(f"{self.path}-wal")
 
     # Opening
 
@@ -160,8 +201,7 @@ class SQLite(Database):
 
     def _uri(self, path: Path, mode: str) -> str:
         """Return how to open the file; SQLite can ask one in WAL mode beside which it may write nothing only so."""
-        log = path.with_name(f"{path.name}-wal")
-        is_settled = self.read_only and not (log.exists() and log.stat().st_size)
+        is_settled = self.read_only and not (self._log_path.exists() and self._log_path.stat().st_size)
         return f"{path.absolute().as_uri()}?{'immutable=1' if is_settled else f'mode={mode}'}"
 
     def _create_engine(self) -> Engine:
@@ -187,7 +227,7 @@ class SQLite(Database):
 
     def size(self, connection: Connection) -> int:
         """Return the bytes of the file and of its log."""
-        files = [] if self.path is None else [self.path, self.path.with_name(f"{self.path.name}-wal")]
+        files = [] if self.path is None else [self.path, self._log_path]
         return sum(file.stat().st_size for file in files if file.exists())
 
     def damage(self, connection: Connection) -> list[tuple[str, str]]:
@@ -280,6 +320,15 @@ class SQLite(Database):
             "printf('.%06d+00:00', event.at % 1000000)",
             "json_patch({body}, json_object({dimensions}))",
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name, or None where there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # half the time, and it is done for each transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -164,6 +164,22 @@ class StorageContract:
         assert store.aggregate("calls", ["agent_id"], {evil: evil}) == {(evil,): 1}
         assert store.aggregate("calls", [evil]) == {(evil,): 1}
 
+    def test_nul_bytes_and_halves_of_characters_are_replaced_and_found_again(self, store):
+        odd = call(
+            agent_id="a\0b",
+            model="m\0",
+            error_type="E\ud83d",
+            labels={"na\0me": "va\0lue", "half \ud83d": "\ud83d"},
+            metadata={"k\0": "v\0"},
+        )
+        store.save_event(odd)
+        assert store.aggregate("calls", ["na\0me"], {"na\0me": "va\0lue"}) == {("va\ufffdlue",): 1}
+        assert store.aggregate("calls", ["labels.half \ud83d"], {"labels.half \ud83d": "\ud83d"}) == {("?",): 1}
+        assert store.aggregate("calls", ["session_id"], {"na\0me": ["va\0lue"]}) == {(None,): 1}
+        assert [event.labels["na\ufffdme"] for event in store.query_events({"agent_id": "a\0b"})] == ["va\ufffdlue"]
+        assert store.query_events({"na\0me": None}) == []
+        assert store.query_events()[0].metadata == {"k\0": "v\0"}
+
     def test_groups(self, store):
         store.save_events(
             [
