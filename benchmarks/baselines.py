@@ -1,4 +1,4 @@
-"""What the figures are held against: an ORM with a commit for each event, the seed document's table, bare sqlite3."""
+"""What the figures are held against: an ORM with a commit for each event, the seed document's table, a bare driver."""
 
 import json
 import sqlite3
@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
@@ -62,17 +64,20 @@ class NaiveEvent(_Base, table=True):
     details: str
 
 
-def naive_engine(path: Path) -> Engine:
-    """Make a database for the ORM, in WAL mode as ours."""
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
+def naive_engine(place: Path | str) -> Engine:
+    """Make the table for the ORM: in a file, in WAL mode as ours, or in the PostgreSQL database that a URL names."""
+    if isinstance(place, str):
+        engine = create_engine(make_url(place).set(drivername="postgresql+psycopg"))
+    else:
+        engine = create_engine(f"sqlite:///{place}")
+        event.listen(engine, "connect", _set_wal)
     _Base.metadata.create_all(engine)
     return engine
+
+
+def _set_wal(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def save_by_orm(engine: Engine, events: Iterable[TrackingEvent]) -> None:
@@ -197,6 +202,37 @@ class BareTable:
         """Close both files."""
         self._connection.close()
         self._source.close()
+
+
+class BareCopy:
+    """The same rows in the same table with the same indexes, in the same PostgreSQL database, by COPY alone."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._connection = psycopg.connect(url)
+        self._table = name
+        self._connection.execute(f"CREATE TABLE {name} (LIKE event INCLUDING ALL)".encode())
+        self._types = [column.type_code for column in self._connection.execute("SELECT * FROM event").description or ()]
+        self._connection.commit()
+
+    def rows_after(self, key: int) -> list[tuple[Any, ...]]:
+        """Return the rows that the store has behind a key."""
+        rows = self._connection.execute('SELECT * FROM event WHERE "key" > %s ORDER BY "key"', (key,)).fetchall()
+        self._connection.commit()
+        return rows
+
+    def insert(self, rows: Sequence[tuple[Any, ...]], batch: int = 1000) -> None:
+        """Insert rows in transactions of so many."""
+        for start in range(0, len(rows), batch):
+            statement = f"COPY {self._table} FROM STDIN (FORMAT BINARY)".encode()
+            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                copy.set_types(self._types)
+                for row in rows[start : start + batch]:
+                    copy.write_row(row)
+            self._connection.commit()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 def _bare(path: Path) -> sqlite3.Connection:

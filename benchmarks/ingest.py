@@ -3,7 +3,7 @@
 Measured in interleaved blocks of one process: the writer's whole work (queue, enrich steps, store with roll-ups,
 relations and the spool mark) with SQLite's synchronous NORMAL and FULL, and the store alone; beside them an ORM with a
 commit for each event, the table of the seed document, and the limit, which is the same rows put into the same table by
-bare sqlite3. `cpu_us` is the processor time of one event, `self_ratio` the limit measured twice.
+bare sqlite3 or COPY. `cpu_us` is the processor time of one event, `self_ratio` the limit measured twice.
 
     python -m benchmarks.ingest [--events N] [--blocks N] [--storage sqlite|postgresql|memory] [--json]
 """
@@ -17,14 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.baselines import BareTable, naive_engine, save_by_orm, save_by_seed, seed_database
+from benchmarks.baselines import BareCopy, BareTable, naive_engine, save_by_orm, save_by_seed, seed_database
 from benchmarks.common import Figure, Took, median, show, spread, timed
-from benchmarks.stores import KINDS, MOST_QUEUED, Capturing, Recording, flush_each_commit, opened
+from benchmarks.stores import KINDS, MOST_QUEUED, Capturing, Recording, flush_each_commit, kind_of, opened, url_of
 from benchmarks.traffic import Traffic
 from tc_core.record.call import OpenCall
+from tc_core.store.sql import SqlStore
 
 SLOW_EVENTS = 300
 """How many events of a block the slow ways get."""
+AIMS = {"sqlite": 25_000, "postgresql": 20_000, "memory": 25_000}
 DENSITY = 1_000_000
 """The days are as full as in a store of a million events."""
 
@@ -38,9 +40,10 @@ def run(events: int, blocks: int, storage: str, folder: Path) -> dict[str, Any]:
     size = max(1, min(MOST_QUEUED, events // (blocks + 1)))
     takes: dict[str, list[tuple[Took, int]]] = {}
     with ExitStack() as stack:
-        ways = [way(storage, folder, stack) for way in (_Writing, _Alone, _Slow, _Limit)]
+        writing = _Writing(storage, folder, stack)
+        others = [way(writing.store, folder, stack) for way in (_Alone, _Slow, _Limit)]
         for block in range(blocks + 1):
-            for way in ways:
+            for way in (writing, *others):
                 for name, take in way.block(size).items():
                     if block:
                         takes.setdefault(name, []).append(take)
@@ -72,9 +75,13 @@ class _Writing:
     def __init__(self, storage: str, folder: Path, stack: ExitStack) -> None:
         self._ways: list[tuple[str, Recording, Iterator[OpenCall]]] = []
         for name, file in (("writer", "ours"), ("writer, FULL", "full")):
-            store = stack.enter_context(opened(storage, folder, file))
-            if file == "full" and not flush_each_commit(store):
+            if file == "full" and storage != "sqlite":
                 continue
+            store = stack.enter_context(opened(storage, folder, file))
+            if file == "full":
+                flush_each_commit(store)
+            else:
+                self.store = store
             recording = Recording(store.sink, folder / f"{file}.spool")
             stack.callback(recording.close)
             self._ways.append((name, recording, Traffic(DENSITY).calls()))
@@ -90,8 +97,8 @@ class _Writing:
 class _Alone:
     """The two halves of the writer's work: completing the records, and the store."""
 
-    def __init__(self, storage: str, folder: Path, stack: ExitStack) -> None:
-        self._store = stack.enter_context(opened(storage, folder, "alone"))
+    def __init__(self, ours: SqlStore, folder: Path, stack: ExitStack) -> None:
+        self._store = stack.enter_context(opened(kind_of(ours), folder, "alone"))
         self._calls = Traffic(DENSITY).calls()
 
     def block(self, size: int) -> Takes:
@@ -111,8 +118,8 @@ class _Alone:
 class _Slow:
     """What a first version of a tracker does, for each event: an ORM and its commit; the table of the seed document."""
 
-    def __init__(self, _storage: str, folder: Path, stack: ExitStack) -> None:
-        self._engine, self._seed = naive_engine(folder / "orm.db"), seed_database(folder / "seed.db")
+    def __init__(self, ours: SqlStore, folder: Path, stack: ExitStack) -> None:
+        self._engine, self._seed = naive_engine(url_of(ours) or folder / "orm.db"), seed_database(folder / "seed.db")
         stack.callback(self._engine.dispose)
         stack.callback(self._seed.close)
         self._calls = Traffic(DENSITY).calls()
@@ -126,15 +133,19 @@ class _Slow:
 
 
 class _Limit:
-    """Bare sqlite3 with the rows that the first of our stores got, twice, to see how far one run can be trusted."""
+    """A bare driver with the rows that the first of our stores got, twice, to see how far one run can be trusted."""
 
-    def __init__(self, storage: str, folder: Path, stack: ExitStack) -> None:
-        self._tables = {}
+    def __init__(self, ours: SqlStore, folder: Path, stack: ExitStack) -> None:
+        self._tables: dict[str, BareTable | BareCopy] = {}
         self._key = 0
-        if storage == "sqlite":
-            for name in ("limit", "limit again"):
-                self._tables[name] = BareTable(folder / f"{name}.db", folder / "ours.db")
-                stack.callback(self._tables[name].close)
+        url = url_of(ours)
+        for name in ("limit", "limit again"):
+            if url is not None:
+                self._tables[name] = BareCopy(url, f"bare_{len(self._tables)}")
+            elif ours.path is not None:
+                self._tables[name] = BareTable(folder / f"{name}.db", ours.path)
+        for table in self._tables.values():
+            stack.callback(table.close)
 
     def block(self, size: int) -> Takes:
         takes = {}
@@ -152,7 +163,7 @@ def figures(result: dict[str, Any]) -> list[Figure]:
     return [
         Figure(
             f"events/s into {result['storage']}, {name}",
-            "20,000" if result["storage"] == "postgresql" else "25,000",
+            f"{AIMS[result['storage']]:,}",
             f"{found[name]['events_per_s']:,.0f}",
             found[name]["to_orm"],
             found[name]["of_limit"],

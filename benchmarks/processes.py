@@ -1,160 +1,172 @@
-"""Several processes write into one store at once: how many events a second come in, all together.
+"""How several processes share one store: each with short transactions of its own, or one elected writer for all.
 
-Each process has its own spool and its own short transactions, and starts at the same moment. With SQLite the other
-way is measured beside it: one elected writer, while the others only spool. It can be no faster than one process that
-writes what all have spooled, which is what is timed. With PostgreSQL each process is a host of its own.
+So many processes record as fast as they can, the same number of events in all. *Own*: each writes its batches itself
+and tries again where another one is writing, which is what the store does. *Elected*: one writes for all; the others
+only spool, and their files are brought into the store by the elected one.
+
+What counts is how many events a second are in the store, how long the longest commit took, and that none is lost.
 
     python -m benchmarks.processes [--events N] [--processes 1,2,4,8] [--storage sqlite|postgresql] [--json]
 """
 
 import argparse
-import os
-import subprocess
-import sys
+import multiprocessing
 import tempfile
 import time
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import islice
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Figure, median, show, timed
+from benchmarks.common import Figure, percentile, show
 from benchmarks.servers import running
-from benchmarks.stores import MOST_QUEUED, Recording
+from benchmarks.stores import Recording
 from benchmarks.traffic import Traffic
-from tc_core import create_storage
-from tc_core.store.sql import SqlStore
+from tc_core.model.ports import Batch, SpoolMark
+from tc_core.record.call import OpenCall
+from tc_core.record.entries import EntryWriter
+from tc_core.record.spool import Spool
+from tc_core.store.sql import PostgreSQLStorage, SQLiteStorage, SqlStore
+from tc_core.store.tables import OPEN
 
-DENSITY = 1_000_000  # events in as many days as those of a store of this size
-BATCHES = 10
+DENSITY = 1_000_000
+PART = 2_000
+"""How many events a process records before its writer has a turn."""
+
+WARM_UP = 500
+
+_spawning = multiprocessing.get_context("spawn")
 
 
-def run(events: int, processes: list[int], storage: str, folder: Path) -> dict[str, Any]:
-    """Measure each number of processes; each writes `events`."""
+class _Timed:
+    """A store's sink that notes how long each commit took (ms)."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._sink = store.sink
+        self.took: list[float] = []
+        self.position, self.settle, self.forget = self._sink.position, self._sink.settle, self._sink.forget
+        self.close = self._sink.close
+
+    def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
+        began = time.perf_counter()
+        self._sink.write(batch, mark)
+        self.took.append((time.perf_counter() - began) * 1000)
+
+
+def run(events: int, counts: list[int], storage: str, folder: Path) -> dict[str, Any]:
+    """Measure both ways with each number of processes."""
     rows = []
-    with ExitStack() as stack:
-        server = stack.enter_context(running()) if storage == "postgresql" else None
-        for count in processes:
-            here = folder / str(count)
-            here.mkdir()
-            url = str(here / "store.db") if server is None else server.new_database()
-            _open(url).close()
-            row = _together(url, count, events, here)
-            if server is None:
-                row["elected_per_s"] = _elected(here, count, events)
-            rows.append(row)
-    for row in rows:
-        row["to_one"] = row["events_per_s"] / rows[0]["events_per_s"]
+    for count in counts:
+        for way in (_own, _elected):
+            place = folder / f"{count}{way.__name__}"
+            place.mkdir()
+            with _database(storage, place) as where:
+                found = _measure(way, where, place, events, count)
+            rows.append({"processes": count, "way": way.__name__.strip("_"), **found})
     return {"benchmark": "processes", "storage": storage, "events": events, "rows": rows}
 
 
-def _together(url: str, count: int, events: int, folder: Path) -> dict[str, Any]:
-    writers = [_Child("write", url, number, events, folder) for number in range(count)]
-    for writer in writers:
-        writer.wait_until_ready()
-    took = timed(partial(_let_go, writers))
-    with _open(url) as store:
-        found = store.size()["events"]
-    if found < count * events:  # parents that are open come on top
-        raise AssertionError(f"{found:,} of {count * events:,} events are there")
-    waits = [float(line) for writer in writers for line in writer.said]
+@contextmanager
+def _database(storage: str, folder: Path) -> Iterator[str]:
+    """Give the place of an empty store."""
+    if storage == "postgresql":
+        with running() as server:
+            yield server.new_database()
+    else:
+        yield str(folder / "shared.db")
+
+
+def _opened(where: str) -> SqlStore:
+    return PostgreSQLStorage(where) if "://" in where else SQLiteStorage(where)
+
+
+def _measure(way: Callable[..., None], where: str, folder: Path, events: int, count: int) -> dict[str, Any]:
+    _opened(where).close()
+    results, barrier = _spawning.SimpleQueue(), _spawning.Barrier(count)
+    arguments = (where, folder / "spool", events // count, barrier, results)
+    children = [_spawning.Process(target=way, args=(number, *arguments)) for number in range(count)]
+    for child in children:
+        child.start()
+    ended = [results.get() for _ in children]
+    for child in children:
+        child.join()
+    seconds = max(end for _, end, _ in ended) - min(begin for begin, _, _ in ended)
+    took = [each for _, _, commits in ended for each in commits]
+    told = events // count * count
+    with closing(_opened(where)) as store, store._database.reading() as connection:
+        ended_events = f"SELECT count(*) FROM event WHERE status <> {OPEN}"  # parents that never end are open
+        stored = connection.exec_driver_sql(ended_events).scalar_one() - WARM_UP * (1 if way is _elected else count)
     return {
-        "processes": count,
-        "events_per_s": found / took.wall_s,
-        "batch_p50_ms": median(waits),
-        "batch_max_ms": max(waits),
+        "events_per_s": told / seconds,
+        "commit_p50_ms": percentile(took, 0.5),
+        "commit_p99_ms": percentile(took, 0.99),
+        "commit_max_ms": max(took),
+        "lost": told - stored,
     }
 
 
-def _let_go(writers: list["_Child"]) -> None:
-    for writer in writers:
-        writer.go()
-    for writer in writers:
-        writer.end()
-
-
-def _elected(folder: Path, count: int, events: int) -> float:
-    """Return how many events a second one process writes that all have spooled."""
-    path = folder / "elected.db"
-    _open(str(path)).close()
-    for number in range(count):
-        spooling = _Child("spool", str(path), number, events, folder)
-        spooling.wait_until_ready()
-        spooling.go()
-        spooling.end()
-    took = timed(lambda: _open(str(path)).size())
-    with _open(str(path)) as store:
-        return float(store.size()["events"] / took.wall_s)
-
-
-class _Child:
-    """A process that is ready, goes when it is told to, and says how long each batch took (ms)."""
-
-    def __init__(self, mode: str, url: str, number: int, events: int, folder: Path) -> None:
-        arguments = [sys.executable, "-m", "benchmarks.processes", "--child", mode, url, str(number), str(events)]
-        self._process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "XDG_DATA_HOME": str(folder / f"host{number}")},
-        )
-        self.said: list[str] = []
-
-    def wait_until_ready(self) -> None:
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
-            raise RuntimeError("a process did not come up")
-
-    def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-
-    def end(self) -> None:
-        said, _ = self._process.communicate()
-        self.said = said.split()
-        if self._process.returncode:
-            raise RuntimeError("a process failed")
-
-
-def _child(mode: str, url: str, number: int, events: int) -> None:
-    calls = list(islice(Traffic(DENSITY, seed=number).calls(), events))
-    store = _open(url)
-    folder = Path(f"{url}.spool") if store.path is not None else Path(os.environ["XDG_DATA_HOME"]) / "spool"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    recording = Recording(store.sink, folder)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    size = min(MOST_QUEUED, -(-events // BATCHES))
-    for start in range(0, events, size):
-        began = time.perf_counter()
-        recording.queue(calls[start : start + size])
-        if mode == "write":
-            recording.drain()
-            print((time.perf_counter() - began) * 1000)
-    if mode == "write":
+def _own(number: int, where: str, spool: Path, events: int, barrier: Barrier, results: Any) -> None:
+    """Record, and write it too."""
+    with closing(_opened(where)) as store:
+        sink, calls = _Timed(store), _calls(number, events)
+        recording = _warm(sink, spool, number)
+        barrier.wait()
+        began = time.time()
+        _record(recording, calls)
+        results.put((began, time.time(), sink.took))
         recording.close()
-    sys.stdout.flush()
-    os._exit(0)  # what only spools leaves its files to the next
 
 
-def _open(url: str) -> SqlStore:
-    store = create_storage(url)
-    assert isinstance(store, SqlStore)
-    return store
+def _elected(number: int, where: str, spool: Path, events: int, barrier: Barrier, results: Any) -> None:
+    """Record; the first writes for all, as soon as they have spooled."""
+    calls = _calls(number, events)
+    if number:
+        barrier.wait()
+        began = time.time()
+        entries, files = EntryWriter(), Spool(spool)
+        for call in calls:
+            files.append(entries.end(call), list, is_end=True)
+        for file in files.detach():
+            file.close()
+        results.put((began, time.time(), []))
+        barrier.wait()
+        return
+    with closing(_opened(where)) as store:
+        sink = _Timed(store)
+        recording = _warm(sink, spool, number)
+        barrier.wait()
+        began = time.time()
+        _record(recording, calls)
+        barrier.wait()
+        recording.writer.take_over()
+        results.put((began, time.time(), sink.took))
+        recording.close()
+
+
+def _warm(sink: _Timed, spool: Path, number: int) -> Recording:
+    """Return a recording that has loaded all that it needs, such as the prices."""
+    recording = Recording(sink, spool)
+    _record(recording, _calls(1000 + number, WARM_UP))
+    sink.took.clear()
+    return recording
+
+
+def _calls(number: int, events: int) -> list[OpenCall]:
+    return list(islice(Traffic(DENSITY, seed=number).calls(), events))
+
+
+def _record(recording: Recording, calls: list[OpenCall]) -> None:
+    for start in range(0, len(calls), PART):
+        recording.queue(calls[start : start + PART])
+        recording.drain()
 
 
 def figures(result: dict[str, Any]) -> list[Figure]:
     """Return the lines for the table of all figures."""
     return [
-        Figure(
-            f"events/s into {result['storage']}, {row['processes']} processes",
-            "",
-            f"{row['events_per_s']:,.0f}",
-            row["to_one"],
-        )
+        Figure(f"events/s of {row['processes']} processes, {row['way']}", "", f"{row['events_per_s']:,.0f}")
         for row in result["rows"]
     ]
 
@@ -162,17 +174,13 @@ def figures(result: dict[str, Any]) -> list[Figure]:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=20_000, help="of each process")
+    parser.add_argument("--events", type=int, default=40_000, help="of all processes together")
     parser.add_argument("--processes", default="1,2,4,8")
     parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.child:
-        mode, url, number, events = options.child
-        _child(mode, url, int(number), int(events))
+    counts = [int(count) for count in options.processes.split(",")]
     with tempfile.TemporaryDirectory() as folder:
-        counts = [int(count) for count in options.processes.split(",")]
         result = run(options.events, counts, options.storage, Path(folder))
     show(result, result["rows"], as_json=options.json)
     return result

@@ -1,26 +1,25 @@
 """Stores to measure, and the way into them that a recorder takes."""
 
-import atexit
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import event
 
 from benchmarks.common import timed
-from benchmarks.servers import Server, running
+from benchmarks.servers import running
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.call import EVENT_BYTES, OpenCall
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.entries import EntryWriter
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Writer
+from tc_core.store.postgresql import PostgreSQL
 from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, SqlStore
 
-KINDS = ("sqlite", "memory", "postgresql")
+KINDS = ("sqlite", "postgresql", "memory")
 
 MOST_QUEUED = 20_000
 """Fewer than what makes the queue fall back to the spool."""
@@ -28,33 +27,34 @@ MOST_QUEUED = 20_000
 
 @contextmanager
 def opened(kind: str, folder: Path, name: str = "ours") -> Iterator[SqlStore]:
-    """Open a new store."""
-    if kind == "postgresql":
-        with _server().database() as url, PostgreSQLStorage(url) as served:
-            yield served
-        return
-    store = InMemoryStorage() if kind == "memory" else SQLiteStorage(folder / f"{name}.db")
-    try:
-        yield store
-    finally:
-        store.close()
+    """Open a new store; for PostgreSQL on a server of its own."""
+    with ExitStack() as stack:
+        if kind == "postgresql":
+            url = stack.enter_context(running()).new_database()
+            yield stack.enter_context(closing(PostgreSQLStorage(url)))
+        elif kind == "memory":
+            yield InMemoryStorage()
+        else:
+            yield stack.enter_context(closing(SQLiteStorage(folder / f"{name}.db")))
 
 
-@cache
-def _server() -> Server:
-    """Return a server that lives as long as this process."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(running())
+def kind_of(store: SqlStore) -> str:
+    """Return which of the kinds a store is."""
+    return "memory" if store.is_in_memory else "sqlite" if store.path is not None else "postgresql"
 
 
-def flush_each_commit(store: SqlStore) -> bool:
-    """Have SQLite flush every commit to the disk (synchronous FULL); False for a store that is not in a file."""
-    if store.path is None:
-        return False
+def url_of(store: SqlStore) -> str | None:
+    """Return the URL of a store on a server."""
+    database = store._database
+    return (
+        database._url.set(drivername="postgresql").render_as_string(False) if isinstance(database, PostgreSQL) else None
+    )
+
+
+def flush_each_commit(store: SqlStore) -> None:
+    """Have SQLite flush every commit to the disk: synchronous FULL."""
     store.close()
     event.listen(store._database.engine, "connect", _set_full)
-    return True
 
 
 def _set_full(connection: sqlite3.Connection, _record: object) -> None:

@@ -175,11 +175,10 @@ class _Transaction:
     def _existing(self, wanted: Iterable[EventId]) -> dict[EventId, Row[Any]]:
         """Return the rows of those events that have one; plain SQL, since nearly always there are none."""
         found = {}
-        mark = self._database.placeholder
         for some in chunks(list(wanted)):
-            marks = ", ".join([mark] * len(some))
-            question = f"SELECT {_COLUMNS} FROM event WHERE id IN ({marks}){self._database.row_lock}"
-            for row in self._connection.exec_driver_sql(question, tuple(some)):
+            is_wanted, parameters = self._database.one_of("id", some)
+            question = f"SELECT {_COLUMNS} FROM event WHERE {is_wanted}{self._database.row_lock}"
+            for row in self._connection.exec_driver_sql(question, parameters):
                 found[row.id] = row
                 self.places.note(row)
         return found

@@ -212,6 +212,10 @@ class Database(ABC):
     def add_up(self, connection: Connection, table: str, key: Sequence[str], sums: Sequence[str], rows: Rows) -> None:
         """Add to the sums of rows, each of them its key and its sums; a row that is not there yet is made."""
 
+    def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
+        """Return the condition that a column has one of some values, and its parameters."""
+        return f"{column} IN ({', '.join([self.placeholder] * len(values))})", tuple(values)
+
     @abstractmethod
     def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
         """Return the value of a label in a JSON object, whatever characters its name has."""

@@ -91,11 +91,10 @@ class Dimensions:
         for kind, value in terms:
             by_kind.setdefault(kind, []).append(value)
         found: dict[Term, int] = {}
-        mark = self._database.placeholder
         for kind, values in by_kind.items():
             for some in chunks(values):
-                marks = ", ".join([mark] * len(some))
-                question = f"SELECT id, value FROM dimension WHERE kind = {mark} AND value IN ({marks})"
-                for key, value in connection.exec_driver_sql(question, (kind, *some)):
+                is_wanted, parameters = self._database.one_of("value", some)
+                question = f"SELECT id, value FROM dimension WHERE {is_wanted} AND kind = {self._database.placeholder}"
+                for key, value in connection.exec_driver_sql(question, (*parameters, kind)):
                     found[kind, value] = key
         return found

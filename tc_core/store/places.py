@@ -46,10 +46,10 @@ class Places:
 
     def find(self, wanted: Iterable[EventId]) -> None:
         """Look up the places of events, as far as they are recorded."""
-        mark = self._database.placeholder
         for some in chunks([id_ for id_ in set(wanted) if id_ not in self._places]):
-            question = f'SELECT id, "key", root, depth FROM event WHERE id IN ({", ".join([mark] * len(some))})'
-            for id_, *place in self._connection.exec_driver_sql(question, tuple(some)):
+            is_wanted, parameters = self._database.one_of("id", some)
+            question = f'SELECT id, "key", root, depth FROM event WHERE {is_wanted}'
+            for id_, *place in self._connection.exec_driver_sql(question, parameters):
                 self._places[id_] = Place(*place)
 
     def assign(self, new: Mapping[EventId, EventRecord]) -> None:

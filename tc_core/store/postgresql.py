@@ -186,7 +186,8 @@ class PostgreSQL(Database):
 
     def allocate_keys(self, connection: Connection, count: int) -> Sequence[int]:
         """Return `count` keys from the sequence, which several writers use at once."""
-        question = "SELECT nextval(pg_get_serial_sequence('event', 'key')) FROM generate_series(1, %s)"
+        sequence = "(SELECT pg_get_serial_sequence('event', 'key')::regclass)"  # looked up once, not for each key
+        question = f"SELECT nextval({sequence}) FROM generate_series(1, %s)"
         return connection.exec_driver_sql(question, (count,)).scalars().all()
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
@@ -220,7 +221,12 @@ class PostgreSQL(Database):
         types = _types(table)
         arrays = ", ".join(f"%s::{types[column]}[]" for column in columns)
         statement = f"INSERT INTO {table} ({names(columns)}) SELECT * FROM unnest({arrays}) {on_conflict}"
-        connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+        connection.exec_driver_sql(statement, tuple(_array(column) for column in zip(*rows, strict=True)))
+
+    def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
+        """Return the condition that a column has one of some values: as one array, which is read at once."""
+        kind = "bytea" if isinstance(values[0], bytes) else "text"
+        return f"{column} = ANY(%s::{kind}[])", (_array(values),)
 
     def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
         """Return the value of a label in a JSON object."""
@@ -275,6 +281,19 @@ def _on_connect(connection: Any, _record: object) -> None:
 
 def _cursor(connection: Connection) -> Any:
     return connection.connection.driver_connection.cursor()  # type: ignore[union-attr]  # psycopg's own
+
+
+def _array(values: Sequence[object]) -> str:
+    """Write an array as PostgreSQL does; the driver, which looks at each value's type, takes three times as long."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f'"\\\\x{value.hex()}"' if isinstance(value, bytes) else str(value)
 
 
 @cache
