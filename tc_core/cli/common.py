@@ -1,6 +1,7 @@
 """What the commands share: options, the store, and how they end."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,8 +79,17 @@ def open_store(wanted: str | None) -> SqlStore:
         )
     store = open_storage(where)
     if not isinstance(store, SqlStore):
-        fail(f"{where} cannot be asked from here.", WRONG_USE)
+        fail(f"{shown(where)} cannot be asked from here.", WRONG_USE)
     return store
+
+
+def shown(where: str) -> str:
+    """Return a path or URL without what is secret in it."""
+    scheme, separator, rest = where.partition("://")
+    if not separator:
+        return where
+    user, at, address = re.sub(r"([?&][^=&]*password)=[^&]*", r"\1=***", rest).rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{address}"
 
 
 def is_missing(where: str) -> bool:
@@ -96,7 +106,7 @@ def zone(name: str | None) -> tzinfo:
 def print_hint(command: str, what: str, store: str | None = None) -> None:
     """Print a last line that says what to do next; it asks the same store."""
     console = text.console()
-    option = "" if store is None else f" --store {shlex.quote(store)}"
+    option = "" if store is None else f" --store {shlex.quote(shown(store))}"
     said = f"Next: {command}{option}"
     between = "   " if len(said) + len(what) + 3 <= console.width else "\n      "
     console.print(Text(f"\n{said}{between}{what}", style="dim"))

@@ -146,6 +146,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     yield from _spool(store)
     for label, since in wide.items():
         yield Finding("warning", "label", f"{said_of(label)} (since {since:%Y-%m-%d})")
+    yield from _hash_keys(store)
     for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")
 
@@ -168,6 +169,16 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
             f"{text.plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
         )
         yield Finding("warning", "spool", said)
+
+
+def _hash_keys(store: SqlStore) -> Iterator[Finding]:
+    keys = store.hash_keys()
+    if len(keys) > 1:
+        told = ", ".join(f"{key} since {since:%Y-%m-%d %H:%M}" for key, since in keys.items())
+        advice = "programs and hosts that share a store set the same TOKEN_CALC_HASH_KEY"
+        yield Finding("warning", "hash key", f"{len(keys)} keys made ids from texts ({told}): {advice}")
+    elif keys:
+        yield Finding("ok", "hash key", f"one for all: {next(iter(keys))}")
 
 
 def _near(name: str) -> str:

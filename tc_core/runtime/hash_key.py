@@ -19,9 +19,19 @@ KEY_BYTES = 32
 ID_BYTES = 5
 
 
+_used: set[bytes] = set()
+
+
 def short_id(text: str) -> str:
     """Return ten hexadecimal digits that stand for a text: the same on this machine, and telling nothing of it."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), key=hash_key(), digest_size=ID_BYTES).hexdigest()
+    key = hash_key()
+    _used.add(key)
+    return blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=ID_BYTES).hexdigest()
+
+
+def used() -> frozenset[str]:
+    """Return the ids of the keys that this process has used; an id tells nothing of its key."""
+    return frozenset(blake2b(key, digest_size=4, person=b"tc-key-id").hexdigest() for key in tuple(_used))
 
 
 def hash_key() -> bytes:

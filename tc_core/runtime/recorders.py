@@ -21,6 +21,7 @@ from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import contained, faults
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
+from tc_core.runtime import hash_key
 from tc_core.store import sql
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -160,6 +161,7 @@ def _discard(identity: str) -> None:
 
 def _tie_in(store: SqlStore) -> None:
     _open_stores.add(store)
+    store.use_hash_keys(hash_key.used)
     reference = weakref.ref(store)
     store.before_read.append(lambda: _before_read(reference))
     store.before_close.append(lambda: _before_close(reference))

@@ -16,6 +16,7 @@ from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
 from tc_core.store import rows
 from tc_core.store.dialect import ConflictError, Database, chunks, insert_into
+from tc_core.store.hash_keys import HashKeys, Noted
 from tc_core.store.interning import Dimensions
 from tc_core.store.labels import BatchLabels, RolledLabels
 from tc_core.store.links import Links
@@ -35,11 +36,16 @@ class BulkWriter:
         self._database = database
         self._columns = SharedColumns(dimensions)
         self._labels = RolledLabels(database, dimensions)
+        self.hash_keys = HashKeys(database, dimensions)
 
     def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
         """Write a batch and move the spool mark, all or nothing; raise StorageError when that fails."""
 
+        noted = Noted()
+
         def write(work: _Transaction) -> None:
+            nonlocal noted
+            noted = self.hash_keys.note(work.connection)
             work.write_records(batch.records)
             work.write_links(batch.links)
             work.write_attempts(batch.attempts)
@@ -49,6 +55,7 @@ class BulkWriter:
             work.write_sums()
 
         work = self._transact(write)
+        self.hash_keys.keep(noted)
         if self._database.writers_overlap and work.places.may_lack_parents:
             self._transact(lambda again: again.adopt(batch.records), alone=True)
 
@@ -130,7 +137,7 @@ class _Transaction:
         self, connection: Connection, database: Database, columns: SharedColumns, labels: RolledLabels
     ) -> None:
         self.places = Places(connection, database)
-        self._connection = connection
+        self.connection = connection
         self._database = database
         self._shared_columns = columns
         self._rolled_labels = labels
@@ -151,7 +158,7 @@ class _Transaction:
         latest = _most_final(records)
         if not latest:
             return
-        columns = self._columns = self._shared_columns.of(self._connection, latest.values())
+        columns = self._columns = self._shared_columns.of(self.connection, latest.values())
         existing = self._existing(latest)
         new = {id_: record for id_, record in latest.items() if id_ not in existing}
         self.places.assign(new)
@@ -169,8 +176,8 @@ class _Transaction:
 
     def write_sums(self) -> None:
         """Write the roll-ups: last, since other writers wait for the rows that it changes."""
-        labels = self._labels = self._rolled_labels.of(self._connection, self._changes.pairs())
-        self._changes.write(self._connection, self._database, labels.keys)
+        labels = self._labels = self._rolled_labels.of(self.connection, self._changes.pairs())
+        self._changes.write(self.connection, self._database, labels.keys)
 
     def _existing(self, wanted: Iterable[EventId]) -> dict[EventId, Row[Any]]:
         """Return the rows of those events that have one; plain SQL, since nearly always there are none."""
@@ -178,7 +185,7 @@ class _Transaction:
         for some in chunks(list(wanted)):
             is_wanted, parameters = self._database.one_of("id", some)
             question = f"SELECT {_COLUMNS} FROM event WHERE {is_wanted}{self._database.row_lock}"
-            for row in self._connection.exec_driver_sql(question, parameters):
+            for row in self.connection.exec_driver_sql(question, parameters):
                 found[row.id] = row
                 self.places.note(row)
         return found
@@ -197,8 +204,8 @@ class _Transaction:
             self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
             inserted.append((key, id_, record.at_us, parent, root, depth, *values))
         inserted.sort()  # by key: rows that are appended fill their pages
-        self._database.insert(self._connection, "event", rows.COLUMNS, inserted)
-        self._database.insert(self._connection, "orphan", ("event", "parent_id"), orphans)
+        self._database.insert(self.connection, "event", rows.COLUMNS, inserted)
+        self._database.insert(self.connection, "orphan", ("event", "parent_id"), orphans)
 
     def _revise(
         self, revised: Sequence[tuple[Row[Any], EventRecord]], columns: BatchColumns, bodies: dict[int, str]
@@ -215,7 +222,7 @@ class _Transaction:
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
         existing = self._existing(prices)
         sources = {("price_source", price.source) for price in prices.values()}
-        self._columns = self._shared_columns.of_terms(self._connection, sources)
+        self._columns = self._shared_columns.of_terms(self.connection, sources)
         keys = self._columns.keys
         changed, labels = [], self._label_sets(existing.values())
         for id_, row in existing.items():
@@ -242,7 +249,7 @@ class _Transaction:
         if changed:
             mark = self._database.placeholder
             assigned = ", ".join(f"{name} = {mark}" for name in columns)
-            self._connection.exec_driver_sql(f'UPDATE event SET {assigned} WHERE "key" = {mark}', list(changed))
+            self.connection.exec_driver_sql(f'UPDATE event SET {assigned} WHERE "key" = {mark}', list(changed))
 
     def _label_sets(self, found: Iterable[Row[Any]]) -> dict[int | None, dict[str, str]]:
         """Return the labels of some rows by the keys of their sets; None has none."""
@@ -250,7 +257,7 @@ class _Transaction:
         wanted = list({row.labels for row in found if row.labels is not None})
         for some in chunks(wanted):
             question = select(_LABEL_SET.c.id, _LABEL_SET.c.body).where(_LABEL_SET.c.id.in_(some))
-            sets.update({key: json.loads(body) for key, body in self._connection.execute(question)})
+            sets.update({key: json.loads(body) for key, body in self.connection.execute(question)})
         return sets
 
     def adopt(self, records: Sequence[EventRecord]) -> None:
@@ -263,10 +270,10 @@ class _Transaction:
     def write_links(self, links: Sequence[Link]) -> None:
         """Write relations that were observed; those that cannot be kept are counted, not raised."""
         if links:
-            self.write_faults(Links(self._connection, self._database, self.places).write(links))
+            self.write_faults(Links(self.connection, self._database, self.places).write(links))
 
     def relate(self, link: Link, metadata: Mapping[str, Any]) -> None:
-        Links(self._connection, self._database, self.places).relate(link, metadata)
+        Links(self.connection, self._database, self.places).relate(link, metadata)
 
     # The rest of a batch
 
@@ -274,19 +281,19 @@ class _Transaction:
         if attempts:
             self.places.find(id_ for id_, _ in attempts)
         found = [(self.places[id_].key, *attempt) for id_, attempt in attempts if id_ in self.places]
-        self._database.insert_missing(self._connection, "attempt", ("event", *Attempt._fields), found)
+        self._database.insert_missing(self.connection, "attempt", ("event", *Attempt._fields), found)
 
     def write_faults(self, faults: Mapping[str, int]) -> None:
-        self._database.add_up(self._connection, "fault", ("fault",), ("count",), list(faults.items()))
+        self._database.add_up(self.connection, "fault", ("fault",), ("count",), list(faults.items()))
 
     def move_mark(self, mark: SpoolMark) -> None:
         insert = insert_into("spool", ("file", "position"), self._database.placeholder)
         moved = "ON CONFLICT (file) DO UPDATE SET position = excluded.position"
-        self._connection.exec_driver_sql(f"{insert} {moved}", (mark.file, mark.position))
+        self.connection.exec_driver_sql(f"{insert} {moved}", (mark.file, mark.position))
 
     def _insert_missing(self, table: str, columns: Sequence[str], values: Iterable[tuple[Any, ...]]) -> None:
         """Insert texts that are not there yet; in order, so that no two writers wait for each other."""
-        self._database.insert_missing(self._connection, table, columns, sorted(values))
+        self._database.insert_missing(self.connection, table, columns, sorted(values))
 
 
 def _most_final(records: Sequence[EventRecord]) -> dict[EventId, EventRecord]:

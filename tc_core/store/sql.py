@@ -30,6 +30,7 @@ from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
 from tc_core.store.check import Check, Finding
 from tc_core.store.dialect import Database
+from tc_core.store.hash_keys import epochs
 from tc_core.store.interning import Dimensions
 from tc_core.store.labels import wide_labels
 from tc_core.store.metrics import value_of
@@ -317,6 +318,16 @@ class SqlStore(StorageBackend):
         with self._database.reading() as connection:
             found = wide_labels(connection, self._dimensions)
         return {label: from_us(since) for label, since in found.items()}
+
+    def use_hash_keys(self, in_use: Callable[[], frozenset[str]]) -> None:
+        """Have the ids of the keys that `in_use` gives noted with what is written."""
+        self._writer.hash_keys.in_use = in_use
+
+    def hash_keys(self) -> dict[str, datetime]:
+        """Return the ids of all keys that ids were made from texts with, and since when, the oldest first."""
+        self._ask()
+        with self._database.reading() as connection:
+            return {key: from_us(since) for key, since in epochs(connection).items()}
 
     def size(self) -> dict[str, int]:
         """Return the number of `events` and the `bytes` on disk (0 for memory)."""
