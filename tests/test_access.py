@@ -36,7 +36,7 @@ def test_files_are_private_whatever_the_umask(run_python, tmp_path):
 
 users = st.sampled_from(["", "u", "u%40x", "ü"])
 secrets = st.sampled_from([SECRET, f"%2F{SECRET}", f"{SECRET}%", f"a:{SECRET}", f"{SECRET}#"])
-hosts = st.sampled_from(["127.0.0.1", "localhost", "[::1]", "[::1", "", "%2Ftmp%2Fno-socket"])
+hosts = st.sampled_from(["127.0.0.1", "localhost", "[::1]", "[::1", ""])
 ports = st.sampled_from(["", ":9", ":99999", ":x", ":-1"])
 queries = st.sampled_from(
     ["", f"?password={SECRET}", f"?sslpassword={SECRET}&sslmode=disable", "?connect_timeout=x", "?no_such_option=1"]
