@@ -346,7 +346,7 @@ def test_an_end_inside_an_end_waits_its_turn(recorder, store, monkeypatch):
     """A garbage collection inside our own code may close a stream, whose hook ends another run."""
     recorder.start("llm_call", key="outer")
     recorder.start("llm_call", key="inner")
-    real = recorder._entries.end
+    real = recorder.writer.put
 
     def collect(call):
         if call.key == "outer":
@@ -354,7 +354,7 @@ def test_an_end_inside_an_end_waits_its_turn(recorder, store, monkeypatch):
             assert not recorder.writer._queue
         return real(call)
 
-    monkeypatch.setattr(recorder._entries, "end", collect)
+    monkeypatch.setattr(recorder.writer, "put", collect)
     recorder.finish("outer", usage=Usage(2, 2))
     assert store.aggregate("input_tokens") == {(): 3}
 
