@@ -1,7 +1,6 @@
 """What the commands share: options, the store, and how they end."""
 
 import os
-import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from tc_core.cli import text
 from tc_core.errors import ConfigurationError, StorageError, TokenCalculatorError
 from tc_core.model import period
 from tc_core.runtime.recorders import open_storage
+from tc_core.store.address import check_is_path
 from tc_core.store.sql import SqlStore
 
 NOT_FOUND, WRONG_USE, UNUSABLE_STORE = 1, 2, 3
@@ -79,17 +79,17 @@ def open_store(wanted: str | None) -> SqlStore:
         )
     store = open_storage(where)
     if not isinstance(store, SqlStore):
-        fail(f"{shown(where)} cannot be asked from here.", WRONG_USE)
+        fail(f"A {type(store).__name__} cannot be asked from here.", WRONG_USE)
     return store
 
 
 def shown(where: str) -> str:
-    """Return a path or URL without what is secret in it."""
-    scheme, separator, rest = where.partition("://")
-    if not separator:
+    """Return the path or URL of a store without what is secret in it."""
+    if _path(where) is not None or "://" not in where:
         return where
-    user, at, address = re.sub(r"([?&][^=&]*password)=[^&]*", r"\1=***", rest).rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}{at}{address}"
+    from tc_core.store.postgresql import without_secrets
+
+    return without_secrets(where)
 
 
 def is_missing(where: str) -> bool:
@@ -115,4 +115,6 @@ def print_hint(command: str, what: str, store: str | None = None) -> None:
 def _path(where: str) -> Path | None:
     if where in ("memory", ":memory:") or ("://" in where and not where.startswith("sqlite:///")):
         return None
-    return Path(where.removeprefix("sqlite:///")).expanduser()
+    path = where.removeprefix("sqlite:///")
+    check_is_path(path)
+    return Path(path).expanduser()

@@ -5,8 +5,9 @@ import importlib.metadata
 import platform
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal
 
 import typer
@@ -23,6 +24,9 @@ from tc_core.store.sql import SqlStore
 
 INDENT = 22
 """Where what is said of a subject begins."""
+
+MOST_KEYS = 4
+"""How many keys are named with their dates."""
 
 State = Literal["ok", "warning", "fault"]
 
@@ -128,13 +132,13 @@ def _own_prices(found: settings.Settings) -> Iterator[Finding]:
 
 def _store(wanted: str | None) -> Iterator[Finding]:
     where = wanted or settings.load().store
-    if common.is_missing(where):
-        yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
-        return
     store = None
     try:
+        if common.is_missing(where):
+            yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
+            return
         store = common.open_store(wanted)
-        size, wide, swallowed = store.size(), store.wide_labels(), store.faults()
+        size, wide, swallowed, keys = store.size(), store.wide_labels(), store.faults(), store.hash_keys()
     except TokenCalculatorError as error:
         yield Finding("fault", "store", str(error))
         if store is not None:  # a server that is away: what waits for it lies here
@@ -146,7 +150,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     yield from _spool(store)
     for label, since in wide.items():
         yield Finding("warning", "label", f"{said_of(label)} (since {since:%Y-%m-%d})")
-    yield from _hash_keys(store)
+    yield from _hash_keys(keys)
     for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")
 
@@ -171,10 +175,12 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
         yield Finding("warning", "spool", said)
 
 
-def _hash_keys(store: SqlStore) -> Iterator[Finding]:
-    keys = store.hash_keys()
+def _hash_keys(keys: Mapping[str, datetime]) -> Iterator[Finding]:
     if len(keys) > 1:
-        told = ", ".join(f"{key} since {since:%Y-%m-%d %H:%M}" for key, since in keys.items())
+        dated = [f"{key} since {since:%Y-%m-%d %H:%M}" for key, since in keys.items()]
+        if len(dated) > MOST_KEYS:  # containers whose files go with them make a key each
+            dated[1 : 1 - MOST_KEYS] = [f"{len(dated) - MOST_KEYS} more"]
+        told = ", ".join(dated)
         advice = "programs and hosts that share a store set the same TOKEN_CALC_HASH_KEY"
         yield Finding("warning", "hash key", f"{len(keys)} keys made ids from texts ({told}): {advice}")
     elif keys:

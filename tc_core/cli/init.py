@@ -1,5 +1,6 @@
 """`token-calc init`: a settings file to begin with."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -71,10 +72,16 @@ def init(
     if path.exists() and not force:
         common.fail(f"{path} is there already: edit it, or overwrite it with --force.", common.WRONG_USE)
     try:
-        path.write_text(TEMPLATE, encoding="utf-8")
+        with open(path, "w", encoding="utf-8", opener=_private) as file:  # only this takes an opener
+            file.write(TEMPLATE)
     except OSError as error:
         common.fail(f"{path} cannot be written: {error.strerror}.", common.WRONG_USE)
     console = text.console()
     console.print(f"Wrote {path}. It is read where programs and commands run in its folder.")
     if path.name != settings.FILE_NAME:
         common.print_hint(f"export TOKEN_CALC_CONFIG={path.absolute()}", "has it read everywhere")
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: passwords will be written into it."""
+    return os.open(path, flags, 0o600)

@@ -171,7 +171,7 @@ def _flush(folder: Path) -> None:
 @contextmanager
 def _held(folder: Path) -> Iterator[bool]:
     """Lock a folder for a block, where the system has locks; give whether nobody else has it."""
-    with (folder / _LOCK).open("a") as lock:
+    with open(folder / _LOCK, "a", opener=_private) as lock:
         yield _lock(lock)
 
 

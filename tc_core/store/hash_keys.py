@@ -47,7 +47,7 @@ class HashKeys:
         known = epochs(connection).keys()
         rows = [(key, time.time_ns() // 1000) for key in sorted(new - known)]
         self._database.insert_missing(connection, "hash_key", ("id", "since"), rows)
-        return Noted(new, is_change=bool(known and rows))
+        return Noted(new, is_change=bool(rows) and len(known) + len(rows) > 1)
 
     def keep(self, noted: Noted) -> None:
         """Once it is committed: note them no more, and say that an epoch has begun."""

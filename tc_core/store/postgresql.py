@@ -29,6 +29,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError, TimeoutError  # noqa:
 from sqlmodel import SQLModel
 
 from tc_core.errors import ConfigurationError, StorageError
+from tc_core.store.address import is_clear, is_shown
 from tc_core.store.dialect import LOCK_SECONDS, ConflictError, Database, Rows, adding, names, view
 from tc_core.store.gate import gate
 
@@ -70,9 +71,7 @@ class PostgreSQL(Database):
 
     def __str__(self) -> str:
         """The address without its password."""
-        url = self._url
-        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, _harmless(url.query))
-        return shown.render_as_string()
+        return _shown(self._url)
 
     @property
     def read_only(self) -> bool:  # type: ignore[override]  # here it is found out
@@ -255,22 +254,29 @@ _CONNECT_ARGUMENTS: Mapping[str, object] = {
 }
 
 
+def without_secrets(url: str) -> str:
+    """Return a URL without its password; raise ConfigurationError, which does not repeat it, when it is none."""
+    return _shown(_checked(url))
+
+
 def _checked(url: str) -> URL:
     """Read a URL; raise ConfigurationError, which does not repeat it, when it is none."""
     try:
+        if not is_clear(url):
+            raise ValueError("an @ too many")
         parsed = make_url(url)
         _ = parsed.port
     except (ArgumentError, ValueError):
         raise ConfigurationError(
             "cannot read the PostgreSQL URL: use postgresql://user:password@host:5432/database, with %XX for special "
-            "characters in user and password"
+            "characters such as @ and / in its parts"
         ) from None
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def _harmless(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a URL but for those that are secret."""
-    return {name: value for name, value in query.items() if "password" not in name}
+def _shown(url: URL) -> str:
+    options = {name: value for name, value in url.query.items() if is_shown(name)}
+    return URL.create("postgresql", url.username, None, url.host, url.port, url.database, options).render_as_string()
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -25,6 +25,7 @@ from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
 from tc_core.store import archive, intake, migrate, relations, stats
+from tc_core.store.address import check_is_path
 from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
 from tc_core.store.bulk import BulkWriter
@@ -424,14 +425,15 @@ class SqlStore(StorageBackend):
 class SQLiteStorage(SqlStore):
     """Events in a SQLite file, made on first use; `:memory:` keeps them in memory.
 
-    Raises StorageError for a file that is no store of ours, or that a newer version made. A file that
-    cannot be written opens for questions, and raises when something is saved.
+    Raises StorageError for a file that is no store of ours, or that a newer version made, ConfigurationError for a
+    server's address. A file that cannot be written opens for questions, and raises when something is saved.
     """
 
     def __init__(self, path: str | Path) -> None:
         if str(path) == ":memory:":
             super().__init__(SQLite(None), f"memory:{next(_serial)}")
             return
+        check_is_path(str(path))
         try:
             resolved = Path(path).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:
