@@ -21,7 +21,7 @@ from sqlalchemy import event
 from benchmarks.baselines import naive_copy
 from benchmarks.common import Figure, median, show, spread
 from benchmarks.questions import Known, Question, questions
-from benchmarks.stores import fill, opened
+from benchmarks.stores import KINDS, fill, opened
 from benchmarks.traffic import Traffic
 from tc_core.store.sql import SqlStore
 
@@ -149,7 +149,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--storage", choices=("sqlite", "memory"), default="sqlite")
+    parser.add_argument("--storage", choices=KINDS, default="sqlite")
     parser.add_argument("--without-naive", action="store_true", help="it takes 1 GB for a million events")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

@@ -35,16 +35,17 @@ class Known:
         with store._database.reading() as connection:
             self.first_us, self.last_us = connection.exec_driver_sql("SELECT min(at), max(at) FROM event").one()
             sizes = connection.exec_driver_sql(
-                "SELECT n, max(root) FROM (SELECT root, count(*) AS n FROM event GROUP BY root) GROUP BY n ORDER BY n"
+                "SELECT n, max(root) FROM (SELECT root, count(*) AS n FROM event GROUP BY root) AS run "
+                "GROUP BY n ORDER BY n"
             ).all()
             self.roots: dict[int, str] = {}
             for wanted in (10, 100, 1000):
                 count, key = min(sizes, key=lambda size: abs(size[0] - wanted))
                 found = connection.exec_driver_sql(f'SELECT id FROM event WHERE "key" = {key}').scalar_one()
                 self.roots[count] = ids.to_text(found)
-            middle = "SELECT id FROM event WHERE at >= ? ORDER BY at LIMIT 1"
             at = (self.first_us + self.last_us) // 2
-            self.event_id = ids.to_text(connection.exec_driver_sql(middle, (at,)).scalar_one())
+            middle = f"SELECT id FROM event WHERE at >= {at} ORDER BY at LIMIT 1"
+            self.event_id = ids.to_text(connection.exec_driver_sql(middle).scalar_one())
 
     def days(self, count: int) -> tuple[datetime, datetime]:
         """Return the last so many whole days."""

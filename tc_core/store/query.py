@@ -213,24 +213,33 @@ class Reader:
         return {fault: count for fault, count in self._connection.execute(counted)}  # noqa: C416  # rows are not pairs
 
     def _events(self, found: Sequence[Row[Any]]) -> list[TrackingEvent]:
-        keys = {key for row in found for name in INTERNED if (key := getattr(row, name)) is not None}
-        values = self._dimensions.values(self._connection, keys)
-        return [_event(row, values) for row in found]
+        keys = [_interned(row) for row in found]
+        values = self._dimensions.values(self._connection, {key for each in keys for key in each if key is not None})
+        labels = {
+            body: json.loads(body) for body in {row.label_body for row in found} if body
+        }  # a run's are mostly one
+        return [
+            _event(row, dict(zip(INTERNED, map(values.get, each), strict=True)), labels.get(row.label_body, {}))
+            for row, each in zip(found, keys, strict=True)
+        ]
 
 
-def _event(row: Row[Any], values: Mapping[int, str]) -> TrackingEvent:
-    texts = {name: None if (key := getattr(row, name)) is None else values[key] for name in INTERNED}
+_interned = itemgetter(*(rows.COLUMNS.index(name) for name in INTERNED))
+_usage = itemgetter(*(rows.COLUMNS.index(name) for name in rows.USAGE_COLUMNS))
+
+
+def _event(row: Row[Any], texts: Mapping[str, str | None], labels: Mapping[str, str]) -> TrackingEvent:
     return TrackingEvent(
         event_id=row.own_text or ids.to_text(row.id),
         timestamp=from_us(row.at),
         parent_id=row.parent_text or (row.parent_uuid and ids.to_text(row.parent_uuid)),
         root_id=row.root_text or ids.to_text(row.root_uuid),
         depth=row.depth,
-        labels=json.loads(row.label_body) if row.label_body else {},
+        labels=labels,
         metadata=json.loads(row.metadata_body) if row.metadata_body else {},
         latency_ms=None if row.latency_us is None else row.latency_us / 1000,
         cost_nanos=row.cost_nanos,
         price_date=rows.date_of(row.price_day),
-        **{name: getattr(row, name) for name in rows.USAGE_COLUMNS},
+        **dict(zip(rows.USAGE_COLUMNS, _usage(row), strict=True)),
         **texts,  # type: ignore[arg-type]  # event_type and status are never None
     )

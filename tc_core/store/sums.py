@@ -182,7 +182,7 @@ class Summing:
 
     def _add_cube(self, unit: _Unit, span: Span) -> None:
         groups = [self._cube_group(unit, name) for name in self._group_by]
-        self._add(self._cube_question(unit, groups, span))
+        self._add(self._asked(self._cube_question(unit, groups, span)))
 
     def _cube_group(self, unit: _Unit, name: str) -> ColumnElement[Any]:
         return _number(unit.cube, unit, name) if name in TIME_GROUPS else func.nullif(unit.cube.c[name], 0)
@@ -211,13 +211,13 @@ class Summing:
             conditions.append(self._conditions.interned(cells.c.value, "label_value", wanted))
         groups = [_number(cells, unit, each) if each in TIME_GROUPS else cells.c.value for each in self._group_by]
         sums = [func.coalesce(func.sum(cells.c[each]), 0) for each in MEASURES]
-        question = _grouped(groups, sums).where(*conditions)
-        self._add(question)
+        found = self._asked(_grouped(groups, sums).where(*conditions))
+        self._add(found)
         if name in self._group_by and name not in self._filters:
             none = cast(null(), Integer)  # PostgreSQL groups by no bare constant
             without = [none if each == name else self._cube_group(unit, each) for each in self._group_by]
-            self._add(self._cube_question(unit, without, span))
-            self._add(question, sign=-1, instead={self._group_by.index(name): None})
+            self._add(self._asked(self._cube_question(unit, without, span)))
+            self._add(found, sign=-1, instead={self._group_by.index(name): None})
 
     # Rows
 
@@ -233,7 +233,7 @@ class Summing:
         groups = [self._row_group(name) for name in self._group_by]
         conditions = self._conditions.of(self._filters, *span)
         question = _grouped(groups, row_measures(all_types=self._all_types))
-        self._add(question.select_from(source).where(*conditions))
+        self._add(self._asked(question.select_from(source).where(*conditions)))
 
     def _row_group(self, name: str) -> ColumnElement[Any]:
         if name in TIME_GROUPS:
@@ -269,14 +269,26 @@ class Summing:
                 conditions.append(in_spans(column, "day" if unit == "hour" else unit, whole, per=US_PER_DAY))
         return conditions
 
-    def _add(self, question: Select[Any], *, sign: int = 1, instead: Mapping[int, str | None] = _AS_IT_IS) -> None:
+    def _asked(self, question: Select[Any]) -> list[tuple[GroupKey, Sequence[int]]]:
+        """Return the sums of each group."""
         found = self._connection.execute(question).all()
         width = len(self._group_by)
         columns = [self._texts(name, [row[place] for row in found]) for place, name in enumerate(self._group_by)]
-        for number, row in enumerate(found):
-            key = tuple(instead.get(place, texts[number]) for place, texts in enumerate(columns))
+        keys = zip(*columns, strict=True) if columns else [()] * len(found)
+        return [(key, row[width:]) for key, row in zip(keys, found, strict=True)]
+
+    def _add(
+        self,
+        found: Sequence[tuple[GroupKey, Sequence[int]]],
+        *,
+        sign: int = 1,
+        instead: Mapping[int, str | None] = _AS_IT_IS,
+    ) -> None:
+        for key, sums in found:
+            if instead:
+                key = tuple(instead.get(place, text) for place, text in enumerate(key))  # noqa: PLW2901
             total = self._groups.setdefault(key, Totals())
-            total.add(sign * int(value) for value in row[width:])  # PostgreSQL sums to Decimal
+            total.add(sign * int(value) for value in sums)  # PostgreSQL sums to Decimal
 
     def _texts(self, name: str, values: list[Any]) -> list[str | None]:
         """Return a group's values as users write them."""
