@@ -333,7 +333,7 @@ def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threadin
             writer = reference()
             if writer is None or stop.is_set():
                 return
-            if not writer._drain(timeout=60.0):
+            if not attempt(writer._drain, 60.0):  # whatever it is, it is tried again
                 stop.wait(RETRY_SECONDS)
                 wake.set()
             elif writer._tend():

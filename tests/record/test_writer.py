@@ -49,7 +49,11 @@ def calls(recorder, count, *, first=0):
 
 def crash(recorder):
     """Leave everything as a killed process does: files unlocked, the queue gone."""
-    recorder.writer._thread = threading.current_thread()  # so that nothing is written any more
+    recorder.writer._stop.set()
+    recorder.writer._wake.set()
+    thread, recorder.writer._thread = recorder.writer._thread, threading.current_thread()  # no other is started
+    if thread is not None:
+        thread.join()
     for file in recorder.writer.spool.files:
         file.close()
     recorder.writer._queue.clear()
@@ -93,6 +97,25 @@ def test_the_thread_writes_by_itself(recorder, store):
     while store.aggregate("calls") != {(): 5} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert store.aggregate("calls") == {(): 5}
+
+
+@pytest.mark.swallows
+def test_the_thread_goes_on_after_an_error_that_nobody_foresaw(recorder, store, monkeypatch):
+    look_after, said = recorder.writer.spool.look_after, []
+
+    def fail_once():
+        if not said:
+            said.append(1)
+            raise ValueError("unforeseen")
+        look_after()
+
+    monkeypatch.setattr(recorder.writer.spool, "look_after", fail_once)
+    calls(recorder, 1)
+    deadline = time.monotonic() + 10
+    while store.aggregate("calls") != {(): 1} and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert store.aggregate("calls") == {(): 1}
+    assert said
 
 
 def test_the_mark_follows_what_is_written(recorder, store):
