@@ -11,7 +11,7 @@ demo: .venv/demo
 	$(BIN)/token-calc demo
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ from tc_core import SQLiteStorage, instrument  # noqa: E402
 from tc_core.demo.server import ModelServer  # noqa: E402
 from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
-from tc_core.runtime import recorders  # noqa: E402
+from tc_core.runtime import hash_key, recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
 
 
@@ -47,6 +47,7 @@ def _own_world(request, tmp_path, monkeypatch):
     """Each test has its own folder and recorders; an error that a hook swallowed fails it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(hash_key, "_used", set())
     expects_faults = request.node.get_closest_marker("swallows") is not None
     faults.after_fork()
     faults.strict = not expects_faults

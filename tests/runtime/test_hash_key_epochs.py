@@ -8,12 +8,6 @@ from tc_core import CostTracker, SQLiteStorage
 from tc_core.runtime import hash_key
 
 
-@pytest.fixture(autouse=True)
-def _no_key_used(monkeypatch):
-    """What other tests made ids with in this process is none of ours."""
-    monkeypatch.setattr(hash_key, "_used", set())
-
-
 HOST = """
 import logging, sys
 logging.basicConfig(level="WARNING", stream=sys.stdout)
