@@ -7,7 +7,6 @@ import pytest
 from tc_core import CostTracker, SQLiteStorage
 from tc_core.runtime import hash_key
 
-
 HOST = """
 import logging, sys
 logging.basicConfig(level="WARNING", stream=sys.stdout)
