@@ -1,7 +1,7 @@
 """The event, twice: `TrackingEvent` as users see it, `EventRecord` as it travels to the store."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Self, get_args
@@ -163,6 +163,19 @@ class TrackingEvent:
             if name in always or value not in (None, {}):
                 plain[name] = value.isoformat() if isinstance(value, date) else value
         return plain
+
+
+FIELDS: tuple[str, ...] = tuple(field.name for field in fields(TrackingEvent))
+
+_FILL = tuple(getattr(TrackingEvent, name).__set__ for name in FIELDS)
+
+
+def stored(facts: Iterable[Any]) -> TrackingEvent:
+    """Make an event of the values of all its `FIELDS`, which a store has kept: they were completed when it was made."""
+    event = object.__new__(TrackingEvent)
+    for fill, value in zip(_FILL, facts, strict=True):
+        fill(event, value)
+    return event
 
 
 @dataclass(slots=True, eq=False)

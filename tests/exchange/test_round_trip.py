@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tc_core import InMemoryStorage, StoreKeeper
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
-from tc_core.model.event import MOST_COST_NANOS, STATUSES, EventRecord, to_us
+from tc_core.model.event import MOST_COST_NANOS, STATUSES, USAGE_SOURCES, EventRecord, to_us
 from tc_core.model.ports import Batch
 from tc_core.model.provenance import RELATION_SOURCES, RELATIONS, ProvenanceRelationship
 from tc_core.model.scope import DIMENSIONS, Scope
@@ -41,6 +41,11 @@ event_ids = st.one_of(
 )
 
 
+def has_usage(usage):
+    """Whether somebody must have said where the counts come from."""
+    return usage.input_tokens is not None or usage.output_tokens is not None
+
+
 @st.composite
 def records(draw):
     text, parent = draw(event_ids), draw(st.one_of(st.none(), event_ids))
@@ -65,7 +70,7 @@ def records(draw):
         error_type=draw(maybe),
         latency_us=draw(st.one_of(st.none(), st.integers(0, 10**12))),
         usage=None if usage == Usage() else usage,
-        usage_source=draw(st.sampled_from([None, "provider", "exact", "proxy", "estimate"])) if usage else None,
+        usage_source=draw(st.sampled_from(USAGE_SOURCES)) if usage and has_usage(usage) else None,
         cost_nanos=draw(st.one_of(st.none(), st.integers(0, MOST_COST_NANOS))),
         price_source=draw(maybe),
         price_date=draw(st.one_of(st.none(), st.dates(date(1970, 1, 1)))),
@@ -138,7 +143,15 @@ def test_thousands_of_events_in_any_order_of_parents(tmp_path, ending):
     if ending == "parquet":
         pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     chain = [
-        EventRecord(ids.from_text(f"e{n}"), "llm_call", START - n, external_id=f"e{n}", status="ok", usage=Usage(n, 1))
+        EventRecord(
+            ids.from_text(f"e{n}"),
+            "llm_call",
+            START - n,
+            external_id=f"e{n}",
+            status="ok",
+            usage=Usage(n, 1),
+            usage_source="provider",
+        )
         for n in range(2500)
     ]
     for above, record in itertools.pairwise(chain):
