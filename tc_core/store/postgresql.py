@@ -136,12 +136,14 @@ class PostgreSQL(Database):
     def tables(self) -> set[str]:
         """Return the names of the tables in the schema that comes first on the search path."""
         with self.reading() as connection:
+            follows_another = connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one()
             found = connection.exec_driver_sql(
-                "SELECT relname, pg_is_in_recovery() OR NOT has_table_privilege(pg_class.oid, 'INSERT') FROM pg_class "
+                "SELECT relname, has_table_privilege(pg_class.oid, 'INSERT') FROM pg_class "
                 "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
             ).all()
-        self._may_write = not any(is_closed for name, is_closed in found if name == "event")
-        return {name for name, _ in found}
+        may_insert = {name: may for name, may in found}  # noqa: C416  # rows are not pairs
+        self._may_write = not follows_another and may_insert.get("event", True)
+        return set(may_insert)
 
     def is_foreign(self, tables: set[str]) -> bool:
         """Other tables may be beside ours, but none in their place."""

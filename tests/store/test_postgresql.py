@@ -233,6 +233,35 @@ def test_a_role_that_may_only_read_answers_questions_and_refuses_to_write(postgr
     postgresql.run(f"DROP ROLE {role}")
 
 
+def test_a_replica_answers_questions_and_refuses_to_write(own_server, run_command):
+    with own_server.replica() as replica:
+        with pytest.raises(StorageError, match="no up-to-date schema and can only be read"):
+            PostgreSQLStorage(replica.url)
+        with PostgreSQLStorage(own_server.url) as store:
+            store.save_event(call(event_id="before"))
+            follower = PostgreSQL(replica.url)
+            wait_for(lambda: "event" in follower.tables())
+            follower.discard()
+            with PostgreSQLStorage(replica.url) as copied:
+                store.save_event(call(event_id="after"))
+                wait_for(lambda: copied.get_event("after") is not None)
+                assert copied.read_only
+                assert copied.totals(["agent_id"]) == store.totals(["agent_id"])
+                assert copied.tree("after") == store.tree("after")
+                assert copied.runs(single_calls=True) == store.runs(single_calls=True)
+                with pytest.raises(StorageError, match="can only be read"):
+                    copied.save_event(call())
+        (said,) = json.loads(run_command("costs", "--store", replica.url, "--json").stdout)["groups"]
+        assert said["calls"] == 2
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
 # Several writers
 
 HOST = """
