@@ -28,7 +28,8 @@ from tc_core.model.ports import Batch, SpoolMark
 from tc_core.record.call import OpenCall
 from tc_core.record.entries import EntryWriter
 from tc_core.record.spool import Spool
-from tc_core.store.sql import PostgreSQLStorage, SQLiteStorage, SqlStore
+from tc_core.store.sql import SqlStore
+from tc_core.store.storages import PostgreSQLStorage, SQLiteStorage
 from tc_core.store.tables import OPEN
 
 DENSITY = 1_000_000
