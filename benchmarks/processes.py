@@ -177,7 +177,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=40_000, help="of all processes together")
     parser.add_argument("--processes", default="1,2,4,8")
-    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument(
+        "--storage", choices=("sqlite", "postgresql"), default="sqlite", help="processes share no memory store"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     counts = [int(count) for count in options.processes.split(",")]
