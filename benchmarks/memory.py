@@ -1,27 +1,31 @@
-"""How much memory events take in a memory store.
+"""How much memory events take in a memory store, or what a process keeps of those that a database has.
 
 A fresh process records some events, so that everything is loaded, then the others; what it then takes more of the
 machine's memory is theirs. Twice: recorded by `CostTracker.track_call` as a program does, and only saved. The baseline
 is the same events as a list of `TrackingEvent`, which is what a store without a database would hold.
 
-    python -m benchmarks.memory [--events N] [--json]
+    python -m benchmarks.memory [--events N] [--storage memory|sqlite|postgresql] [--json]
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.common import Figure, median, show
+from benchmarks.servers import running
+from benchmarks.stores import KINDS
 
 CHILD = """
 import gc, itertools, json, sys
 from benchmarks.traffic import Traffic
-from tc_core import CostTracker, InMemoryStorage
+from tc_core import CostTracker, create_storage
 
 way, count = sys.argv[1], int(sys.argv[2])
-store, kept = InMemoryStorage(), []
+store, kept = create_storage(sys.argv[3]), []
 tracker = CostTracker(store)
 
 def record(calls):
@@ -52,14 +56,20 @@ print(resident() - before)
 """
 
 
-def run(events: int, rounds: int) -> dict[str, Any]:
-    """Measure in processes of their own."""
+WAYS = ("recorded", "saved", "as objects")
+
+
+def run(events: int, rounds: int, storage: str) -> dict[str, Any]:
+    """Measure in processes of their own, each with a new store."""
     found: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for way in ("recorded", "saved", "as objects"):
-            child = subprocess.run(
-                [sys.executable, "-c", CHILD, way, str(events)], check=True, capture_output=True, text=True
-            )
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        server = stack.enter_context(running()) if storage == "postgresql" else None
+        for number, way in enumerate(WAYS * rounds):
+            where = "memory" if storage == "memory" else f"{folder}/{number}.db"
+            if server is not None:
+                where = server.new_database()
+            command = [sys.executable, "-c", CHILD, way, str(events), where]
+            child = subprocess.run(command, check=True, capture_output=True, text=True)
             found.setdefault(way, []).append(json.loads(child.stdout) / 1e6)
     rows = [
         {
@@ -70,7 +80,7 @@ def run(events: int, rounds: int) -> dict[str, Any]:
         }
         for way, each in found.items()
     ]
-    return {"benchmark": "memory", "events": events, "rows": rows}
+    return {"benchmark": "memory", "storage": storage, "events": events, "rows": rows}
 
 
 def figures(result: dict[str, Any]) -> list[Figure]:
@@ -89,9 +99,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--storage", choices=KINDS, default="memory")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    result = run(options.events, options.rounds)
+    result = run(options.events, options.rounds, options.storage)
     show(result, result["rows"], as_json=options.json)
     return result
 

@@ -28,7 +28,8 @@ from tc_core.model.ports import Batch, SpoolMark
 from tc_core.record.call import OpenCall
 from tc_core.record.entries import EntryWriter
 from tc_core.record.spool import Spool
-from tc_core.store.sql import PostgreSQLStorage, SQLiteStorage, SqlStore
+from tc_core.store.sql import SqlStore
+from tc_core.store.storages import PostgreSQLStorage, SQLiteStorage
 from tc_core.store.tables import OPEN
 
 DENSITY = 1_000_000
@@ -176,7 +177,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=40_000, help="of all processes together")
     parser.add_argument("--processes", default="1,2,4,8")
-    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument(
+        "--storage", choices=("sqlite", "postgresql"), default="sqlite", help="processes share no memory store"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     counts = [int(count) for count in options.processes.split(",")]

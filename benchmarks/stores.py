@@ -17,7 +17,8 @@ from tc_core.record.entries import EntryWriter
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Writer
 from tc_core.store.postgresql import PostgreSQL
-from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, SqlStore
+from tc_core.store.sql import SqlStore
+from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage
 
 KINDS = ("sqlite", "postgresql", "memory")
 

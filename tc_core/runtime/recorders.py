@@ -22,9 +22,9 @@ from tc_core.record.guard import contained, faults
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import hash_key
-from tc_core.store import sql
 from tc_core.store.base import StorageBackend
-from tc_core.store.sql import SqlStore
+from tc_core.store.sql import SqlStore, on_open
+from tc_core.store.storages import create_storage
 
 _lock = threading.RLock()
 _recorders: dict[str, Recorder] = {}
@@ -75,13 +75,13 @@ def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageB
     if isinstance(storage, StorageBackend):
         return storage
     if storage is not None:
-        return sql.create_storage(storage)
+        return create_storage(storage)
     if _chosen is not None:
         return _chosen
     wanted = settings.load().store
     with _lock:
         if _default is None or _default[0] != wanted:
-            _default = (wanted, sql.create_storage(wanted))
+            _default = (wanted, create_storage(wanted))
         return _default[1]
 
 
@@ -187,7 +187,7 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
         recorder.rest()
 
 
-sql.on_open.append(_tie_in)
+on_open.append(_tie_in)
 
 
 # The process's life

@@ -7,8 +7,9 @@ Roll-ups keep what they have.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, case, delete, func, or_, select
 
 from tc_core.model.event import from_us
 from tc_core.store.dialect import Database, chunks
@@ -146,7 +147,7 @@ def _forget_texts_of(connection: Connection, ids: Iterable[bytes]) -> None:
         connection.execute(delete(_EXTERNAL).where(_EXTERNAL.c.id.in_(some), ~is_used))
 
 
-def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]):  # type: ignore[no-untyped-def]  # a Select
+def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     used = [EVENT.c.labels] if texts is _LABEL_SET else [EVENT.c.details, _RELATION.c.details]
     free = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
     return select(texts.c.id).where(*conditions, *free)

@@ -13,7 +13,7 @@ from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
 from tc_core.record.recorder import Recorder
-from tc_core.store.sql import InMemoryStorage
+from tc_core.store.storages import InMemoryStorage
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool, SpoolFile
-from tc_core.store.sql import SQLiteStorage
+from tc_core.store.storages import SQLiteStorage
 
 KEPT_ASIDE = "spool: a damaged file is kept aside"
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from tc_core.store.sql import InMemoryStorage, SQLiteStorage, create_storage
+from tc_core.store.storages import InMemoryStorage, SQLiteStorage, create_storage
 from tests.store.contract import RevisionContract, StorageContract, call
 
 

@@ -3,8 +3,8 @@ import sqlite3
 import pytest
 
 from tc_core.store import migrate
-from tc_core.store.sql import SQLiteStorage
 from tc_core.store.sqlite import SQLite
+from tc_core.store.storages import SQLiteStorage
 from tc_core.store.tables import SEED
 
 

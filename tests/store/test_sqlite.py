@@ -9,7 +9,7 @@ import pytest
 
 from tc_core import CostTracker
 from tc_core.errors import StorageError
-from tc_core.store.sql import SQLiteStorage
+from tc_core.store.storages import SQLiteStorage
 from tests.store.contract import RevisionContract, StorageContract, call
 
 
@@ -252,7 +252,7 @@ def test_a_file_that_is_deleted_and_made_anew_is_another_store(tmp_path, way):
 
 def test_a_store_that_can_only_be_read_refuses_a_call(tmp_path, monkeypatch):
     SQLiteStorage(tmp_path / "s.db").close()
-    monkeypatch.setattr("tc_core.store.sql._is_read_only", lambda path: True)
+    monkeypatch.setattr("tc_core.store.storages._is_read_only", lambda path: True)
     with pytest.raises(StorageError, match="can only be read"):
         CostTracker(tmp_path / "s.db").track_call("gpt-4o", 1, 1)
 

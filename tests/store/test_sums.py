@@ -19,7 +19,7 @@ from tc_core.model.totals import Totals, totals_by
 from tc_core.model.usage import Usage
 from tc_core.store import tables
 from tc_core.store.filters import TIME_GROUPS
-from tc_core.store.sql import InMemoryStorage
+from tc_core.store.storages import InMemoryStorage
 from tc_core.store.sums import Summing
 
 US_PER_HOUR = 3_600_000_000

@@ -13,7 +13,7 @@ from tc_core import CostTracker
 from tc_core.errors import StorageError
 from tc_core.runtime import recorders
 from tc_core.store import migrate, sqlite
-from tc_core.store.sql import SQLiteStorage
+from tc_core.store.storages import SQLiteStorage
 from tests.store.contract import call
 from tests.store.make_version import HERE, SPOOL_FILE, answers
 
@@ -73,7 +73,7 @@ def test_an_old_store_is_written_to_as_a_new_one_is(version, old):
 def test_an_old_store_that_can_only_be_read_says_so_and_stays(version, old, monkeypatch):
     if version == migrate.HEAD:
         return
-    monkeypatch.setattr("tc_core.store.sql._is_read_only", lambda path: True)
+    monkeypatch.setattr("tc_core.store.storages._is_read_only", lambda path: True)
     before = old.read_bytes()
     with pytest.raises(StorageError, match="no up-to-date schema and can only be read"):
         SQLiteStorage(old)

@@ -1,0 +1,106 @@
+"""The kinds of stores, and how one is opened by its name."""
+
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tc_core import settings
+from tc_core.errors import ConfigurationError, StorageError
+from tc_core.store.address import check_is_path
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+from tc_core.store.sqlite import SQLite
+
+_serial = itertools.count(1)
+
+
+class SQLiteStorage(SqlStore):
+    """Events in a SQLite file, made on first use; `:memory:` keeps them in memory.
+
+    Raises StorageError for a file that is no store of ours, or that a newer version made, ConfigurationError for a
+    server's address. A file that cannot be written opens for questions, and raises when something is saved.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        if str(path) == ":memory:":
+            super().__init__(SQLite(None), f"memory:{next(_serial)}")
+            return
+        check_is_path(str(path))
+        try:
+            resolved = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise StorageError(f"cannot open {str(path)!r}: {error}") from error
+        if resolved.is_dir():
+            raise StorageError(f"{resolved} is a folder: name a file in it")
+        super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
+
+
+class PostgreSQLStorage(SqlStore):
+    """Events in a PostgreSQL database, which several hosts may write to at once.
+
+    `url` is `postgresql://user:password@host:5432/database`; without it the settings say which (TOKEN_CALC_PG_HOST,
+    ...). The tables are made in the schema that comes first on the search path. Raises ConfigurationError for what is
+    no URL, StorageError for a server that refuses us, ImportError where psycopg is missing.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        from tc_core.store.postgresql import PostgreSQL
+
+        database = PostgreSQL(url or settings.load().storage.postgresql.url)
+        super().__init__(database, str(database))
+
+
+class InMemoryStorage(SqlStore):
+    """Events in memory, for development and tests; gone with the process, and not shared with a forked child."""
+
+    def __init__(self) -> None:
+        super().__init__(SQLite(None), f"memory:{next(_serial)}")
+
+
+def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
+    """Open a store by kind (`memory`, `sqlite`, `postgresql`), URL (`sqlite:///costs.db`, `postgresql://...`) or path.
+
+    The kind `sqlite` takes `path=`, the kind `postgresql` takes `url=`, or `host=`, `port=`, `database=`, `user=` and
+    `password=`, each by default what the settings say. Raises ConfigurationError for a kind that does not exist.
+    """
+    if not isinstance(url_or_kind, (str, Path)):
+        raise ConfigurationError(f"cannot open {url_or_kind!r} as storage: name a kind, a URL or a path")
+    text, kind = str(url_or_kind), str(url_or_kind).lower()
+    if kind in ("memory", ":memory:", "memory://", "sqlite://"):
+        return InMemoryStorage()
+    if kind == "sqlite":
+        return SQLiteStorage(options.get("path") or options.get("db_path") or DEFAULT_PATH)
+    if text.startswith("sqlite:///"):
+        return SQLiteStorage(text.removeprefix("sqlite:///"))
+    if kind == "postgresql":
+        return PostgreSQLStorage(options.pop("url", None) or _postgresql_url(options))
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+            return PostgreSQLStorage(text)
+        known = "memory, sqlite, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or a path"
+        raise ConfigurationError(f"unknown kind of storage {scheme!r}: use {known}")
+    return SQLiteStorage(text)
+
+
+DEFAULT_PATH = "token_calculator.db"
+"""The file of the default store, in the working directory."""
+
+
+def _postgresql_url(options: Mapping[str, Any]) -> str:
+    said = settings.load().storage.postgresql
+    try:
+        return settings.PostgreSQL(**{**said.model_dump(), **options}).url
+    except ValidationError as error:
+        wrong = ", ".join(str(each["loc"][0]) for each in error.errors())
+        raise ConfigurationError(f"cannot use {wrong}: PostgreSQL takes host, port, database, user, password") from None
+
+
+def _is_read_only(path: Path) -> bool:
+    if path.exists():
+        return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    return False
