@@ -85,7 +85,7 @@ def _available(descriptor: int) -> bytes:
         return b""
 
 
-def run(kills: int, events: int, threads: int, seed: int, storage: str) -> dict[str, Any]:
+def run(kills: int, threads: int, seed: int, *, events: int = 1_000_000, storage: str = "sqlite") -> dict[str, Any]:
     """Kill so many children, or fewer that ended so many calls, all recording into one store; look at what is there."""
     chance = random.Random(seed)
     announced: set[str] = set()
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    result = run(options.kills, options.events, options.threads, options.seed, options.storage)
+    result = run(options.kills, options.threads, options.seed, events=options.events, storage=options.storage)
     show({"benchmark": "kill", **result}, [result], as_json=options.json)
     return result
 

@@ -115,6 +115,7 @@ def urls(draw):
 @example(url=f"postgresql://u/x:{SECRET}@127.0.0.1:9/db")
 @example(url=f"postgresql://u:p@a/{SECRET}@127.0.0.1:9/db")
 @example(url=f"postgresql://127.0.0.1:9/db?PASSWORD={SECRET}")
+@example(url=f"postgresql://:{SECRET}@127.0.0.1:9/db?port=9&port=9")
 @example(url=f"postgresql://127.0.0.1:9/db?oauth_client_secret={SECRET}")
 @example(url=f"postgresql:/u:{SECRET}@127.0.0.1:9/db")
 @example(url=f"postgresql:u:{SECRET}@127.0.0.1:9/db")

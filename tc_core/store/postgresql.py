@@ -266,14 +266,14 @@ def _checked(url: str) -> URL:
     try:
         if not is_clear(url):
             raise ValueError("an @ too many")
-        parsed = make_url(url)
-        _ = parsed.port
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        parsed.get_dialect()().create_connect_args(parsed)  # which looks at hosts and ports, several ones too
     except (ArgumentError, ValueError):
         raise ConfigurationError(
             "cannot read the PostgreSQL URL: use postgresql://user:password@host:5432/database, with %XX for special "
             "characters such as @ and / in its parts"
         ) from None
-    return parsed.set(drivername="postgresql+psycopg")
+    return parsed
 
 
 def _shown(url: URL) -> str:
