@@ -60,20 +60,24 @@ def measure(seconds: float, rate: float) -> dict[str, Any]:
     server = OwnServer(flushes=True)
     store = PostgreSQLStorage(server.new_database())
     recorder = recorder_for(store)
+    spool = recorder.writer.spool
+    assert spool is not None
     load = Load(recorder, rate)
     time.sleep(seconds / 3)
     load.phase = "away"
     server.stop("immediate")
     time.sleep(seconds)
-    waiting = recorder.writer.spool.uncommitted_bytes if recorder.writer.spool is not None else 0
+    waiting = spool.uncommitted_bytes
     server.start()
     load.phase = "after"
     back = time.perf_counter()
-    time.sleep(seconds / 3)
+    while spool.uncommitted_bytes > waiting / seconds:  # as much as a second of the load, which goes on
+        time.sleep(0.01)
+    caught_up_s = time.perf_counter() - back
+    time.sleep(max(0.0, seconds / 3 - caught_up_s))
     ended = load.end()
     while not recorder.drain():
         time.sleep(0.05)
-    caught_up_s = time.perf_counter() - back
     found = store.totals()[()].calls
     store.close()
     server.close()

@@ -109,7 +109,7 @@ def urls(draw):
     return f"{scheme}{separator}{login}{draw(hosts)}{draw(ports)}{draw(databases)}{options and '?'}{options}"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(url=urls())
 @example(url=f"postgresql://u:p@{SECRET}@127.0.0.1:9/db")
 @example(url=f"postgresql://u/x:{SECRET}@127.0.0.1:9/db")
