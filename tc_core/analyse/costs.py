@@ -119,13 +119,12 @@ def report(
 ) -> CostReport:
     """Sum up a period; hours, days and months grouped by are those of `tz`."""
     filters, gaps = filters or {}, Gaps()
-    whole = reader.totals((), filters, period.start, period.end, gaps=gaps)[()]
-    groups = [
-        CostGroup.of(dict(zip(group_by, key, strict=True)), totals)
-        for key, totals in (
-            totals_in_zone(reader, period, group_by, filters, tz, gaps=gaps).items() if group_by else ()
-        )
-    ]
+    found = totals_in_zone(reader, period, group_by, filters, tz, gaps=gaps) if group_by else {}
+    if group_by and not gaps.days and "event_type" not in group_by:
+        whole = Totals.of(found.values())  # each event is in one group, and no other has come meanwhile
+    else:
+        whole = reader.totals((), filters, period.start, period.end, gaps=gaps)[()]
+    groups = [CostGroup.of(dict(zip(group_by, key, strict=True)), totals) for key, totals in found.items()]
     total = CostGroup.of({}, whole)
     return CostReport(
         total_cost=total.cost,

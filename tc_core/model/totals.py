@@ -5,6 +5,7 @@ This is the definition that the roll-ups, the queries over rows and the plain Py
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from tc_core.model.event import CALL_TYPES, TrackingEvent
 from tc_core.model.usage import Usage
@@ -39,6 +40,11 @@ class Totals:
         """The cost, or None when there were calls and not one of them has a price."""
         return None if self.calls and not self.priced and not self.cost_nanos else self.cost_nanos
 
+    @classmethod
+    def of(cls, parts: Iterable["Totals"]) -> "Totals":
+        """Return the sums over groups that have no event in common."""
+        return cls(*(sum(column) for column in zip(*map(_measures_of, parts), strict=True)))
+
     def add(self, measures: Iterable[int]) -> None:
         """Add one event's measures, in the order of the fields."""
         for name, value in zip(MEASURES, measures, strict=True):
@@ -46,6 +52,7 @@ class Totals:
 
 
 MEASURES = tuple(field.name for field in fields(Totals))
+_measures_of = attrgetter(*MEASURES)
 NOTHING = (0,) * len(MEASURES)
 CALLS_ONLY = frozenset({"errors", "latency_us"})
 """Measures that speak of calls alone, unless a question names an event type."""

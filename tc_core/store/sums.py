@@ -93,6 +93,9 @@ class _Unit(NamedTuple):
 _DAY = _Unit("day", US_PER_DAY, table(RollupDay), table(RollupLabelDay))
 _HOUR = _Unit("hour", US_PER_HOUR, table(RollupHour), table(RollupLabel))
 
+_NONE = cast(null(), Integer)
+"""The group of events that have no such label, where all of them are asked for."""
+
 _AddRolled = Callable[[_Unit, Span], None]
 
 
@@ -214,8 +217,7 @@ class Summing:
         found = self._asked(_grouped(groups, sums).where(*conditions))
         self._add(found)
         if name in self._group_by and name not in self._filters:
-            none = cast(null(), Integer)  # PostgreSQL groups by no bare constant
-            without = [none if each == name else self._cube_group(unit, each) for each in self._group_by]
+            without = [_NONE if each == name else self._cube_group(unit, each) for each in self._group_by]
             self._add(self._asked(self._cube_question(unit, without, span)))
             self._add(found, sign=-1, instead={self._group_by.index(name): None})
 
@@ -304,7 +306,9 @@ class Summing:
 
 def _grouped(groups: Sequence[ColumnElement[Any]], sums: Sequence[ColumnElement[Any]]) -> Select[Any]:
     named = [group.label(f"group{place}") for place, group in enumerate(groups)]
-    return select(*named, *sums).group_by(*named)
+    return select(*named, *sums).group_by(
+        *(name for name, group in zip(named, groups, strict=True) if group is not _NONE)
+    )
 
 
 def _whole(span: Span, unit_us: int) -> tuple[Span | None, list[Span]]:
