@@ -25,10 +25,16 @@ DEFAULT_STORE = "token_calculator.db"
 """The store where nothing else is said, in the working directory."""
 
 BACKENDS = ("sqlite", "postgresql", "memory")
+_KINDS = {**{name: name for name in BACKENDS}, "postgres": "postgresql"}
 OTHER_VARIABLES = frozenset({"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG"})
 """Variables that are read elsewhere."""
 
 Count = Annotated[int, Field(gt=0)]
+
+MOST_DAYS = 36_500
+"""A hundred years: more is taken for a mistake."""
+
+Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 Text = Annotated[str, Field(min_length=1)]
 Severity = Literal["info", "warning", "critical"]
 PeriodName = Literal["daily", "weekly", "monthly", "quarterly", "yearly"]
@@ -68,7 +74,7 @@ class Storage(_Part):
     url: SecretStr | None = None
     """A URL or path, which then says all."""
     postgresql: PostgreSQL = PostgreSQL()
-    retention_days: Count | None = None
+    retention_days: Days | None = None
 
 
 class Tracking(_Part):
@@ -153,7 +159,7 @@ class Environment(BaseSettings):
 
     storage: Text | None = None
     storage_path: Path | None = None
-    retention_days: Count | None = None
+    retention_days: Days | None = None
     pg_host: Text | None = None
     pg_port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
     pg_database: Text | None = None
@@ -301,10 +307,11 @@ def _environment() -> dict[str, Any]:
 
 def _lay_over(values: dict[str, Any], environment: dict[str, Any]) -> None:
     storage = environment.pop("storage", None)
+    kind = None if storage is None else _KINDS.get(storage.lower())
     if storage is not None or "storage_path" in environment:
         _set(values, "storage.url", None)
-    if storage in BACKENDS:
-        _set(values, "storage.backend", storage)
+    if kind is not None:
+        _set(values, "storage.backend", kind)
     elif storage is not None:
         _set(values, "storage.url", storage)
     elif "storage_path" in environment:

@@ -1,5 +1,6 @@
 """Files are private to the user, and passwords are nowhere to be read."""
 
+import json
 import logging
 import os
 import stat
@@ -166,6 +167,18 @@ def test_a_path_is_shown_as_it_is():
 def test_a_password_is_in_no_output(run_command, command):
     result = run_command(*command, "--store", f"postgresql://u:{SECRET}@127.0.0.1:9/db?sslpassword={SECRET}")
     assert SECRET not in result.stdout + result.stderr
+
+
+def test_a_password_is_not_shown_by_the_demo(run_command, postgresql):
+    from sqlalchemy.engine import make_url
+
+    with postgresql.database() as url:
+        with_password = make_url(url).set(password=SECRET).render_as_string(hide_password=False)
+        shown = run_command("demo", "--store", with_password)
+        as_json = run_command("demo", "--store", with_password, "--json")
+    assert shown.stdout.count("postgresql://") == 5  # where it records, and what to try next
+    assert json.loads(as_json.stdout)["store"].startswith("postgresql://")
+    assert SECRET not in shown.stdout + shown.stderr + as_json.stdout + as_json.stderr
 
 
 def test_a_password_is_in_no_hint(run_command, postgresql):

@@ -58,6 +58,10 @@ def told() -> Iterator[None]:
         if os.environ.get(DEBUG):
             raise
         fail(str(error), WRONG_USE)
+    except ValueError as error:  # an argument that only the answer found to be wrong
+        if os.environ.get(DEBUG):
+            raise
+        fail(str(error), WRONG_USE)
     except TokenCalculatorError as error:
         if os.environ.get(DEBUG):
             raise

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from tc_core import settings
 from tc_core.cli import common, text
 from tc_core.cli.progress import bar
 from tc_core.cli.sheet import Column, Sheet, number
@@ -50,7 +51,12 @@ def vacuum(
     retention_days: Annotated[
         int | None,
         typer.Option(
-            "--retention-days", metavar="DAYS", min=1, help="Default: as the settings say.", show_default=False
+            "--retention-days",
+            metavar="DAYS",
+            min=1,
+            max=settings.MOST_DAYS,
+            help="Default: as the settings say.",
+            show_default=False,
         ),
     ] = None,
     store: common.StoreOption = None,

@@ -43,12 +43,13 @@ def demo(
     """
     with common.told():
         _check(framework, llm, live=live)
-        storage = open_storage(store)
+        storage, shown = open_storage(store), common.shown(store)
         if not isinstance(storage, SqlStore):
-            common.fail(f"{store} cannot be asked afterwards: name a file.", common.WRONG_USE)
+            common.fail(f"{shown} cannot be asked afterwards: name a file.", common.WRONG_USE)
+        storage.check_writable()
         console = text.console(stderr=as_json)
         began = datetime.now(UTC)
-        console.print(f"Recording into {store}, with one line:  tc_core.instrument({store!r})\n")
+        console.print(f"Recording into {shown}, with one line:  tc_core.instrument({shown!r})\n")
         instrument(storage, frameworks=[framework])
         try:
             if llm == "local":
@@ -60,9 +61,9 @@ def demo(
         finally:
             uninstrument()
         if as_json:
-            text.print_json(_plain(storage, began))
+            text.print_json({"store": shown, **_plain(storage, began)})
         else:
-            _print(storage, began, store)
+            _print(storage, began, shown)
 
 
 def _check(framework: str, llm: str, *, live: bool) -> None:
@@ -118,7 +119,6 @@ def _legend() -> Text:
 def _plain(storage: SqlStore, began: datetime) -> dict[str, object]:
     roots = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
     return {
-        "store": str(storage.path),
         "costs": report(storage, Period(began), group_by=["agent_id", "model"]).to_dict(),
         "runs": [tree(*storage.tree(run.event.event_id)).to_dict() for run in reversed(roots)],
     }

@@ -38,8 +38,11 @@ def read(stream: IO[str], tz: tzinfo) -> Iterable[Line]:
 
 def _rows(stream: IO[str]) -> Iterator[tuple[int, Row | str]]:
     reader = csv.reader(stream, strict=True)
-    with _cells_of_any_size():
-        header = next(reader, None)
+    try:
+        with _cells_of_any_size():
+            header = next(reader, None)
+    except csv.Error as error:
+        raise ConfigurationError(f"the first line is not CSV: {error}") from error
     if header is None:
         return
     if header and header[0].startswith("\ufeff"):  # as Excel begins its files

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import tzinfo
@@ -15,6 +16,8 @@ from tc_core.model.recorded import Recorded
 
 STANDARD = "-"
 """The name that stands for the standard output, or input."""
+
+_SQLITE = b"SQLite format 3\0"
 
 
 class Format(NamedTuple):
@@ -71,8 +74,11 @@ def write(where: str | Path, records: Iterable[Recorded], wanted: str | None = N
     if not format_.is_text:
         parquet.require()
     path = Path(where).expanduser()
+    if _is_database(path):
+        raise ConfigurationError(f"{path} is a SQLite database, which an export would overwrite: name another file")
     is_device = path.exists() and not path.is_file()
-    part = path if is_device else path.with_name(f".{path.name}.part")
+    path = path if is_device else path.resolve()
+    part = path if is_device else path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with _opened(part, format_, "w") as stream:
             format_.write(stream, records)
@@ -85,6 +91,14 @@ def write(where: str | Path, records: Iterable[Recorded], wanted: str | None = N
             part.unlink(missing_ok=True)
 
 
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
 def read(where: str | Path, tz: tzinfo, wanted: str | None = None) -> Iterator[Line]:
     """Read a file, all Parquet files below a folder, or the standard input for `-`.
 
@@ -92,26 +106,33 @@ def read(where: str | Path, tz: tzinfo, wanted: str | None = None) -> Iterator[L
     """
     format_ = format_of(where, wanted)
     if str(where) == STANDARD:
-        with _opened(sys.stdin.fileno(), format_, "r") as stream:
-            yield from format_.read(stream, tz)
+        yield from _read(sys.stdin.fileno(), "the standard input", format_, tz)
         return
     path = Path(where).expanduser()
     if not path.is_dir():
-        yield from _read(path, format_, tz)
+        yield from _read(path, str(path), format_, tz)
         return
-    for file in sorted(path.rglob("*.parquet")):
-        for line in _read(file, format_, tz):
-            yield line._replace(problem=f"{line.problem} (in {file})") if line.problem else line
+    files = sorted(path.rglob("*.parquet"))
+    if not files:
+        raise ConfigurationError(f"there is no Parquet file in {path}")
+    for file in files:
+        try:
+            for line in _read(file, str(file), format_, tz):
+                yield line._replace(problem=f"{line.problem} (in {file})") if line.problem else line
+        except ConfigurationError as error:  # one file that is damaged, among many
+            yield Line(0, None, str(error))
 
 
-def _read(path: Path, format_: Format, tz: tzinfo) -> Iterator[Line]:
+def _read(place: Path | int, name: str, format_: Format, tz: tzinfo) -> Iterator[Line]:
     try:
-        with _opened(path, format_, "r") as stream:
+        with _opened(place, format_, "r") as stream:
             yield from format_.read(stream, tz)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error}") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} cannot be read: it is not text in UTF-8") from error
+        raise ConfigurationError(f"{name} cannot be read: it is not text in UTF-8") from error
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def _rows(stream: IO[str]) -> Iterator[tuple[int, Row | str]]:
         if not line.strip():
             continue
         try:
-            row = loads(line)
+            row = loads(line.removeprefix("\ufeff") if number == 1 else line)
         except ValueError as error:
             yield number, f"is not JSON: {error}"
         else:

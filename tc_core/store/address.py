@@ -4,6 +4,9 @@ import re
 
 from tc_core.errors import ConfigurationError
 
+SERVER_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+"""What the URL of a server may begin with."""
+
 _SERVER = re.compile(r"\s*postgres(ql)?(\+\w+)?:|.*/postgres(ql)?(\+\w+)?:/", re.IGNORECASE | re.DOTALL)
 _LOGIN_ENDS = re.compile(r"[^:/]+://([^:/]*(:[^@]*)?@)?[^@]*", re.DOTALL)
 _SHOWN = frozenset(

@@ -71,7 +71,7 @@ class Check:
             damage = self._database.damage(connection)
         for name, said in damage:
             yield Finding(
-                "fault", name, f"the table is damaged: {said}. Restore a copy, or `token-calc export` what can be read"
+                "fault", name, f"the table is damaged: {said}. Restore a copy, or export the days that can be read"
             )
         if damage:
             return

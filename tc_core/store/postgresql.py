@@ -29,7 +29,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError, TimeoutError  # noqa:
 from sqlmodel import SQLModel
 
 from tc_core.errors import ConfigurationError, StorageError
-from tc_core.store.address import is_clear, is_shown
+from tc_core.store.address import SERVER_SCHEMES, is_clear, is_shown
 from tc_core.store.dialect import LOCK_SECONDS, ConflictError, Database, Rows, adding, names, view
 from tc_core.store.gate import gate
 
@@ -164,8 +164,15 @@ class PostgreSQL(Database):
         return int(connection.exec_driver_sql(f"SELECT {' + '.join(sizes)}").scalar_one())
 
     def damage(self, connection: Connection) -> list[tuple[str, str]]:
-        """The server checks what it reads, and whoever runs it."""
-        return []
+        """Have the server read every row of every table, and by its checksums every page of theirs."""
+        found = []
+        for name in SQLModel.metadata.tables:
+            try:
+                with connection.begin_nested():
+                    connection.exec_driver_sql(f"SELECT count(each::text) FROM {name} AS each")
+            except SQLAlchemyError as error:
+                found.append((name, str(getattr(error, "orig", None) or error).strip().partition("\n")[0]))
+        return found
 
     def table_bytes(self, connection: Connection) -> dict[str, int]:
         """Ask the server."""
@@ -251,6 +258,7 @@ class PostgreSQL(Database):
 _CONNECT_ARGUMENTS: Mapping[str, object] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "token-calculator",
+    "client_encoding": "utf8",
     "keepalives_idle": 30,
     "tcp_user_timeout": 20_000,  # a server that is gone without a word is given up after so many ms
 }
@@ -266,7 +274,10 @@ def _checked(url: str) -> URL:
     try:
         if not is_clear(url):
             raise ValueError("an @ too many")
-        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        parsed = make_url(url)
+        if parsed.drivername.lower() not in SERVER_SCHEMES:
+            raise ValueError("another kind of server")
+        parsed = parsed.set(drivername="postgresql+psycopg")
         parsed.get_dialect()().create_connect_args(parsed)  # which looks at hosts and ports, several ones too
     except (ArgumentError, ValueError):
         raise ConfigurationError(

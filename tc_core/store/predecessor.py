@@ -11,6 +11,7 @@ from typing import Any
 from tc_core.errors import StorageError
 from tc_core.exchange.fields import Line, lines
 from tc_core.model.event import CALL_TYPES
+from tc_core.store.migrate import VERSION_TABLE
 
 PRICE_SOURCE = "token-calculator"
 """Where the costs in such a file come from; `reprice --all` can price them by today's tables."""
@@ -40,6 +41,8 @@ def read(path: str | Path, tz: tzinfo) -> Iterator[Line]:
         raise StorageError(f"there is no file {file}")
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone():
+                raise StorageError(f"{file} is a store of this package: `token-calc export` it, and import that")
             found = {name for _, name, *_ in connection.execute("PRAGMA table_info(events)")}
             if not found.issuperset(_COLUMNS):
                 raise StorageError(f"{file} is no file of the package token-calculator: it has no table of its events")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tc_core import settings
 from tc_core.errors import ConfigurationError, StorageError
-from tc_core.store.address import check_is_path
+from tc_core.store.address import SERVER_SCHEMES, check_is_path
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 from tc_core.store.sqlite import SQLite
@@ -71,16 +71,24 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
         raise ConfigurationError(f"cannot open {url_or_kind!r} as storage: name a kind, a URL or a path")
     text, kind = str(url_or_kind), str(url_or_kind).lower()
     if kind in ("memory", ":memory:", "memory://", "sqlite://"):
+        _refuse(options, "a store in memory takes none")
         return InMemoryStorage()
     if kind == "sqlite":
-        return SQLiteStorage(options.get("path") or options.get("db_path") or DEFAULT_PATH)
+        path = options.pop("path", None) or options.pop("db_path", None) or DEFAULT_PATH
+        _refuse(options, "sqlite takes path")
+        return SQLiteStorage(path)
+    if kind in ("postgresql", "postgres"):
+        url = options.pop("url", None)
+        if url is None:
+            return PostgreSQLStorage(_postgresql_url(options))
+        _refuse(options, "all is in the url")
+        return PostgreSQLStorage(url)
+    _refuse(options, "a path or a URL takes none")
     if text.startswith("sqlite:///"):
         return SQLiteStorage(text.removeprefix("sqlite:///"))
-    if kind == "postgresql":
-        return PostgreSQLStorage(options.pop("url", None) or _postgresql_url(options))
     if "://" in text:
-        scheme = text.partition("://")[0]
-        if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        scheme = kind.partition("://")[0]
+        if scheme in SERVER_SCHEMES:
             return PostgreSQLStorage(text)
         known = "memory, sqlite, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or a path"
         raise ConfigurationError(f"unknown kind of storage {scheme!r}: use {known}")
@@ -89,6 +97,11 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
 
 DEFAULT_PATH = "token_calculator.db"
 """The file of the default store, in the working directory."""
+
+
+def _refuse(options: Mapping[str, Any], known: str) -> None:
+    if options:
+        raise ConfigurationError(f"cannot use {', '.join(options)}: {known}")
 
 
 def _postgresql_url(options: Mapping[str, Any]) -> str:

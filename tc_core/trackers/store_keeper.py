@@ -117,12 +117,19 @@ class StoreKeeper:
         """Let old details go, delete texts that nothing refers to, and give the room back; return what was done.
 
         `retention_days` is by default what the settings say; without either no event goes. With SQLite the file is
-        written anew, for which there must be room once more, and whoever writes waits meanwhile.
+        written anew, for which there must be room once more, and whoever writes waits meanwhile. Raises
+        ConfigurationError for what is no number of days.
         """
         store = self.storage
         store.check_writable()
+        if retention_days is None:
+            retention_days = settings.load().storage.retention_days
+        elif type(retention_days) is not int or not 0 < retention_days <= settings.MOST_DAYS:
+            raise ConfigurationError(
+                f"retention_days must be a whole number from 1 to {settings.MOST_DAYS:,}, not {retention_days!r}"
+            )
         before = store.size()["bytes"]
-        retention = store.retention(retention_days or settings.load().storage.retention_days)
+        retention = store.retention(retention_days)
         while retention.step():
             if progress is not None:
                 progress(retention.removed.events, None)

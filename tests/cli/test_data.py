@@ -66,10 +66,29 @@ def test_what_cannot_be_imported_is_told_and_is_the_exit_code(recorded, run_comm
         (["import", "e.csv", "--from", "elsewhere"], 2, "--from is token-calculator"),
         (["import", "nowhere.csv"], 2, "nowhere.csv cannot be read: No such file"),
         (["import", "nowhere.db", "--from", "token-calculator"], 3, "there is no file nowhere.db"),
+        (["import", "costs.db", "--from", "token-calculator"], 3, "is a store of this package"),
+        (["export", "costs.db", "--format", "csv"], 2, "is a SQLite database, which an export would overwrite"),
+        (["export", "e.csv", "--filter", "hour=3"], 2, "cannot read '3' as hour"),
+        (["costs", "--by", "day", "--filter", "day=2026-11-20", "--tz", "Asia/Kolkata"], 2, "are in UTC"),
+        (["db", "vacuum", "--retention-days", "100000000000"], 2, "Input should be less than or equal to 36500"),
     ],
 )
 def test_wrong_use_is_said_in_one_sentence(recorded, run_command, arguments, code, said):
-    result = run_command(*arguments, "--store", recorded)
+    before = recorded.read_bytes()
+    result = run_command(*arguments, "--store", recorded, COLUMNS="500")
     assert result.returncode == code
     assert said in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
     assert result.stdout == ""
+    assert recorded.read_bytes() == before
+
+
+def test_bytes_on_the_standard_input_are_no_text(recorded, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "tc_core.cli", "import", "-", "--store", recorded],
+        input=b"\xff\xfe\x00",
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (2, b"the standard input cannot be read: it is not text in UTF-8\n")

@@ -1,6 +1,7 @@
 """What an import makes of files that are not as they should be."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -203,3 +204,42 @@ def test_files_that_cannot_be_read_are_said(keeper, tmp_path):
     for other in ("nowhere.db", "e.jsonl"):
         with pytest.raises(Exception, match=r"there is no file|cannot be read"):
             keeper.import_events(tmp_path / other, "token-calculator")
+
+
+def test_a_csv_file_that_begins_with_json_is_said(keeper, tmp_path):
+    (tmp_path / "e.csv").write_text('{"event_id":"a","timestamp":"b"}\n')
+    with pytest.raises(ConfigurationError, match=r"e\.csv cannot be read: the first line is not CSV"):
+        keeper.import_events(tmp_path / "e.csv")
+
+
+def test_json_lines_may_begin_with_the_mark_of_windows(keeper, tmp_path):
+    assert taken(keeper, tmp_path / "e.jsonl", "\ufeff" + json.dumps(GOOD)).written == 1
+
+
+def test_a_folder_without_parquet_files_is_said(keeper, tmp_path):
+    with pytest.raises(ConfigurationError, match="there is no Parquet file in"):
+        keeper.import_events(tmp_path)
+
+
+def test_one_damaged_file_of_an_archive_is_named_and_the_others_come(keeper, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    for name in ("a", "b", "c"):
+        other = StoreKeeper(InMemoryStorage())
+        other.storage.save_event(call(event_id=name))
+        other.export_events(tmp_path / f"{name}.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1")
+    done = keeper.import_events(tmp_path)
+    assert (done.written, done.malformed) == (2, 1)
+    assert "b.parquet cannot be read: this is no Parquet file" in done.problems[0]
+
+
+def test_exports_to_one_file_at_once_leave_one_whole_file(tmp_path):
+    stores = [InMemoryStorage() for _ in range(4)]
+    for number, store in enumerate(stores):
+        store.save_events([call(n, event_id=f"{number}-{n}") for n in range(300 * (number + 1))])
+    with ThreadPoolExecutor() as pool:
+        written = [*pool.map(lambda store: StoreKeeper(store).export_events(tmp_path / "e.jsonl"), stores)]
+    assert written == [300, 600, 900, 1200]
+    ids = [json.loads(line)["event_id"] for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert (len(ids) in written, len({id_[0] for id_ in ids})) == (True, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]

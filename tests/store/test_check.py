@@ -5,10 +5,19 @@ import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from tc_core import InMemoryStorage, ProvenanceRelationship, SQLiteStorage, StoreKeeper
+from benchmarks.servers import OwnServer
+from tc_core import (
+    ConfigurationError,
+    InMemoryStorage,
+    PostgreSQLStorage,
+    ProvenanceRelationship,
+    SQLiteStorage,
+    StoreKeeper,
+)
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.ports import Batch, SpoolMark
@@ -160,7 +169,37 @@ def test_a_damaged_page_is_found_and_its_table_named(tmp_path, name):
     assert "the table is damaged" in findings[0].said
 
 
+def test_a_damaged_page_of_a_server_is_found_and_its_table_named():
+    server = OwnServer(flushes=False)
+    try:
+        url = server.new_database()
+        with PostgreSQLStorage(url) as store:
+            store.save_events([call(n, event_id=f"e{n}") for n in range(300)])
+            assert {each.state for each in StoreKeeper(store).check()} == {"ok"}
+        ((place,),) = server.run("SELECT pg_relation_filepath('event')", url)
+        ((folder,),) = server.run("SHOW data_directory")
+        server.stop()
+        with (Path(folder) / place).open("r+b") as file:
+            file.write(b"\xff" * 8192)
+        server.start()
+        with PostgreSQLStorage(url) as store:
+            (found,) = StoreKeeper(store).check()
+        assert (found.state, found.subject) == ("fault", "event")
+        assert "invalid page" in found.said
+    finally:
+        server.close()
+
+
 # Vacuum and size
+
+
+@pytest.mark.parametrize("days", [0, -5, True, "7", 1.5, 36_501])
+def test_vacuum_refuses_what_is_no_number_of_days(days):
+    store = InMemoryStorage()
+    store.save_event(call())
+    with pytest.raises(ConfigurationError, match="retention_days must be a whole number from 1 to 36,500"):
+        StoreKeeper(store).vacuum(days)
+    assert store.count() == 1
 
 
 def test_vacuum_removes_what_is_old_and_what_nothing_refers_to_and_gives_room_back(each_store, monkeypatch):

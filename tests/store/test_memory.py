@@ -3,7 +3,9 @@ import threading
 
 import pytest
 
-from tc_core.store.storages import InMemoryStorage, SQLiteStorage, create_storage
+from tc_core import settings
+from tc_core.errors import ConfigurationError
+from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
 from tests.store.contract import RevisionContract, StorageContract, call
 
 
@@ -64,3 +66,33 @@ def test_a_store_that_is_dropped_leaves_no_thread():
             break
         deadline.wait(0.1)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize(
+    ("wanted", "options"),
+    [
+        ("memory", {"path": "s.db"}),
+        ("sqlite", {"pathh": "s.db"}),
+        ("s.db", {"timeout": 5}),
+        ("postgresql", {"url": "postgresql://127.0.0.1:9/db", "host": "elsewhere"}),
+        ("postgresql", {"hots": "127.0.0.1"}),
+    ],
+)
+def test_an_option_that_a_kind_does_not_have_is_named(wanted, options, tmp_path):
+    with pytest.raises(ConfigurationError, match=f"cannot use .*{[*options][-1]}"):
+        create_storage(wanted, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@127.0.0.1/db", "sqlite:///s.db", "http://u:secret@127.0.0.1/db"])
+def test_the_url_of_another_kind_is_no_server_of_ours(url):
+    with pytest.raises(ConfigurationError, match="cannot read the PostgreSQL URL") as refused:
+        PostgreSQLStorage(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "PostgreSQL"])
+def test_kinds_are_known_by_their_names_however_they_are_written(kind, monkeypatch):
+    monkeypatch.setenv("TOKEN_CALC_STORAGE", kind)
+    monkeypatch.setenv("TOKEN_CALC_PG_HOST", "db.internal")
+    assert settings.load().store.startswith("postgresql://db.internal")
