@@ -142,7 +142,7 @@ SUMS, SUMS_BY_LABEL, ROWS, WHOLE_ROWS = "by model", "by label", "by session", "e
     [
         pytest.param("event", {SUMS, SUMS_BY_LABEL}, id="event"),
         pytest.param("rollup_label_day", {SUMS, ROWS, WHOLE_ROWS}, id="rollup_label_day"),
-        pytest.param("rollup_day", {SUMS_BY_LABEL, WHOLE_ROWS}, id="rollup_day"),
+        pytest.param("rollup_day", {SUMS_BY_LABEL, ROWS, WHOLE_ROWS}, id="rollup_day"),
         pytest.param("metadata_body", {SUMS, SUMS_BY_LABEL, ROWS}, id="metadata_body"),
         pytest.param("label_set", {SUMS, SUMS_BY_LABEL, ROWS}, id="label_set"),
         pytest.param("ix_event_id", {SUMS, SUMS_BY_LABEL, ROWS, WHOLE_ROWS}, id="ix_event_id"),
