@@ -82,7 +82,7 @@ def _sound(lines: Iterable[Line], report: ImportReport) -> Iterator[Recorded]:
     for line in lines:
         if line.record is None:
             report.malformed += 1
-            report.note(f"line {line.number}: {line.problem}")
+            report.note(f"line {line.number}: {line.problem}" if line.number else line.problem)
         else:
             yield line.record
 

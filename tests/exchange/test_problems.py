@@ -230,7 +230,7 @@ def test_one_damaged_file_of_an_archive_is_named_and_the_others_come(keeper, tmp
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     done = keeper.import_events(tmp_path)
     assert (done.written, done.malformed) == (2, 1)
-    assert "b.parquet cannot be read: this is no Parquet file" in done.problems[0]
+    assert done.problems[0].startswith(f"{tmp_path / 'b.parquet'} cannot be read: this is no Parquet file")
 
 
 def test_exports_to_one_file_at_once_leave_one_whole_file(tmp_path):
