@@ -47,7 +47,7 @@ _NO_USAGE = dict.fromkeys(Usage._fields)
 
 
 class Line(NamedTuple):
-    """What one line (row) of a file holds: a record, or why it is none. Lines are counted from 1; 0 is the whole file."""
+    """What one line (row) of a file holds: a record, or why it is none. Lines count from 1; 0 is the whole file."""
 
     number: int
     record: Recorded | None
