@@ -120,6 +120,7 @@ def urls(draw):
 @example(url=f"postgresql://127.0.0.1:9/db?oauth_client_secret={SECRET}")
 @example(url=f"postgresql:/u:{SECRET}@127.0.0.1:9/db")
 @example(url=f"postgresql:u:{SECRET}@127.0.0.1:9/db")
+@example(url=f"postgresql:/:{SECRET}://@127.0.0.1:9/db")
 def test_a_password_is_in_no_message_and_no_name(url, caplog, tmp_path):
     caplog.clear()
     said = []

@@ -91,7 +91,8 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
         if scheme in SERVER_SCHEMES:
             return PostgreSQLStorage(text)
         known = "memory, sqlite, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or a path"
-        raise ConfigurationError(f"unknown kind of storage {scheme!r}: use {known}")
+        named = f" {scheme!r}" if scheme.isalpha() else ""  # else it may hold more than a scheme: a password
+        raise ConfigurationError(f"unknown kind of storage{named}: use {known}")
     return SQLiteStorage(text)
 
 

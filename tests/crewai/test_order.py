@@ -1,6 +1,7 @@
 """CrewAI's bus hands events to handlers in threads, in any order: what is recorded does not depend on it."""
 
 import random
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,14 @@ def _row(event):
     return tuple(map(str, (*named, event.agent_id, event.task_type, event.usage, event.usage_source)))
 
 
+def wait_for_ends(store):
+    """Return once nothing is open: CrewAI's memory is saved in threads that outlast a kick-off on a busy machine."""
+    deadline = time.monotonic() + 20
+    while recorder_for(store)._open and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not recorder_for(store)._open
+
+
 @pytest.fixture
 def shuffled(world, store, tmp_path, monkeypatch):
     """Runs a scenario twice, the second time with its events in another order; returns what is told of both."""
@@ -84,6 +93,7 @@ def shuffled(world, store, tmp_path, monkeypatch):
     def compare(scenario, order):
         monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "first"))
         run(scenario, world)
+        wait_for_ends(store)
         in_order = told(store)
         monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "second"))
         late = Late()
@@ -93,8 +103,8 @@ def shuffled(world, store, tmp_path, monkeypatch):
                 run(scenario, world)
             finally:
                 late.let_go(order(len(late.kept)))
+            wait_for_ends(other)
             found = told(other)
-            assert not recorder_for(other)._open
         assert tables() == [0] * 5
         return found, in_order
 
