@@ -313,7 +313,7 @@ def test_a_query_engine_that_asks_a_langchain_model_counts_the_request_once(serv
 
         @llm_completion_callback()
         def stream_complete(self, prompt, formatted=False, **options):
-            raise NotImplementedError
+            raise NotImplementedError  # LlamaIndex asks for the method, this test never calls it
 
     Wrapped().complete("why?")
     (exchange,) = server.exchanges

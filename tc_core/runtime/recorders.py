@@ -49,7 +49,7 @@ class BackendSink:
             self._backend.save_events(events)
         except ValueError:
             raise
-        except Exception as error:
+        except Exception as error:  # a backend of somebody's own may raise anything
             raise StorageError(f"{type(self._backend).__name__}: {error}", is_passing=True) from error
 
     def position(self, file: str) -> int:

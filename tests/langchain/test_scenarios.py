@@ -393,7 +393,7 @@ def test_calls_after_a_failure_that_nobody_handles_are_not_related(server, chat,
     def careless(text):
         try:
             chat().invoke(text)
-        except Exception:
+        except Exception:  # careless is what is tested
             return chat("gpt-4o").invoke(text).text
 
     RunnableLambda(careless).invoke("hello")

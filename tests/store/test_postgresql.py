@@ -169,7 +169,7 @@ def test_many_threads_open_a_new_store_at_once(url):
         try:
             with PostgreSQLStorage(url) as store:
                 store.save_event(call())
-        except Exception as error:
+        except Exception as error:  # asserted below: a thread's would be lost
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -320,7 +320,7 @@ def test_the_same_events_by_two_writers_count_once(url):
         try:
             for _ in range(3):
                 store.sink.write(Batch(sorted(batch, key=lambda each: order * each.at_us)))
-        except Exception as error:
+        except Exception as error:  # asserted below: a thread's would be lost
             errors.append(error)
 
     threads = [threading.Thread(target=write, args=(store, 1 - 2 * (n % 2))) for n, store in enumerate(stores)]
