@@ -1,10 +1,13 @@
 """What all tests share: no network, no telemetry, strict hooks, a folder and a recorder of their own."""
 
+import faulthandler
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,29 @@ def run_command(tmp_path):
             cwd=tmp_path,
             env={**os.environ, **environment},
         )
+
+    return run
+
+
+@pytest.fixture
+def in_a_child():
+    """Run `work` in a forked child, which ends without any clean-up; return its exit code.
+
+    A child that hangs prints where, in each of its threads, and is killed.
+    """
+
+    def run(work):
+        child = os.fork()
+        if child == 0:
+            try:
+                faulthandler.register(signal.SIGALRM, file=2, chain=True)
+                signal.alarm(60)
+                work()
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     return run
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import types
 from collections import Counter
 from datetime import UTC, datetime
@@ -203,19 +202,17 @@ def test_what_waits_for_a_start_that_never_comes_is_bounded(world, store, monkey
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_worker_records_like_its_parent(world, store):
+def test_a_forked_worker_records_like_its_parent(world, store, in_a_child):
     world.llm().call("in the parent")
     store.flush()
     assert tc_crewai.works_after_fork()
-    child = os.fork()
-    if child == 0:
-        try:
-            world.llm().call("in the child")
-            is_told = crewai_event_bus.flush(timeout=5) and recorder_for(store).drain()
-            os._exit(0 if is_told else 2)
-        except BaseException:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+
+    def work():
+        world.llm().call("in the child")
+        assert crewai_event_bus.flush(timeout=5)
+        assert recorder_for(store).drain()
+
+    assert in_a_child(work) == 0
     assert store.aggregate("calls") == {(): 2}
 
 

@@ -1,7 +1,6 @@
 """What LangChain does, held against what the server counted: to the token."""
 
 import asyncio
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -533,17 +532,9 @@ async def test_a_task_that_is_cancelled_is_noticed_though_langchain_tells_no_end
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_worker_records_like_its_parent(server, chat, store):
-    model = chat()
-    model.invoke("in the parent")
-    child = os.fork()
-    if child == 0:
-        try:
-            chat().invoke("in the child")
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+def test_a_forked_worker_records_like_its_parent(server, chat, store, in_a_child):
+    chat().invoke("in the parent")
+    assert in_a_child(lambda: chat().invoke("in the child")) == 0
     assert store.aggregate("calls") == {(): 2}
     assert store.totals()[()].input_tokens == sum(exchange.tokens.prompt for exchange in server.exchanges)
 

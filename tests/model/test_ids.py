@@ -51,13 +51,9 @@ def test_an_empty_id_is_refused():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_makes_other_ids():
+def test_a_forked_child_makes_other_ids(in_a_child):
     read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(write, b"".join(ids.new_id()[8:] for _ in range(50)))
-        os._exit(0)
+    assert in_a_child(lambda: os.write(write, b"".join(ids.new_id()[8:] for _ in range(50)))) == 0
     own = {ids.new_id()[8:] for _ in range(50)}
-    os.waitpid(child, 0)
     theirs = os.read(read, 400)
     assert own.isdisjoint(theirs[place : place + 8] for place in range(0, 400, 8))

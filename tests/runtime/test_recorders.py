@@ -215,24 +215,8 @@ def test_a_backend_of_ones_own_that_fails_stops_nobody():
 # Fork
 
 
-def in_a_child(work):
-    """Run `work` in a forked child, which ends without any clean-up; return whether it came to its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
-
-
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_records_too_and_nothing_comes_twice():
+def test_a_forked_child_records_too_and_nothing_comes_twice(in_a_child):
     tracker = CostTracker("costs.db")
     tracker.track_call("gpt-4o", 1, 1, who="parent before")
 
@@ -242,14 +226,14 @@ def test_a_forked_child_records_too_and_nothing_comes_twice():
         assert tracker.get_costs(filters={"who": "child"}).total_calls == 10
         tracker.track_call("gpt-4o", 1, 1, who="child at its end")
 
-    assert in_a_child(child)
+    assert in_a_child(child) == 0
     tracker.track_call("gpt-4o", 1, 1, who="parent after")
     found = {group.key["who"]: group.calls for group in tracker.get_costs(group_by=["who"]).groups}
     assert found == {"parent before": 1, "child": 10, "child at its end": 1, "parent after": 1}
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_at_any_moment_is_safe():
+def test_a_fork_at_any_moment_is_safe(in_a_child):
     tracker, stop = CostTracker("costs.db"), threading.Event()
 
     def work(name):
@@ -261,7 +245,7 @@ def test_a_fork_at_any_moment_is_safe():
         thread.start()
     try:
         for n in range(20):
-            assert in_a_child(lambda n=n: tracker.track_call("gpt-4o", 1, 1, who=f"child {n}"))
+            assert in_a_child(lambda n=n: tracker.track_call("gpt-4o", 1, 1, who=f"child {n}")) == 0
     finally:
         stop.set()
         for thread in threads:
@@ -273,7 +257,7 @@ def test_a_fork_at_any_moment_is_safe():
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_memory_store_is_empty_in_a_child():
+def test_a_memory_store_is_empty_in_a_child(in_a_child):
     tracker = CostTracker(InMemoryStorage())
     tracker.track_call("gpt-4o", 1, 1)
 
@@ -282,17 +266,17 @@ def test_a_memory_store_is_empty_in_a_child():
         tracker.track_call("gpt-4o", 1, 1)
         assert tracker.get_costs().total_calls == 1
 
-    assert in_a_child(child)
+    assert in_a_child(child) == 0
     assert tracker.get_costs().total_calls == 1
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_run_that_was_open_at_the_fork_is_the_parents_alone():
+def test_a_run_that_was_open_at_the_fork_is_the_parents_alone(in_a_child):
     store = SQLiteStorage("costs.db")
     with workflow("both", storage=store) as run:
         CostTracker(store).track_call("gpt-4o", 1, 1)
         store.flush()
-        assert in_a_child(lambda: CostTracker(store).track_call("gpt-4o", 1, 1, parent_id=run.event_id))
+        assert in_a_child(lambda: CostTracker(store).track_call("gpt-4o", 1, 1, parent_id=run.event_id)) == 0
     events, _ = store.tree(run.event_id)
     assert [(event.event_type, event.status) for event in events] == [
         ("workflow", "ok"),

@@ -205,34 +205,25 @@ class _Then:
         self._after()
 
 
-def _archive_and_die(path, folder, tick):
-    """Archive in a forked child that is killed at a tick; return whether it came so far."""
-    child = os.fork()
-    if not child:
-        signal.alarm(30)
-        archive.MOST = 3
-        _die_at(tick)
-        SQLiteStorage(path).archive(folder, BEFORE)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert status in (0, signal.SIGKILL)
-    return status != 0
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_kill_between_any_two_steps_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch):
+def test_a_kill_between_any_two_steps_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch, in_a_child):
     monkeypatch.setattr(archive, "MOST", 3)
     with SQLiteStorage(tmp_path / "template.db") as store:
         fill(store)
         all_ids = sorted(in_store(store))
         sums = store.totals(["hour", "model"])
-    tick, was_killed = 0, True
-    while was_killed:
+
+    def archive_and_die():
+        _die_at(tick)
+        SQLiteStorage(path).archive(folder, BEFORE)
+
+    tick, end = 0, -signal.SIGKILL
+    while end == -signal.SIGKILL:
         tick += 1
         path, folder = tmp_path / str(tick) / "s.db", (tmp_path / str(tick) / "archive").resolve()
         path.parent.mkdir()
         shutil.copy(tmp_path / "template.db", path)
-        was_killed = _archive_and_die(path, folder, tick)
+        end = in_a_child(archive_and_die)
         with SQLiteStorage(path) as store:
             whole, _ = whole_files(store)
             gone = [each for file in whole for each in dataset.dataset(file).to_table().column("event_id").to_pylist()]
@@ -245,6 +236,7 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_doubles_nothing(tmp_path
             assert len(archived(folder)) == sum(whole.values()) == sum(store.removals().values())
             assert store.totals(["hour", "model"]) == sums
         shutil.rmtree(path.parent)
+    assert end == 0
     assert tick > 40
 
 

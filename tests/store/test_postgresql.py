@@ -335,19 +335,12 @@ def test_the_same_events_by_two_writers_count_once(url):
         store.close()
 
 
-def test_a_child_process_records_too(url):
+def test_a_child_process_records_too(url, in_a_child):
     store = PostgreSQLStorage(url)
     tracker = CostTracker(store)
     tracker.track_call("gpt-4o", 1, 1)
-    children = []
-    for _ in range(3):
-        child = os.fork()
-        if not child:
-            tracker.track_call("gpt-4o", 1, 1)
-            os._exit(0)  # without the exit handlers, as multiprocessing's children: the spool has it
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
+    for _ in range(3):  # each without the exit handlers, as multiprocessing's children: the spool has it
+        assert in_a_child(lambda: tracker.track_call("gpt-4o", 1, 1)) == 0
     tracker.track_call("gpt-4o", 1, 1)
     assert store.aggregate("calls") == {(): 5}
     store.close()
