@@ -4,8 +4,7 @@ For a model without a public tokenizer a proxy counts, which can be wrong by a f
 whose provider reported their tokens tell the factor of each model. It is kept for the life of the process.
 """
 
-import threading
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEAST_TOKENS = 200
 """So many tokens must have been compared before a factor is believed."""
@@ -19,28 +18,24 @@ BELIEVABLE = (0.4, 3.0)
 MOST_MODELS = 1000
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     counted: float = 0.0
     reported: float = 0.0
 
 
-_lock = threading.Lock()
-_seen: dict[str, _Seen] = {}
+_seen: dict[str, _Seen] = {}  # without a lock, which a fork could leave locked: of two threads at once, one may count
 
 
 def learn(model: str, counted: int, reported: int) -> None:
     """Learn that a provider reported so many tokens where a proxy counted so many."""
     if counted <= 0 or not BELIEVABLE[0] <= reported / counted <= BELIEVABLE[1]:
         return
-    with _lock:
-        if model not in _seen and len(_seen) >= MOST_MODELS:
-            return
-        seen = _seen.setdefault(model, _Seen())
-        if seen.counted > MOST_TOKENS:
-            seen.counted, seen.reported = seen.counted / 2, seen.reported / 2
-        seen.counted += counted
-        seen.reported += reported
+    before = _seen.get(model)
+    if before is None and len(_seen) >= MOST_MODELS:
+        return
+    counted_before, reported_before = before or _Seen()
+    weight = 0.5 if counted_before > MOST_TOKENS else 1.0
+    _seen[model] = _Seen(counted_before * weight + counted, reported_before * weight + reported)
 
 
 def factor(model: str) -> float:
@@ -51,5 +46,4 @@ def factor(model: str) -> float:
 
 def forget() -> None:
     """Forget everything."""
-    with _lock:
-        _seen.clear()
+    _seen.clear()

@@ -1,8 +1,8 @@
 """Telling listeners of committed events, on a thread of their own, so that a slow one holds up nobody."""
 
-import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
 
 from tc_core.model.event import EventRecord, TrackingEvent
 from tc_core.record.guard import contained, faults
@@ -20,7 +20,7 @@ class Listeners:
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self.thread: threading.Thread | None = None
         self._listeners = list(listeners)
-        self._waiting: queue.Queue[list[EventRecord] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: SimpleQueue[list[EventRecord] | None] = SimpleQueue()
 
     def tell(self, records: list[EventRecord]) -> None:
         """Hand over a batch that is committed."""
@@ -29,9 +29,9 @@ class Listeners:
         if self.thread is None:
             self.thread = threading.Thread(target=self._run, name="token-calculator-listeners", daemon=True)
             self.thread.start()
-        try:
-            self._waiting.put_nowait(records)
-        except queue.Full:
+        if self._waiting.qsize() < MOST_WAITING:
+            self._waiting.put(records)
+        else:
             faults.note("listeners: too slow", count=len(records))
 
     def close(self, timeout: float) -> None:
@@ -44,7 +44,7 @@ class Listeners:
     def after_fork(self) -> None:
         """In a child process: no thread, nothing waits."""
         self.thread = None
-        self._waiting = queue.Queue(MOST_WAITING)
+        self._waiting = SimpleQueue()
 
     def _run(self) -> None:
         while (records := self._waiting.get()) is not None:

@@ -5,7 +5,7 @@ and into the queue; strings are kept by reference. Nothing here waits for the st
 """
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -63,8 +63,6 @@ class Recorder:
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
         self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
-        self._is_ending = False
-        self._postponed: deque[Callable[[], None]] = deque()
 
     def start(
         self,
@@ -90,30 +88,39 @@ class Recorder:
         that later.
         """
         began_us, started_ns = (time.time_ns() // 1000, time.perf_counter_ns()) if at_us is None else _moment(at_us)
-        here, spool = context.here(), self.writer.spool
+        here, writer = context.here(), self.writer
         # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
-        with self.writer.lock:
+        with writer.lock:
             if key in self._open:
                 return self._seen_again(self._open[key], labels)
-            above = None if parent is None else self._find(parent)
-            if (hosts or here.innermost is not None) and (above is not None or parent is None):
-                above = self._innermost(here, hosts, at_us, below=above)
-            if above is not None:
-                base, parent_id = above.record.scope, above.record.id
-            else:  # a parent that we do not know began before we were installed, or in the process that forked us
-                base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
             id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
-            scope = self._scope(base, here, labels) if labels or here.values else base
-            record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
-            self._open[key] = OpenCall(key, record, above, started_ns, content)
-            if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
-                self._yield_to_inner(above)
-            if spool is not None:
-                spool.append(self._entries.start(record), self._open_starts, is_end=False)
-            self._starts += 1
-            if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
-                self._sweep()
+            if writer.is_noting:
+                again = partial(self.start, event_type, key=key, event_id=id_, parent=parent, name=name, model=model)
+                writer.put_off.append(partial(again, provider=provider, content=content, labels=labels, at_us=at_us))
+                return ids.to_text(id_)
+            writer.is_noting = True
+            try:
+                above = None if parent is None else self._find(parent)
+                if (hosts or here.innermost is not None) and (above is not None or parent is None):
+                    above = self._innermost(here, hosts, at_us, below=above)
+                if above is not None:
+                    base, parent_id = above.record.scope, above.record.id
+                else:  # a parent that we do not know began before we were installed, or in the process that forked us
+                    base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
+                scope = self._scope(base, here, labels) if labels or here.values else base
+                record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
+                self._open[key] = OpenCall(key, record, above, started_ns, content)
+                if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
+                    self._yield_to_inner(above)
+                if writer.spool is not None:
+                    writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
+                self._starts += 1
+                if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
+                    self._sweep()
+            finally:
+                writer.is_noting = False
+            writer.catch_up()
         return ids.to_text(id_)
 
     def finish(
@@ -138,12 +145,12 @@ class Recorder:
         """
         ended_ns, writer = time.perf_counter_ns() if at_us is None else _moment(at_us)[1], self.writer
         with writer.lock:
-            if self._is_ending:  # a garbage collection in the lines below closed a stream, whose hook is this call
+            if writer.is_noting:
                 again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
                 again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
-                self._postponed.append(partial(again, metadata=metadata))
+                writer.put_off.append(partial(again, metadata=metadata))
                 return
-            self._is_ending = True
+            writer.is_noting = True
             try:
                 call = self._open.get(key) or self._reopened(key, usage)
                 if call is not None:
@@ -175,9 +182,8 @@ class Recorder:
                     self._queue(call)
                     self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
             finally:
-                self._is_ending = False
-            while self._postponed:
-                self._postponed.popleft()()
+                writer.is_noting = False
+            writer.catch_up()
         writer.wake()
 
     def fail(
@@ -204,14 +210,24 @@ class Recorder:
         confidence: float = 1.0,
     ) -> None:
         """Relate a run to an older one; both by key, or by event id."""
-        with self.writer.lock:
-            link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
-            call = self._open.get(source)
-            if call is not None:
-                call.links.append(link)
+        writer = self.writer
+        with writer.lock:
+            if writer.is_noting:
+                again = partial(self.link, source, relation, target, origin=origin, confidence=confidence)
+                writer.put_off.append(again)
                 return
-            self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
-        self.writer.wake()
+            writer.is_noting = True
+            try:
+                link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
+                call = self._open.get(source)
+                if call is None:
+                    writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
+                else:
+                    call.links.append(link)
+            finally:
+                writer.is_noting = False
+            writer.catch_up()
+        writer.wake()
 
     def attempt(
         self, key: Key, *, retry: int, status: int | None, latency_us: int | None, usage: Usage | None = None
@@ -242,7 +258,15 @@ class Recorder:
     def add(self, call: OpenCall) -> None:
         """Record an event that is whole."""
         with self.writer.lock:
-            self._queue(call)
+            if self.writer.is_noting:
+                self.writer.put_off.append(partial(self.add, call))
+                return
+            self.writer.is_noting = True
+            try:
+                self._queue(call)
+            finally:
+                self.writer.is_noting = False
+            self.writer.catch_up()
         self.writer.wake()
 
     def is_open(self, key: Key) -> bool:
@@ -279,8 +303,6 @@ class Recorder:
         """In a child process: nothing is open, nothing queued."""
         self._open.clear()
         self._ended.clear()
-        self._postponed.clear()
-        self._is_ending = False
         self.writer.after_fork()
 
     # Starting

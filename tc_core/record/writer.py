@@ -12,6 +12,7 @@ from typing import Any
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Batch, EventSink, SpoolMark
+from tc_core.record.bell import Bell
 from tc_core.record.call import EVENT_BYTES, Item, LooseLink, OpenCall
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.listeners import Listener, Listeners
@@ -58,6 +59,10 @@ class Writer:
         chore: Callable[[], bool] | None = None,
     ) -> None:
         self.lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
+        self.is_noting = False
+        """Whether the thread that holds the lock is changing queue and spool; a hook inside that is put off."""
+        self.put_off: deque[Callable[[], object]] = deque()
+        self._is_catching_up = False
         self.listeners = Listeners(listeners)
         self.spool = spool
         self._sink = sink
@@ -72,7 +77,7 @@ class Writer:
         self._at_work: int | None = None
         self._is_held = False
         self._thread: threading.Thread | None = None
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._bell = Bell()
 
     # The caller's side
 
@@ -89,12 +94,22 @@ class Writer:
             self._held_bytes += item.held_bytes
             self._queue.append(item)
 
+    def catch_up(self) -> None:
+        """Call the hooks that were put off; called with the lock held."""
+        if self._is_catching_up:
+            return
+        self._is_catching_up = True
+        try:
+            while self.put_off:
+                self.put_off.popleft()()
+        finally:
+            self._is_catching_up = False
+
     def wake(self) -> None:
         """Have the thread write soon."""
         if self._thread is None:
             self._start_thread()
-        if not self._wake.is_set():
-            self._wake.set()
+        self._bell.ring()
 
     # The writing side
 
@@ -122,9 +137,7 @@ class Writer:
         """
         is_drained = self.drain(timeout)
         thread, self._thread = self._thread, None
-        self._stop.set()
-        self._wake.set()
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self.end_thread()
         if thread not in (None, threading.current_thread()):
             thread.join(timeout)
         self.listeners.close(timeout)
@@ -138,6 +151,11 @@ class Writer:
                 file.close()
         self._sink.close()
         return is_drained
+
+    def end_thread(self) -> None:
+        """Have the thread end soon, whatever is queued; this waits for nothing."""
+        before, self._bell = self._bell, Bell()
+        before.end()
 
     def before_fork(self) -> None:
         """Hold the queue and the spool still, and for a moment the store, whose library has locks of its own."""
@@ -153,10 +171,12 @@ class Writer:
     def after_fork(self) -> None:
         """In a child process: nothing queued, no thread, locks of its own."""
         self.lock, self._turn = threading.RLock(), threading.RLock()
+        self.is_noting = self._is_catching_up = False
+        self.put_off.clear()
         self._queue.clear()
         self._held_bytes, self._is_behind, self._work = 0, False, None
         self._at_work = self._thread = None
-        self._wake, self._stop = threading.Event(), threading.Event()
+        self._bell = Bell()
         self.listeners.after_fork()
         if self.spool is not None:
             for file in self.spool.detach():
@@ -171,8 +191,7 @@ class Writer:
                 return False
             self._at_work = me
             if self.spool is not None:
-                with self.lock:
-                    self.spool.look_after()
+                self._look_after(self.spool)
             while self._write_some():
                 if time.monotonic() > deadline:
                     return False
@@ -187,6 +206,17 @@ class Writer:
             if self._at_work == me:
                 self._at_work = None
             _release_wholly(self._turn)
+
+    def _look_after(self, spool: Spool) -> None:
+        with self.lock:
+            if self.is_noting:
+                return  # a garbage collection inside a hook asked the store something
+            self.is_noting = True
+            try:
+                spool.look_after()
+            finally:
+                self.is_noting = False
+            self.catch_up()
 
     def _write_some(self) -> bool:
         """Write one batch; return whether there was one. Raises StorageError when it should be tried again."""
@@ -316,28 +346,28 @@ class Writer:
         with self.lock:
             if self._thread is not None:
                 return
-            arguments = (weakref.ref(self), self._wake, self._stop)
+            arguments = (weakref.ref(self), self._bell)
             thread = threading.Thread(target=_run, args=arguments, name="token-calculator-writer", daemon=True)
             with suppress(RuntimeError):  # the interpreter is shutting down; `rest` writes what is left
                 thread.start()
                 self._thread = thread
 
 
-def _run(reference: "weakref.ref[Writer]", wake: threading.Event, stop: threading.Event) -> None:
+def _run(reference: "weakref.ref[Writer]", bell: Bell) -> None:
     """The thread's work; it keeps no writer alive that nobody else holds."""
     try:
+        is_more = False
         while True:
-            wake.wait()
-            stop.wait(GATHER_SECONDS)
-            wake.clear()
+            if not is_more:
+                bell.wait()
+            bell.pause(GATHER_SECONDS)
             writer = reference()
-            if writer is None or stop.is_set():
+            if writer is None or bell.is_over:
                 return
-            if not attempt(writer._drain, 60.0):  # whatever it is, it is tried again
-                stop.wait(RETRY_SECONDS)
-                wake.set()
-            elif writer._tend():
-                wake.set()
+            is_drained = attempt(writer._drain, 60.0)
+            if not is_drained:  # whatever it is, it is tried again
+                bell.pause(RETRY_SECONDS)
+            is_more = not is_drained or writer._tend()
             del writer
     finally:
         writer = reference()

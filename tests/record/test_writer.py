@@ -49,8 +49,7 @@ def calls(recorder, count, *, first=0):
 
 def crash(recorder):
     """Leave everything as a killed process does: files unlocked, the queue gone."""
-    recorder.writer._stop.set()
-    recorder.writer._wake.set()
+    recorder.writer.end_thread()
     thread, recorder.writer._thread = recorder.writer._thread, threading.current_thread()  # no other is started
     if thread is not None:
         thread.join()
