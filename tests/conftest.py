@@ -10,6 +10,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,8 @@ os.environ.update(
     TZ="UTC",
 )
 os.environ.pop("LANGCHAIN_TRACING_V2", None)
+hypothesis.settings.register_profile("same", derandomize=True)  # what is new is sought by --hypothesis-profile=default
+hypothesis.settings.load_profile("same")
 for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:
     if name != "TOKEN_CALC_TEST_PG_URL":
         del os.environ[name]
