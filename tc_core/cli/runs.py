@@ -102,7 +102,7 @@ def show(
         console = text.console()
         written = {"timestamp": text.moment(found.timestamp, common.zone(tz)), "cost": text.usd(found.cost_nanos)}
         for name, value in (found.to_dict() | written).items():
-            console.print(Text(f"{name:20}", style="dim") + Text(_plain(value)))
+            console.print(Text(f"{name:20}", style="dim") + text.one_line(_plain(value)))
         for relation in relations:
             other = relation.target_id if relation.source_id == found.event_id else relation.source_id
             word = relation.relation if relation.source_id == found.event_id else f"is {relation.relation} for"
@@ -128,7 +128,7 @@ def _removed(removed: Mapping[date, int]) -> str:
 def print_tree(root: Node) -> None:
     """Print a run: its answer in the first line, its steps below, each with tokens and cost."""
     console = text.console()
-    console.print(_headline(root))
+    console.print(text.one_line(_headline(root)))
     sheet = Sheet(
         Column(least=28),
         Column(is_number=True, goes=1),

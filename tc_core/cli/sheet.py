@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from tc_core.cli.text import one_line
+
 GAP = 2
 """Blanks between two columns."""
 
@@ -49,8 +51,7 @@ class Sheet:
 
     def add(self, *cells: Text | str, lead: Text | None = None) -> None:
         """Add a row."""
-        texts = tuple(cell if isinstance(cell, Text) else Text(cell) for cell in cells)
-        self._rows.append(_Row(texts, lead or Text("  ")))
+        self._rows.append(_Row(tuple(map(one_line, cells)), lead or Text("  ")))
 
     def print(self, console: Console) -> None:
         """Print all rows, as wide as the console allows."""

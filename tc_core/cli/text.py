@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -16,15 +16,36 @@ EMPTY = "–"  # noqa: RUF001  # a dash stands for nothing
 WIDTH_OF_A_PIPE = 100_000
 """No line is broken for a program that reads on."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_SYMBOLS = {code: chr(0x2400 + code) for code in range(32)} | {127: "\u2421"} | dict.fromkeys(range(128, 160), "\ufffd")
+_SYMBOLS_IN_LINES = {code: symbol for code, symbol in _SYMBOLS.items() if chr(code) != "\n"}
 _SPREADSHEET_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class _Console(Console):
+    """A console that shows what would command it, such as an escape sequence in a recorded name, as symbols."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = (_shown(each, _SYMBOLS_IN_LINES) if isinstance(each, (str, Text)) else each for each in objects)
+        super().print(*shown, **options)
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console: coloured and as wide as a terminal, plain and without line breaks when piped."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, highlight=False, width=WIDTH_OF_A_PIPE, no_color=True)
+        made.width, made.no_color = WIDTH_OF_A_PIPE, True
     return made
+
+
+def one_line(said: Text | str) -> Text:
+    """Return a text in which line breaks and other control characters are symbols, each as wide as one character."""
+    return _shown(said, _SYMBOLS)
+
+
+def _shown(said: Text | str, symbols: Mapping[int, str]) -> Text:
+    shown = Text(said) if isinstance(said, str) else said.copy()
+    shown.plain = shown.plain.translate(symbols)
+    return shown
 
 
 def usd(nanos: int | None, *, decimals: int | None = None) -> str:

@@ -378,3 +378,16 @@ def test_help_loads_no_framework_and_no_database(run_python):
         "print([name for name in ('langchain_core', 'alembic', 'genai_prices', 'tiktoken') if name in sys.modules])"
     )
     assert run_python(program).splitlines()[-1] == "[]"
+
+
+def test_what_would_command_a_terminal_is_shown(run_command, tmp_path):
+    nasty = "a\nb\x1b[31mc\x9b2Jd[red]"
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_events(
+            [event("run", "agent", 1, name=nasty), call("c", 0, parent_id="run", model=nasty, labels={"note": nasty})]
+        )
+    for command in (["costs", "--by", "model,note"], ["runs"], ["tree", "last"], ["show", "c"]):
+        out = run_command(*command, "--store", tmp_path / "s.db").stdout
+        assert "a␊b␛[31mc\ufffd2Jd[red]" in out, command
+        assert "\x1b" not in out
+        assert "\x9b" not in out

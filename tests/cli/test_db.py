@@ -6,6 +6,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -82,10 +83,13 @@ def test_archive_moves_and_says_where(store, run_command, tmp_path):
 def test_a_bar_is_shown_on_a_terminal_alone(store, tmp_path):
     command = [sys.executable, "-m", "tc_core.cli", "export", "e.jsonl", "--store", str(store)]
     mine, theirs = pty.openpty()
-    subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path, check=True, env={**os.environ, "TERM": "xterm"}
-    )
-    os.close(theirs)
-    assert b"Exporting" in os.read(mine, 10_000)
+    environment, said = {**os.environ, "TERM": "xterm"}, b""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=tmp_path, env=environment) as process:
+        os.close(theirs)
+        with suppress(OSError):  # that nobody has the other end open any more
+            while piece := os.read(mine, 10_000):
+                said += piece
     os.close(mine)
+    assert process.returncode == 0
+    assert b"Exporting" in said
     assert subprocess.run(command, capture_output=True, cwd=tmp_path, check=True).stderr == b""
