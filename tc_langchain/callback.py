@@ -154,6 +154,10 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         if kind is not None:
             chain.recorded, chain.is_recorded = run_id.bytes, True
             self._start(*kind, run_id, parent_run_id, metadata)
+            task = reading.task(metadata, tags, name)
+            failed = None if task is None else self._runs.tried_again(chain, task)
+            if failed is not None:
+                self._recorder.link(run_id.bytes, "retry_of", failed)
 
     @never_raises
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -164,6 +168,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     @never_raises
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a chain has failed; one that waits for a human, or hands over, has not."""
+        if not _is_control_flow(error):
+            self._runs.has_failed(run_id.bytes)
         if self._runs.close(run_id.bytes):
             self._end_with(error, run_id)
 

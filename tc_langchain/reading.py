@@ -195,6 +195,12 @@ def is_agent_model(metadata: Mapping[str, Any], name: str | None) -> bool:
     return name == "model" == metadata.get("langgraph_node") and metadata.get("ls_integration") == CREATE_AGENT
 
 
+def task(metadata: Mapping[str, Any], tags: Sequence[str] | None, name: str | None) -> str | None:
+    """Return what a graph calls a run of one of its nodes, the same in each attempt; None for another chain."""
+    place = metadata.get("langgraph_checkpoint_ns") if _is_node(metadata, tags, name) else None
+    return place if isinstance(place, str) else None
+
+
 def _is_node(metadata: Mapping[str, Any], tags: Sequence[str] | None, name: str | None) -> bool:
     return metadata.get("langgraph_node") == name and any(tag.startswith("graph:step:") for tag in tags or ())
 

@@ -38,6 +38,10 @@ class Chain:
     """The model call inside that failed last, and that nothing has followed yet."""
     repeats: RunKey | None = None
     """The failed model call that this chain, as a whole, tries again."""
+    task: str | None = None
+    """What a graph calls this step of it, in each of its attempts; None for what is no node."""
+    failed_tasks: "dict[str, Chain] | None" = None
+    """The nodes below that have failed, by their tasks."""
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +101,22 @@ class Runs:
         if len(self.chains) > MOST_CHAINS:
             self.chains.popitem(last=False)
         return chain
+
+    def tried_again(self, chain: Chain, task: str) -> RunKey | None:
+        """Note that a node begins; return the failed run of it that it tries again, as a retry policy has it do."""
+        chain.task = task
+        failed = chain.above.failed_tasks if chain.above is not None else None
+        before = failed.pop(task, None) if failed else None
+        if before is None:
+            return None
+        chain.repeats = before.failed
+        return before.recorded
+
+    def has_failed(self, key: RunKey) -> None:
+        """Note that a chain has failed."""
+        chain = self.chains.get(key)
+        if chain is not None and chain.task is not None and chain.above is not None:
+            chain.above.failed_tasks = {**(chain.above.failed_tasks or {}), chain.task: chain}
 
     def close(self, key: RunKey) -> bool:
         """Note that a chain has ended; return whether it was recorded."""

@@ -259,6 +259,13 @@ def test_a_whole_chain_that_is_tried_again(server, chat, store):
     assert relations(store) == [("retry_of", "gpt-4o-mini", "gpt-4o-mini")]
 
 
+async def test_a_node_that_is_tried_again_is_related_to_its_failure(server, chat, store):
+    await scenarios.a_node_that_is_tried_again(chat, server)
+    assert relations(store) == [("retry_of", "ask", "ask"), ("retry_of", "gpt-4o-mini", "gpt-4o-mini")]
+    await scenarios.a_graph_that_fans_out(chat, server)
+    assert len(relations(store)) == 2
+
+
 def test_fallbacks_are_related_to_what_failed(server, chat, store):
     server.push(Step(status=500), Step(status=500))
     chat("gpt-4o").with_fallbacks([chat("gpt-4.1"), chat()]).invoke("hello")
