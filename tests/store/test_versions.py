@@ -8,11 +8,15 @@ import sys
 import threading
 
 import pytest
+from alembic import command
+from sqlalchemy import MetaData
 
-from tc_core import CostTracker
+from tc_core import CostTracker, PostgreSQLStorage, StoreKeeper
 from tc_core.errors import StorageError
 from tc_core.runtime import recorders
 from tc_core.store import migrate, sqlite
+from tc_core.store.dialect import names
+from tc_core.store.postgresql import PostgreSQL
 from tc_core.store.storages import SQLiteStorage
 from tests.store.contract import call
 from tests.store.make_version import HERE, SPOOL_FILE, answers
@@ -68,6 +72,46 @@ def test_an_old_store_is_written_to_as_a_new_one_is(version, old):
         assert store.get_event("new 2") == events[2]
         assert {event.root_id for event in store.query_events({"service_tier": "batch"})} == {"req_1"}
         assert store.aggregate("calls", ["user_id"])["u1",] == store.aggregate("calls", filters={"user_id": "u1"})[()]
+
+
+@pytest.fixture
+def old_on_a_server(version, postgresql):
+    """A server's store with that version's schema, and in it the rows of the file; return its URL."""
+    with postgresql.database() as url:
+        database, config = PostgreSQL(url), migrate._config()
+        file = sqlite3.connect(HERE / f"{version}.db")
+        with database.writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, version)
+            made = MetaData()
+            made.reflect(connection)
+            for table in made.sorted_tables:
+                rows = file.execute(f"SELECT {names(table.columns.keys())} FROM {table.name}").fetchall()
+                connection.execute(table.delete())
+                for row in rows:
+                    connection.execute(table.insert(), dict(zip(table.columns.keys(), row, strict=True)))
+            for table, key in (("event", "key"), ("dimension", "id")):
+                last = f'(SELECT max("{key}") FROM {table})'
+                connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), {last})")
+        database.close()
+        file.close()
+        yield url
+
+
+def test_an_old_store_on_a_server_answers_as_its_own_version_did(version, old_on_a_server):
+    with PostgreSQLStorage(old_on_a_server) as store:
+        assert store.schema == (version, migrate.HEAD)
+        folder = recorders.spool_folder(store)
+    folder.mkdir(parents=True)
+    shutil.copy(HERE / f"{version}.spool", folder / SPOOL_FILE)
+    with PostgreSQLStorage(old_on_a_server) as store:
+        assert answers(store) == json.loads((HERE / f"{version}.json").read_text())
+        before = store.aggregate("calls", ["model"])
+        store.save_events([call(n, event_id=f"new {n}", parent_id="req_1", service_tier="batch") for n in range(3)])
+        assert store.aggregate("calls", ["model"]) == before | {("gpt-4o",): before["gpt-4o",] + 3}
+        assert {event.root_id for event in store.query_events({"service_tier": "batch"})} == {"req_1"}
+        assert {finding.state for finding in StoreKeeper(store).check()} == {"ok"}
+    assert not folder.exists()
 
 
 def test_an_old_store_that_can_only_be_read_says_so_and_stays(version, old, monkeypatch):
