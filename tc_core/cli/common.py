@@ -2,9 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import tzinfo
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -114,6 +114,20 @@ def print_hint(command: str, what: str, store: str | None = None) -> None:
     said = f"Next: {command}{option}"
     between = "   " if len(said) + len(what) + 3 <= console.width else "\n      "
     console.print(Text(f"\n{said}{between}{what}", style="dim"))
+
+
+def print_removed(removed: Mapping[date, int], what: str, *, stderr: bool = False) -> None:
+    """Say how many events have left the store, of the days in question."""
+    if removed:
+        console = text.console(stderr=stderr)
+        said = f"{what}: {left_the_store(removed)} (`token-calc costs` still has their sums)."
+        console.print(Text(said, style="yellow"))
+
+
+def left_the_store(removed: Mapping[date, int]) -> str:
+    """Write how many events have left the store, by their days."""
+    gone = text.plural(sum(removed.values()), "event")
+    return f"{gone} from {min(removed)} to {max(removed)} (UTC) left the store"
 
 
 def _path(where: str) -> Path | None:

@@ -10,6 +10,7 @@ from tc_core.cli.costs import filters_of
 from tc_core.cli.progress import bar
 from tc_core.exchange.bring_in import ImportReport
 from tc_core.exchange.files import STANDARD
+from tc_core.model.period import period
 from tc_core.runtime.recorders import open_storage
 from tc_core.trackers.store_keeper import PREDECESSOR, StoreKeeper
 
@@ -52,20 +53,24 @@ def export(
     Example: token-calc export events.parquet --since this-month --filter agent=writer
     """
     with common.told(), bar("Exporting") as progress:
-        keeper = StoreKeeper(common.open_store(store))
-        done = keeper.export_events(
+        source, zone = common.open_store(store), common.zone(tz)
+        done = StoreKeeper(source).export_events(
             file,
             file_format,
             since=since,
             until=until,
             filters=filters_of(where or []),
-            tz=common.zone(tz),
+            tz=zone,
             progress=progress,
         )
+        asked = period(since, until, tz=zone)
+        removed = {day: events for day, events in source.removals().items() if asked.has_some_of(day)}
     if as_json and file != STANDARD:
-        text.print_json({"file": file, "events": done})
-    elif file != STANDARD:
+        text.print_json({"file": file, "events": done, "removed_events": sum(removed.values())})
+        return
+    if file != STANDARD:
         text.console().print(f"{text.plural(done, 'event')} written to {file}.")
+    common.print_removed(removed, "Of its days", stderr=True)
 
 
 def import_file(

@@ -1,7 +1,6 @@
 """`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
 
-from collections.abc import Mapping
-from datetime import date, tzinfo
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
@@ -54,7 +53,7 @@ def runs(
         else:
             _print_runs(found, common.zone(tz), store)
             if len(found) < limit:
-                _print_removed(source.removals(), "Older runs are gone")
+                common.print_removed(source.removals(), "Older runs are gone")
 
 
 def show_tree(
@@ -76,7 +75,9 @@ def show_tree(
         else:
             print_tree(root)
             days = {node.event.timestamp.date() for node in root.walk()}
-            _print_removed({day: events for day, events in source.removals().items() if day in days}, "Of its days")
+            common.print_removed(
+                {day: events for day, events in source.removals().items() if day in days}, "Of its days"
+            )
 
 
 def show(
@@ -111,18 +112,6 @@ def show(
             took = "" if attempt.latency_us is None else f" after {text.seconds(attempt.latency_us / 1000)}"
             said = "no answer" if attempt.status is None else f"HTTP {attempt.status}"
             console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
-
-
-def _print_removed(removed: Mapping[date, int], what: str) -> None:
-    """Say how many events have left the store, of the days in question."""
-    if removed:
-        console = text.console()
-        console.print(Text(f"{what}: {_removed(removed)} (`token-calc costs` still has their sums).", style="yellow"))
-
-
-def _removed(removed: Mapping[date, int]) -> str:
-    gone = text.plural(sum(removed.values()), "event")
-    return f"{gone} from {min(removed)} to {max(removed)} (UTC) left the store"
 
 
 def print_tree(root: Node) -> None:
@@ -309,7 +298,7 @@ def _event(source: SqlStore, wanted: str) -> TrackingEvent:
         )
     if not like:
         removed = source.removals()
-        said = f"; {_removed(removed)}" if removed else ""
+        said = f"; {common.left_the_store(removed)}" if removed else ""
         fail(f"No event {wanted} is recorded{said}: `token-calc runs` lists what is.", NOT_FOUND)
     event = source.get_event(like[0])
     if event is None:

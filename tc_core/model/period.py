@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +20,11 @@ class Period:
 
     start: datetime | None = None
     end: datetime | None = None
+
+    def has_some_of(self, day: date) -> bool:
+        """Tell whether a part of a day (UTC) lies in it."""
+        begin = datetime.combine(day, time(), UTC)
+        return (self.end is None or begin < self.end) and (self.start is None or begin + timedelta(days=1) > self.start)
 
 
 def zone(name: str | tzinfo) -> tzinfo:

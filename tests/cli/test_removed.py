@@ -54,3 +54,15 @@ def test_runs_tree_and_show_say_what_is_gone(store, run_command):
     missing = run_command("show", "gone", "--store", store)
     assert missing.returncode == 1
     assert f"No event gone is recorded; {gone}" in missing.stderr
+
+
+def test_export_says_what_it_leaves_out(store, run_command):
+    when = f"{OLD:%Y-%m-%d}"
+    said = f"Of its days: 2 events from {when} to {when} (UTC) left the store"
+    whole = run_command("export", "e.jsonl", "--store", store)
+    assert whole.stdout == "3 events written to e.jsonl.\n"
+    assert said in whole.stderr
+    assert said in run_command("export", "-", "--until", when, "--store", store, "--tz", "UTC").stderr
+    later = f"{OLD + timedelta(days=1):%Y-%m-%d}"
+    assert run_command("export", "e.jsonl", "--since", later, "--store", store, "--tz", "UTC").stderr == ""
+    assert '"removed_events": 2' in run_command("export", "e.jsonl", "--store", store, "--json").stdout
