@@ -117,8 +117,8 @@ def in_a_child():
         child = os.fork()
         if child == 0:
             try:
-                faulthandler.register(signal.SIGALRM, file=2, chain=True)
                 signal.alarm(60)
+                faulthandler.register(signal.SIGALRM, file=2, chain=True)
                 work()
                 os._exit(0)
             except BaseException:

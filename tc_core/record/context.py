@@ -128,7 +128,7 @@ def register(name: str, current: Callable[[], Hashable | None], *, settle: Calla
 
 def host_runs() -> list[Hashable]:
     """Return the keys of the runs, one of a framework at most, in which this is called."""
-    return [key for current in hosts.values() if (key := attempt(current)) is not None]
+    return [key for current in list(hosts.values()) if (key := attempt(current)) is not None]
 
 
 def settle() -> None:

@@ -9,8 +9,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
+
+from tc_core.record.inside import inside, undisturbed
 
 log = logging.getLogger("tc_core")
 
@@ -25,7 +27,7 @@ class Faults:
     """Counts of swallowed errors, by where they happened and their type; never their text."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
+        self._lock = threading.RLock()
         self._total: Counter[str] = Counter()
         self._untold: Counter[str] = Counter()
         self.strict = False
@@ -33,40 +35,44 @@ class Faults:
     def note(self, where: str, error: BaseException | None = None, *, count: int = 1) -> None:
         """Count a fault, and log it when it is the first of its kind."""
         kind = where if error is None else f"{where}: {type(error).__name__}"
-        with self._lock:
+        with undisturbed(), self._lock:
             if len(self._total) >= MOST_KINDS and kind not in self._total:
                 kind = "other"
             is_first = kind not in self._total
             self._total[kind] += count
             self._untold[kind] += count
-        if is_first:
-            # The text of an error may hold a prompt, so it is only shown to who debugs.
-            log.warning("token-calculator: %s (counted from now on; see `token-calc doctor`)", kind)
-            log.debug("token-calculator: %s", kind, exc_info=error)
+            if is_first:
+                inside.put_off.append(partial(_log, kind, error))  # handlers of a log have locks of their own
 
     def take(self) -> dict[str, int]:
         """Return what was noted since the last call, for the store."""
         if not self._untold:
             return {}
-        with self._lock:
+        with undisturbed(), self._lock:
             untold, self._untold = self._untold, Counter()
         return dict(untold)
 
     def give_back(self, counts: Mapping[str, int]) -> None:
         """Take again what could not be stored."""
-        with self._lock:
+        with undisturbed(), self._lock:
             self._untold.update(counts)
 
     @property
     def counts(self) -> dict[str, int]:
         """All faults of this process."""
-        with self._lock:
+        with undisturbed(), self._lock:
             return dict(self._total)
 
     def after_fork(self) -> None:
         """In a child process: a new lock, and no counts of the parent's."""
-        self._lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
+        self._lock = threading.RLock()
         self._total, self._untold = Counter(), Counter()
+
+
+def _log(kind: str, error: BaseException | None) -> None:
+    # The text of an error may hold a prompt, so it is only shown to who debugs.
+    log.warning("token-calculator: %s (counted from now on; see `token-calc doctor`)", kind)
+    log.debug("token-calculator: %s", kind, exc_info=error)
 
 
 faults = Faults()

@@ -27,7 +27,8 @@ class Listeners:
         if not self._listeners or not records:
             return
         if self.thread is None:
-            self.thread = threading.Thread(target=self._run, name="token-calculator-listeners", daemon=True)
+            name, arguments = "token-calculator-listeners", (self._waiting,)
+            self.thread = threading.Thread(target=self._run, args=arguments, name=name, daemon=True)
             self.thread.start()
         if self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(records)
@@ -39,15 +40,15 @@ class Listeners:
         if self.thread is not None:
             self._waiting.put(None)
             self.thread.join(timeout)
-            self.thread = None
+            self.begin()  # a listener that never comes back keeps the old thread
 
-    def after_fork(self) -> None:
-        """In a child process: no thread, nothing waits."""
+    def begin(self) -> None:
+        """Begin anew: no thread, nothing waits."""
         self.thread = None
         self._waiting = SimpleQueue()
 
-    def _run(self) -> None:
-        while (records := self._waiting.get()) is not None:
+    def _run(self, waiting: "SimpleQueue[list[EventRecord] | None]") -> None:
+        while (records := waiting.get()) is not None:
             events = [record.to_event() for record in records]
             for listener in self._listeners:
                 with contained(f"listener {getattr(listener, '__qualname__', type(listener).__qualname__)}"):

@@ -7,6 +7,7 @@ and into the queue; strings are kept by reference. Nothing here waits for the st
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -23,6 +24,7 @@ from tc_core.record import context
 from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import faults
+from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Step, Writer
@@ -87,20 +89,21 @@ class Recorder:
         labels are laid over those it has. `at_us` says when it began, in microseconds since 1970, where the host tells
         that later.
         """
+        if inside.is_busy:
+            call = self._open.get(key)
+            id_ = self._new_id(key, event_id) if call is None else call.record.id
+            again = partial(self.start, event_type, key=key, event_id=id_, parent=parent, name=name, model=model)
+            inside.put_off.append(partial(again, provider=provider, content=content, labels=labels, at_us=at_us))
+            return ids.to_text(id_)
         began_us, started_ns = (time.time_ns() // 1000, time.perf_counter_ns()) if at_us is None else _moment(at_us)
         here, writer = context.here(), self.writer
         # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
-        with writer.lock:
-            if key in self._open:
-                return self._seen_again(self._open[key], labels)
-            id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
-            if writer.is_noting:
-                again = partial(self.start, event_type, key=key, event_id=id_, parent=parent, name=name, model=model)
-                writer.put_off.append(partial(again, provider=provider, content=content, labels=labels, at_us=at_us))
-                return ids.to_text(id_)
-            writer.is_noting = True
-            try:
+        inside.is_busy = True
+        try:
+            with writer.lock:
+                if key in self._open:
+                    return self._seen_again(self._open[key], labels)
                 above = None if parent is None else self._find(parent)
                 if (hosts or here.innermost is not None) and (above is not None or parent is None):
                     above = self._innermost(here, hosts, at_us, below=above)
@@ -108,6 +111,7 @@ class Recorder:
                     base, parent_id = above.record.scope, above.record.id
                 else:  # a parent that we do not know began before we were installed, or in the process that forked us
                     base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
+                id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
                 scope = self._scope(base, here, labels) if labels or here.values else base
                 record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
                 self._open[key] = OpenCall(key, record, above, started_ns, content)
@@ -118,9 +122,10 @@ class Recorder:
                 self._starts += 1
                 if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
                     self._sweep()
-            finally:
-                writer.is_noting = False
-            writer.catch_up()
+        finally:
+            inside.is_busy = False
+            if inside.put_off:
+                inside.catch_up()
         return ids.to_text(id_)
 
     def finish(
@@ -143,47 +148,49 @@ class Recorder:
         `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
         it ended, where the host tells that later. `metadata` are facts of the host's in plain JSON values, never texts.
         """
+        if inside.is_busy:
+            again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
+            again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
+            inside.put_off.append(partial(again, metadata=metadata))
+            return
         ended_ns, writer = time.perf_counter_ns() if at_us is None else _moment(at_us)[1], self.writer
-        with writer.lock:
-            if writer.is_noting:
-                again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
-                again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
-                writer.put_off.append(partial(again, metadata=metadata))
-                return
-            writer.is_noting = True
-            try:
+        inside.is_busy = True
+        try:
+            with writer.lock:
                 call = self._open.get(key) or self._reopened(key, usage)
-                if call is not None:
-                    record = call.record
-                    record.status, record.error_type = status, error_type
-                    record.latency_us = (ended_ns - call.started_ns) // 1000 if ended_ns > call.started_ns else 0
-                    if record.event_type not in CALL_TYPES:
-                        usage = model = service_tier = None
-                    if record.model is None:
-                        record.model = model
-                    elif model != record.model:
-                        record.served_model = model
-                    if service_tier is not None:
-                        record.service_tier = service_tier
-                    if metadata:
-                        record.metadata = metadata
-                    if is_cached:
-                        usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
-                    elif usage is None and call.attempts:
-                        usage = reported(call.attempts)
-                    if usage is not None:
-                        record.usage, record.usage_source = usage, "provider"
-                        if self._is_sampled(record):
-                            call.keep_texts()
-                        else:
-                            call.content = None
-                    elif record.event_type in CALL_TYPES:
-                        call.keep_texts(output)
-                    self._queue(call)
-                    self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
-            finally:
-                writer.is_noting = False
-            writer.catch_up()
+                if call is None:
+                    return
+                record = call.record
+                record.status, record.error_type = status, error_type
+                record.latency_us = (ended_ns - call.started_ns) // 1000 if ended_ns > call.started_ns else 0
+                if record.event_type not in CALL_TYPES:
+                    usage = model = service_tier = None
+                if record.model is None:
+                    record.model = model
+                elif model != record.model:
+                    record.served_model = model
+                if service_tier is not None:
+                    record.service_tier = service_tier
+                if metadata:
+                    record.metadata = metadata
+                if is_cached:
+                    usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
+                elif usage is None and call.attempts:
+                    usage = reported(call.attempts)
+                if usage is not None:
+                    record.usage, record.usage_source = usage, "provider"
+                    if self._is_sampled(record):
+                        call.keep_texts()
+                    else:
+                        call.content = None
+                elif record.event_type in CALL_TYPES:
+                    call.keep_texts(output)
+                self._queue(call)
+                self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
+        finally:
+            inside.is_busy = False
+            if inside.put_off:
+                inside.catch_up()
         writer.wake()
 
     def fail(
@@ -210,24 +217,18 @@ class Recorder:
         confidence: float = 1.0,
     ) -> None:
         """Relate a run to an older one; both by key, or by event id."""
-        writer = self.writer
-        with writer.lock:
-            if writer.is_noting:
-                again = partial(self.link, source, relation, target, origin=origin, confidence=confidence)
-                writer.put_off.append(again)
+        if inside.is_busy:
+            again = partial(self.link, source, relation, target, origin=origin, confidence=confidence)
+            inside.put_off.append(again)
+            return
+        with undisturbed(), self.writer.lock:
+            link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
+            call = self._open.get(source)
+            if call is not None:
+                call.links.append(link)
                 return
-            writer.is_noting = True
-            try:
-                link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
-                call = self._open.get(source)
-                if call is None:
-                    writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
-                else:
-                    call.links.append(link)
-            finally:
-                writer.is_noting = False
-            writer.catch_up()
-        writer.wake()
+            self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
+        self.writer.wake()
 
     def attempt(
         self, key: Key, *, retry: int, status: int | None, latency_us: int | None, usage: Usage | None = None
@@ -236,8 +237,12 @@ class Recorder:
 
         `status` is None when no answer came. What it says of tokens counts where the host reports none.
         """
+        if inside.is_busy:
+            again = partial(self.attempt, key, retry=retry, status=status, latency_us=latency_us, usage=usage)
+            inside.put_off.append(again)
+            return key in self._open
         read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (None, None)
-        with self.writer.lock:
+        with undisturbed(), self.writer.lock:
             call = self._open.get(key)
             if call is None:
                 return False
@@ -247,8 +252,8 @@ class Recorder:
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
-        hosts = () if record.parent_id is not None else context.host_runs()
-        with self.writer.lock:
+        hosts = () if record.parent_id is not None or inside.is_busy else context.host_runs()
+        with nullcontext() if inside.is_busy else self.writer.lock:
             above = self._innermost(here, hosts) if record.parent_id is None else None
             if above is not None:
                 record.parent_id = above.record.id
@@ -257,16 +262,11 @@ class Recorder:
 
     def add(self, call: OpenCall) -> None:
         """Record an event that is whole."""
-        with self.writer.lock:
-            if self.writer.is_noting:
-                self.writer.put_off.append(partial(self.add, call))
-                return
-            self.writer.is_noting = True
-            try:
-                self._queue(call)
-            finally:
-                self.writer.is_noting = False
-            self.writer.catch_up()
+        if inside.is_busy:
+            inside.put_off.append(partial(self.add, call))
+            return
+        with undisturbed(), self.writer.lock:
+            self._queue(call)
         self.writer.wake()
 
     def is_open(self, key: Key) -> bool:
@@ -294,7 +294,7 @@ class Recorder:
     def close(self, timeout: float = 5.0) -> bool:
         """Give up what is open, and rest: the process ends."""
         context.settle()
-        with self.writer.lock:
+        with undisturbed(), self.writer.lock:
             for key in list(self._open):
                 self._give_up(key)
         return self.rest(timeout)

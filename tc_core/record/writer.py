@@ -15,6 +15,7 @@ from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.bell import Bell
 from tc_core.record.call import EVENT_BYTES, Item, LooseLink, OpenCall
 from tc_core.record.guard import attempt, contained, faults
+from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener, Listeners
 from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
@@ -58,11 +59,7 @@ class Writer:
         listeners: Iterable[Listener] = (),
         chore: Callable[[], bool] | None = None,
     ) -> None:
-        self.lock = threading.RLock()  # reentrant: a garbage collection inside it may run a hook
-        self.is_noting = False
-        """Whether the thread that holds the lock is changing queue and spool; a hook inside that is put off."""
-        self.put_off: deque[Callable[[], object]] = deque()
-        self._is_catching_up = False
+        self.lock = threading.RLock()  # taken only where hooks are put off: see `inside`
         self.listeners = Listeners(listeners)
         self.spool = spool
         self._sink = sink
@@ -73,8 +70,7 @@ class Writer:
         self._is_behind = False  # the spool has ended runs that the queue has not
         self._work: _Work | None = None
         self._succession = Succession(sink, self._write_items)
-        self._turn = threading.RLock()  # of whoever writes; it knows its owner, see `_drain`
-        self._at_work: int | None = None
+        self._turn = threading.RLock()  # of whoever writes
         self._is_held = False
         self._thread: threading.Thread | None = None
         self._bell = Bell()
@@ -93,17 +89,6 @@ class Writer:
         else:
             self._held_bytes += item.held_bytes
             self._queue.append(item)
-
-    def catch_up(self) -> None:
-        """Call the hooks that were put off; called with the lock held."""
-        if self._is_catching_up:
-            return
-        self._is_catching_up = True
-        try:
-            while self.put_off:
-                self.put_off.popleft()()
-        finally:
-            self._is_catching_up = False
 
     def wake(self) -> None:
         """Have the thread write soon."""
@@ -138,11 +123,11 @@ class Writer:
         is_drained = self.drain(timeout)
         thread, self._thread = self._thread, None
         self.end_thread()
-        if thread not in (None, threading.current_thread()):
+        if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             thread.join(timeout)
         self.listeners.close(timeout)
         if self.spool is not None:
-            with self.lock:
+            with undisturbed(), self.lock:
                 files = self.spool.detach()
             for file in files:
                 with contained("close the spool"):
@@ -150,6 +135,8 @@ class Writer:
                         self._succession.delete(file)
                 file.close()
         self._sink.close()
+        if self._queue:  # what was noted behind the drain
+            self.wake()
         return is_drained
 
     def end_thread(self) -> None:
@@ -163,33 +150,33 @@ class Writer:
         self.lock.acquire()
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
-        self.lock.release()
+        """Go on; an interrupt (Ctrl-C) may have come before all was held."""
+        with suppress(RuntimeError):
+            self.lock.release()
         if self._is_held:
+            self._is_held = False
             self._turn.release()
 
     def after_fork(self) -> None:
         """In a child process: nothing queued, no thread, locks of its own."""
         self.lock, self._turn = threading.RLock(), threading.RLock()
-        self.is_noting = self._is_catching_up = False
-        self.put_off.clear()
         self._queue.clear()
         self._held_bytes, self._is_behind, self._work = 0, False, None
-        self._at_work = self._thread = None
+        self._thread = None
         self._bell = Bell()
-        self.listeners.after_fork()
+        self.listeners.begin()
         if self.spool is not None:
             for file in self.spool.detach():
                 file.close()
 
     def _drain(self, timeout: float) -> bool:
-        deadline, me = time.monotonic() + timeout, threading.get_ident()
-        if self._at_work == me:
+        deadline, before = time.monotonic() + timeout, inside.draining
+        if self in before:
             return False
+        inside.draining = (*before, self)
         try:
             if not self._turn.acquire(timeout=timeout):
                 return False
-            self._at_work = me
             if self.spool is not None:
                 self._look_after(self.spool)
             while self._write_some():
@@ -203,28 +190,23 @@ class Writer:
         else:
             return True
         finally:
-            if self._at_work == me:
-                self._at_work = None
+            inside.draining = before
             _release_wholly(self._turn)
 
     def _look_after(self, spool: Spool) -> None:
-        with self.lock:
-            if self.is_noting:
-                return  # a garbage collection inside a hook asked the store something
-            self.is_noting = True
-            try:
+        if not inside.is_busy:  # else a garbage collection inside a hook asked the store something
+            with undisturbed(), self.lock:
                 spool.look_after()
-            finally:
-                self.is_noting = False
-            self.catch_up()
 
     def _write_some(self) -> bool:
         """Write one batch; return whether there was one. Raises StorageError when it should be tried again."""
         if self._work is None:
-            items = self._take()
+            items = self._next()
             if not items:
                 return self._catch_up()
-            self._work = self._prepare(items)
+            self._work = self._prepare(items)  # an interrupt (Ctrl-C) before leaves all in the queue
+            for _ in items:
+                self._queue.popleft()
         self._write(self._work)
         self._work = None
         return True
@@ -240,17 +222,17 @@ class Writer:
             faults.give_back(counted)
             raise
 
-    def _take(self) -> list[Item]:
-        """Take a batch from the queue; a mark speaks of one spool file, so a batch does too."""
+    def _next(self) -> list[Item]:
+        """Return the next batch of the queue; a mark speaks of one spool file, so a batch does too."""
         items: list[Item] = []
         file = None
-        while self._queue and len(items) < BATCH:
-            spooled = self._queue[0].spooled
-            if spooled is not None:
-                if file not in (None, spooled.file):
+        for place in range(min(len(self._queue), BATCH)):
+            item = self._queue[place]
+            if item.spooled is not None:
+                if file not in (None, item.spooled.file):
                     break
-                file = spooled.file
-            items.append(self._queue.popleft())
+                file = item.spooled.file
+            items.append(item)
         return items
 
     def _prepare(self, items: list[Item]) -> _Work:
@@ -305,7 +287,7 @@ class Writer:
                 for call in (item, *_unwritten_ancestors(item)):
                     call.is_written = True
                 item.content = item.output = item.parent = None
-        with self.lock:
+        with undisturbed(), self.lock:
             self._held_bytes -= sum(item.held_bytes for item in work.items)
         self.listeners.tell([item.record for item in work.items if isinstance(item, OpenCall)])
 
@@ -315,10 +297,10 @@ class Writer:
             return False
         for file in self.spool.files:
             if not self.spool.is_committed(file):
-                with self.lock:
+                with undisturbed(), self.lock:
                     end = file.size
                 self._succession.write_rest(file, end)
-        with self.lock:
+        with undisturbed(), self.lock:
             self._is_behind = not all(self.spool.is_committed(file) for file in self.spool.files)
         return True
 
@@ -343,14 +325,16 @@ class Writer:
         return self._chore is not None and bool(attempt(self._chore))
 
     def _start_thread(self) -> None:
-        with self.lock:
+        with undisturbed(), self.lock:
             if self._thread is not None:
                 return
             arguments = (weakref.ref(self), self._bell)
             thread = threading.Thread(target=_run, args=arguments, name="token-calculator-writer", daemon=True)
-            with suppress(RuntimeError):  # the interpreter is shutting down; `rest` writes what is left
-                thread.start()
-                self._thread = thread
+            self._thread = thread
+        try:
+            thread.start()  # waits for the new thread, so that nothing may be locked here
+        except RuntimeError:  # the interpreter is shutting down; `rest` writes what is left
+            self._thread = None
 
 
 def _run(reference: "weakref.ref[Writer]", bell: Bell) -> None:

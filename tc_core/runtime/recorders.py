@@ -8,6 +8,7 @@ import atexit
 import os
 import threading
 import weakref
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import contained, faults
+from tc_core.record.inside import inside, undisturbed
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import hash_key
@@ -78,8 +80,10 @@ def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageB
         return create_storage(storage)
     if _chosen is not None:
         return _chosen
-    wanted = settings.load().store
-    with _lock:
+    wanted, default = settings.load().store, _default
+    if default is not None and default[0] == wanted:
+        return default[1]
+    with undisturbed(), _lock:
         if _default is None or _default[0] != wanted:
             _default = (wanted, create_storage(wanted))
         return _default[1]
@@ -95,7 +99,10 @@ def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder
     """Return the recorder of a store, the same for every way to that store."""
     storage = open_storage(storage)
     identity = _identity(storage)
-    with _lock:
+    recorder = _recorders.get(identity)
+    if recorder is not None:
+        return recorder
+    with undisturbed(), _lock:
         recorder = _recorders.get(identity)
         if recorder is None:
             recorder = _recorders[identity] = _make(storage)
@@ -146,8 +153,7 @@ def _identity(storage: StorageBackend) -> str:
 
 
 def _all() -> list[Recorder]:
-    with _lock:
-        return list(_recorders.values())
+    return list(_recorders.values())  # at once, while other threads add some
 
 
 def _discard(identity: str) -> None:
@@ -197,28 +203,44 @@ on_open.append(_tie_in)
 @atexit.register
 def _at_exit() -> None:
     for recorder in _all():
-        recorder.close()
+        with contained("the end of the process: a recorder"):
+            recorder.close()
     for store in list(_open_stores):
-        store.close()  # the last connection folds SQLite's log into the file
+        with contained("the end of the process: a store"):
+            store.close()  # the last connection folds SQLite's log into the file
+
+
+_fork_lock = threading.RLock()  # so that two threads which fork at once do so one after the other
+_held: dict[int, list[Recorder]] = {}
+"""By thread, the recorders that are held still, also where an interrupt (Ctrl-C) came before all were."""
 
 
 def _before_fork() -> None:
-    _lock.acquire()
-    for recorder in _recorders.values():
+    inside.is_busy = True
+    _fork_lock.acquire()
+    held = _held[threading.get_ident()] = []
+    for recorder in _all():
+        held.append(recorder)
         recorder.writer.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    for recorder in reversed(list(_recorders.values())):
+    for recorder in reversed(_held.pop(threading.get_ident(), [])):
         recorder.writer.after_fork_in_parent()
-    _lock.release()
+    with suppress(RuntimeError):
+        _fork_lock.release()
+    inside.is_busy = False
+    inside.catch_up()
 
 
 def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()
+    global _lock, _fork_lock
+    _lock, _fork_lock = threading.RLock(), threading.RLock()
+    _held.clear()
+    inside.is_busy, inside.draining = False, ()
+    inside.put_off.clear()
     faults.after_fork()
-    for recorder in _recorders.values():
+    for recorder in _all():
         recorder.after_fork()
 
 

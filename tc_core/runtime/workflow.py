@@ -2,6 +2,7 @@
 
 from tc_core.record.call import status_of
 from tc_core.record.context import Block, Here
+from tc_core.record.recorder import Recorder
 from tc_core.runtime.recorders import recorder_for
 from tc_core.store.base import StorageBackend
 
@@ -21,11 +22,12 @@ class workflow(Block):  # noqa: N801  # used like a function
         self.event_id: str | None = None
         self._storage = storage
         self._key: object = None
+        self._recorder: Recorder | None = None
 
     def _open(self) -> None:
         self._key = object()
-        recorder = recorder_for(self._storage)
-        self.event_id = recorder.start(
+        self._recorder = recorder_for(self._storage)
+        self.event_id = self._recorder.start(
             "workflow", key=self._key, name=self.workflow_id, labels={"workflow_id": self.workflow_id}
         )
 
@@ -33,8 +35,9 @@ class workflow(Block):  # noqa: N801  # used like a function
         return Here({**before.values, "workflow_id": self.workflow_id}, self._key)
 
     def _close(self, error: BaseException | None) -> None:
-        recorder = recorder_for(self._storage)
+        if self._recorder is None:
+            return
         if error is None:
-            recorder.finish(self._key)
+            self._recorder.finish(self._key)
         else:
-            recorder.fail(self._key, status=status_of(error), error_type=type(error).__name__)
+            self._recorder.fail(self._key, status=status_of(error), error_type=type(error).__name__)

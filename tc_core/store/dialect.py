@@ -124,7 +124,7 @@ class Database(ABC):
         """Before each transaction: in a forked child, begin anew."""
         if os.getpid() != self._process:
             _inherited.append(self.engine)
-            self._readying = threading.RLock()
+            self._readying, self._is_getting_ready = threading.RLock(), False
             self._begin()
             self._after_fork()
         if not self._is_ready:

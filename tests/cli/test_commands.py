@@ -103,9 +103,10 @@ def test_costs_of_a_period_and_a_filter(recorded, run_command):
         )
     )
     assert found["total_calls"] == 4
-    assert "No calls yesterday." in answer(run_command("costs", "--since", "yesterday", "--store", recorded))
-    shown = answer(run_command("costs", "--since", "this-year", "--store", recorded))
-    assert shown.startswith("$0.400 this year in 5 calls.")
+    before = answer(run_command("costs", "--since", "2020-01-01", "--until", "2020-12-31", "--store", recorded))
+    assert "No calls from 2020-01-01 to 2020-12-31." in before
+    shown = answer(run_command("costs", "--since", "last-7-days", "--store", recorded))
+    assert shown.startswith("$0.400 last 7 days in 5 calls.")
 
 
 def test_costs_compares_with_the_period_before(tmp_path, run_command):

@@ -136,13 +136,13 @@ def test_a_plain_thread_starts_empty_and_a_bound_one_does_not():
 
 
 def test_one_object_in_several_threads_at_once_leaks_nothing():
-    shared, inside, leave = labels(user_id="u"), threading.Barrier(2), threading.Event()
+    shared, inside, leave = labels(user_id="u"), threading.Barrier(2, timeout=10), threading.Event()
     after = []
 
     def first():
         with shared:
             inside.wait()
-            leave.wait()
+            leave.wait(10)
         after.append(dict(here().values))
 
     def second():

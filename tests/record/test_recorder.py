@@ -1,14 +1,8 @@
-import itertools
-import sys
 import threading
-import time
-from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import pytest
 
-from tc_core import record
 from tc_core.meter import corrections
 from tc_core.model import ids
 from tc_core.model.event import EventRecord
@@ -19,8 +13,7 @@ from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
 from tc_core.record.recorder import Recorder
-from tc_core.record.spool import Spool
-from tc_core.store.storages import InMemoryStorage, SQLiteStorage
+from tc_core.store.storages import InMemoryStorage
 
 
 @pytest.fixture
@@ -347,65 +340,6 @@ def test_a_whole_event_hangs_under_the_open_run(recorder, store):
 
 
 # Threads and closing
-
-
-def test_an_end_inside_an_end_waits_its_turn(recorder, store, monkeypatch):
-    """A garbage collection inside our own code may close a stream, whose hook ends another run."""
-    recorder.start("llm_call", key="outer")
-    recorder.start("llm_call", key="inner")
-    real = recorder.writer.put
-
-    def collect(call):
-        if call.key == "outer":
-            recorder.finish("inner", usage=Usage(1, 1))
-            assert not recorder.writer._queue
-        return real(call)
-
-    monkeypatch.setattr(recorder.writer, "put", collect)
-    recorder.finish("outer", usage=Usage(2, 2))
-    assert store.aggregate("input_tokens") == {(): 3}
-
-
-def test_a_hook_may_come_between_any_two_steps_of_our_own(tmp_path):
-    """A garbage collection may close a stream anywhere, whose hook is then called inside what we are doing there."""
-    keys, done, inside, places = itertools.count(1000), [], threading.local(), Counter()
-
-    def collect(frame, event, what):
-        place = (threading.get_ident(), frame.f_code, frame.f_lineno, event)
-        is_ours = frame.f_code.co_filename.startswith((str(Path(record.__file__).parent), threading.__file__))
-        if getattr(inside, "hook", False) or not is_ours or places[place] > 2:
-            return
-        inside.hook = True
-        places[place] += 1
-        try:
-            key = next(keys)
-            recorder.start("llm_call", key=key)
-            recorder.finish(key, usage=Usage(1, 0))
-            done.append(key)
-        finally:
-            inside.hook = False
-
-    def work():
-        sys.setprofile(collect)
-        for n in range(20):
-            recorder.start("llm_call", key=n)
-            recorder.finish(n, usage=Usage(1, 0))
-            time.sleep(0.01)
-        sys.setprofile(None)
-
-    with SQLiteStorage(tmp_path / "s.db") as store:
-        recorder = Recorder(store.sink, spool=Spool(tmp_path / "s.db.spool"))
-        threading.setprofile(collect)  # in threads that are started from now on
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        thread.join(60)
-        assert not thread.is_alive()
-        threading.setprofile(None)
-        assert recorder.close()  # which ends the writer's thread, not without hooks
-        assert recorder.close()
-        assert store.aggregate("calls") == {(): len(done) + 20}
-        assert len({thread for thread, *_ in places}) >= 2  # the caller's and the writer's
-        assert len(places) > 100
 
 
 def test_fifty_threads_lose_nothing(recorder, store):

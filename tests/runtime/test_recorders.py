@@ -345,7 +345,7 @@ def test_no_thread_and_no_file_before_the_first_event(tmp_path):
     before = threading.active_count()
     recorder_for(InMemoryStorage())
     recorder_for("costs.db")
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert not (tmp_path / "costs.db.spool").exists()
 
 
