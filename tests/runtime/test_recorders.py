@@ -382,7 +382,7 @@ def test_what_users_call_raises_and_does_not_swallow():
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_fork_while_others_read_and_write_hangs_no_child(tmp_path):
+def test_a_fork_while_others_read_and_write_hangs_no_child(tmp_path, in_a_child):
     tracker, stop = CostTracker(tmp_path / "s.db"), threading.Event()
     tracker.track_call("gpt-4o", 1, 1)
 
@@ -394,26 +394,17 @@ def test_a_fork_while_others_read_and_write_hangs_no_child(tmp_path):
         while not stop.is_set():
             tracker.get_costs(group_by=["model"])
 
+    def work():
+        tracker.track_call("gpt-4o", 1, 1, child="yes")
+        tracker.get_costs()
+
     threads = [threading.Thread(target=each) for each in (write, read, read, read)]
     for thread in threads:
         thread.start()
     try:
         children = 60
         for _ in range(children):
-            child = os.fork()
-            if not child:
-                try:
-                    tracker.track_call("gpt-4o", 1, 1, child="yes")
-                    tracker.get_costs()
-                finally:
-                    os._exit(0)
-            deadline = time.monotonic() + 30
-            while not os.waitpid(child, os.WNOHANG)[0]:
-                if time.monotonic() > deadline:
-                    os.kill(child, 9)
-                    os.waitpid(child, 0)
-                    pytest.fail("a child hangs")
-                time.sleep(0.001)
+            assert in_a_child(work) == 0
     finally:
         stop.set()
         for thread in threads:
