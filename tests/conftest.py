@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -110,21 +112,31 @@ def run_command(tmp_path):
 def in_a_child():
     """Run `work` in a forked child, which ends without any clean-up; return its exit code.
 
-    A child that hangs prints where, in each of its threads, and is killed.
+    A child that hangs prints where, in each of its threads, and is killed. It is not traced: coverage has a lock, which
+    another thread may hold while we fork, and which nobody would release in the child.
     """
 
     def run(work):
+        trace = sys.gettrace()
+        sys.settrace(None)
         child = os.fork()
         if child == 0:
             try:
                 signal.alarm(60)
                 faulthandler.register(signal.SIGALRM, file=2, chain=True)
+                threading.settrace(None)
                 work()
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        sys.settrace(trace)
+        deadline = time.monotonic() + 90
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.001)
+        return os.waitstatus_to_exitcode(ended[1])
 
     return run
 
