@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tc_core.errors import PriceNotFoundError
-from tc_core.meter import arithmetic, catalogue, own_prices
+from tc_core.meter import arithmetic, catalogue, loading, own_prices
 from tc_core.model import event, money
 from tc_core.model.ports import Priced
 from tc_core.model.usage import Usage, whole_usage
@@ -74,6 +74,7 @@ def price_of(
     standard). None when neither model has a price, or when the price table has none for that tier, or for a kind of
     token that was used.
     """
+    loading.load_prices()
     tier = service_tier if service_tier in PRICED_TIERS else None
     rates = _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
     cost = None if rates is None else rates.cost(usage)
@@ -157,6 +158,7 @@ def prices_like(price: own_prices.OwnPrice, provider: str | None, tier: str | No
 
 def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
     """Return the provider's and the model's entry of the table, or None."""
+    loading.load_prices()
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tc_core.meter import catalogue, corrections
+from tc_core.meter import catalogue, corrections, loading
 from tc_core.model.event import UsageSource
 
 if TYPE_CHECKING:
@@ -175,12 +175,13 @@ def _digestible(text: str) -> list[str]:
 
 @cache
 def _encoding(name: str) -> "tiktoken.Encoding | None":
-    import tiktoken
+    with loading.lock:
+        import tiktoken
 
-    try:
-        return tiktoken.Encoding(**_definition(name))
-    except (LookupError, OSError):
-        return None
+        try:
+            return tiktoken.Encoding(**_definition(name))
+        except (LookupError, OSError):
+            return None
 
 
 def _definition(name: str) -> dict[str, Any]:

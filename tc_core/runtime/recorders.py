@@ -16,6 +16,7 @@ from platformdirs import user_data_path
 
 from tc_core import settings
 from tc_core.errors import StorageError
+from tc_core.meter import loading
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.record.enrich import DEFAULT_STEPS
@@ -218,6 +219,7 @@ _held: dict[int, list[Recorder]] = {}
 def _before_fork() -> None:
     inside.is_busy = True
     _fork_lock.acquire()
+    loading.lock.acquire()  # before all others: who loads something waits for none of them
     held = _held[threading.get_ident()] = []
     for recorder in _all():
         held.append(recorder)
@@ -227,15 +229,16 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     for recorder in reversed(_held.pop(threading.get_ident(), [])):
         recorder.writer.after_fork_in_parent()
-    with suppress(RuntimeError):
-        _fork_lock.release()
+    for lock in (loading.lock, _fork_lock):
+        with suppress(RuntimeError):
+            lock.release()
     inside.is_busy = False
     inside.catch_up()
 
 
 def _after_fork_in_child() -> None:
     global _lock, _fork_lock
-    _lock, _fork_lock = threading.RLock(), threading.RLock()
+    _lock, _fork_lock, loading.lock = threading.RLock(), threading.RLock(), threading.RLock()
     _held.clear()
     inside.is_busy, inside.draining = False, ()
     inside.put_off.clear()

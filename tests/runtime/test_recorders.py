@@ -380,6 +380,26 @@ def test_what_users_call_raises_and_does_not_swallow():
     assert isinstance(TrackingEvent(), TrackingEvent)
 
 
+LOADING = """
+import os, signal, sys, threading, time
+from tc_core import CostTracker
+tracker = CostTracker("costs.db")
+threading.Thread(target=tracker.track_call, args=("gpt-4o", 1, 1), daemon=True).start()
+while "genai_prices.data" not in sys.modules:
+    time.sleep(0.0005)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    tracker.track_call("gpt-4o", 1, 1)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_was_importing(run_python):
+    run_python(LOADING)
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_fork_while_others_read_and_write_hangs_no_child(tmp_path, in_a_child):

@@ -1,0 +1,19 @@
+"""Loading what is big only once it is needed, on whatever thread that is.
+
+A fork waits for it: a child of a process in which a thread is importing a module would wait for that import for ever.
+"""
+
+import threading
+from functools import cache
+
+lock = threading.RLock()
+"""Held while something is loaded, and while the process forks."""
+
+
+@cache
+def load_prices() -> None:
+    """Import the price table."""
+    with lock:
+        import genai_prices.data
+        import genai_prices.data_snapshot
+        import genai_prices.types  # noqa: F401
