@@ -252,8 +252,9 @@ class Recorder:
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
-        hosts = () if record.parent_id is not None or inside.is_busy else context.host_runs()
-        with nullcontext() if inside.is_busy else self.writer.lock:
+        is_inside = inside.is_busy  # a hook inside another one waits for no lock
+        hosts = () if record.parent_id is not None or is_inside else context.host_runs()
+        with undisturbed(), nullcontext() if is_inside else self.writer.lock:
             above = self._innermost(here, hosts) if record.parent_id is None else None
             if above is not None:
                 record.parent_id = above.record.id

@@ -135,7 +135,7 @@ class Writer:
                         self._succession.delete(file)
                 file.close()
         self._sink.close()
-        if self._queue:  # what was noted behind the drain
+        if is_drained and self._queue:  # what was noted behind the drain
             self.wake()
         return is_drained
 
