@@ -21,7 +21,7 @@ from benchmarks.baselines import BareCopy, BareTable, naive_engine, save_by_orm,
 from benchmarks.common import Figure, Took, median, show, spread, timed
 from benchmarks.stores import KINDS, MOST_QUEUED, Capturing, Recording, flush_each_commit, kind_of, opened, url_of
 from benchmarks.traffic import Traffic
-from tc_core.record.call import OpenCall
+from tc_core.record.pending import PendingEvent
 from tc_core.store.sql import SqlStore
 
 SLOW_EVENTS = 300
@@ -73,7 +73,7 @@ class _Writing:
     """The writer with its spool, and once more with every commit flushed to the disk."""
 
     def __init__(self, storage: str, folder: Path, stack: ExitStack) -> None:
-        self._ways: list[tuple[str, Recording, Iterator[OpenCall]]] = []
+        self._ways: list[tuple[str, Recording, Iterator[PendingEvent]]] = []
         for name, file in (("writer", "ours"), ("writer, FULL", "full")):
             if file == "full" and storage != "sqlite":
                 continue

@@ -25,12 +25,12 @@ from benchmarks.servers import running
 from benchmarks.stores import Recording
 from benchmarks.traffic import Traffic
 from tc_core.model.ports import Batch, SpoolMark
-from tc_core.record.call import OpenCall
 from tc_core.record.entries import EntryWriter
+from tc_core.record.pending import PendingEvent
 from tc_core.record.spool import Spool
+from tc_core.store.schema.tables import OPEN
 from tc_core.store.sql import SqlStore
 from tc_core.store.storages import PostgreSQLStorage, SQLiteStorage
-from tc_core.store.tables import OPEN
 
 DENSITY = 1_000_000
 PART = 2_000
@@ -47,7 +47,7 @@ class _Timed:
     def __init__(self, store: SqlStore) -> None:
         self._sink = store.sink
         self.took: list[float] = []
-        self.position, self.settle, self.forget = self._sink.position, self._sink.settle, self._sink.forget
+        self.position, self.make_durable, self.forget = self._sink.position, self._sink.make_durable, self._sink.forget
         self.close = self._sink.close
 
     def write(self, batch: Batch, mark: SpoolMark | None = None) -> None:
@@ -154,11 +154,11 @@ def _warm(sink: _Timed, spool: Path, number: int) -> Recording:
     return recording
 
 
-def _calls(number: int, events: int) -> list[OpenCall]:
+def _calls(number: int, events: int) -> list[PendingEvent]:
     return list(islice(Traffic(DENSITY, seed=number).calls(), events))
 
 
-def _record(recording: Recording, calls: list[OpenCall]) -> None:
+def _record(recording: Recording, calls: list[PendingEvent]) -> None:
     for start in range(0, len(calls), PART):
         recording.queue(calls[start : start + PART])
         recording.drain()

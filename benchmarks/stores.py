@@ -11,12 +11,12 @@ from sqlalchemy import event
 from benchmarks.common import timed
 from benchmarks.servers import running
 from tc_core.model.ports import Batch, EventSink, SpoolMark
-from tc_core.record.call import EVENT_BYTES, OpenCall
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.entries import EntryWriter
+from tc_core.record.pending import EVENT_BYTES, PendingEvent
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Writer
-from tc_core.store.postgresql import PostgreSQL
+from tc_core.store.engine.postgresql import PostgreSQL
 from tc_core.store.sql import SqlStore
 from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage
 
@@ -69,7 +69,7 @@ class Recording:
         self._entries = EntryWriter()
         self.writer = Writer(sink, DEFAULT_STEPS, spool=None if folder is None else Spool(folder))
 
-    def queue(self, calls: Iterable[OpenCall]) -> None:
+    def queue(self, calls: Iterable[PendingEvent]) -> None:
         """Spool and queue ended calls, as their end hooks do."""
         with self.writer.lock:
             for call in calls:
@@ -86,7 +86,7 @@ class Recording:
 
     def close(self) -> None:
         """Write what is left and delete the spool."""
-        self.writer.rest(60)
+        self.writer.stop(60)
 
 
 class Capturing:
@@ -101,7 +101,7 @@ class Capturing:
     def position(self, file: str) -> int:
         return 0
 
-    def settle(self, file: str) -> None:
+    def make_durable(self, file: str) -> None:
         pass
 
     def forget(self, file: str) -> None:
@@ -111,7 +111,7 @@ class Capturing:
         pass
 
 
-def fill(store: SqlStore, calls: Iterator[OpenCall], count: int, folder: Path | None) -> Iterator[float]:
+def fill(store: SqlStore, calls: Iterator[PendingEvent], count: int, folder: Path | None) -> Iterator[float]:
     """Bring so many calls into a store as a recorder does; yield for each part how many seconds the writer worked."""
     recording = Recording(store.sink, folder)
     for start in range(0, count, MOST_QUEUED):

@@ -19,7 +19,7 @@ from tc_core.model.ids import EventId
 from tc_core.model.ports import Link
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
-from tc_core.record.call import OpenCall
+from tc_core.record.pending import PendingEvent
 
 START_US = to_us(datetime(2026, 6, 1, tzinfo=UTC))
 US_PER_DAY = 86_400_000_000
@@ -72,7 +72,7 @@ class _Run:
 
     is_minted: bool
     scope: Scope
-    calls: list[tuple[int, OpenCall]]
+    calls: list[tuple[int, PendingEvent]]
     """Each with its end (us)."""
 
 
@@ -88,9 +88,9 @@ class Traffic:
         self._sessions = itertools.count()
         self._session = "session-0"
 
-    def calls(self) -> Iterator[OpenCall]:
+    def calls(self) -> Iterator[PendingEvent]:
         """Yield calls as their ends come, without end."""
-        waiting: list[tuple[int, int, OpenCall]] = []
+        waiting: list[tuple[int, int, PendingEvent]] = []
         serial = itertools.count()
         now_us = START_US
         while True:
@@ -104,7 +104,7 @@ class Traffic:
                     made += 1
             now_us += int(made * self._us_per_event / _rhythm(now_us))
 
-    def _run(self, at_us: int) -> list[tuple[int, OpenCall]]:
+    def _run(self, at_us: int) -> list[tuple[int, PendingEvent]]:
         chance = self._chance
         share = chance.random()
         size = chance.choices(_SIZES, _SIZE_WEIGHTS)[0]
@@ -151,14 +151,14 @@ class Traffic:
             left -= part
         self._end(run, top, end_us + 1_000)
 
-    def _agent(self, run: _Run, above: OpenCall | None, at_us: int, size: int) -> tuple[int, OpenCall]:
+    def _agent(self, run: _Run, above: PendingEvent | None, at_us: int, size: int) -> tuple[int, PendingEvent]:
         """An agent that asks its model, uses the tools the model asks for, and asks again."""
         name = _AGENTS[self._agents.pick()]
         before, run.scope = run.scope, run.scope.extended({"agent_id": name})
         agent = self._begin(run, above, "agent", name, at_us)
         model = _MODELS[hash_of(name) % len(_MODELS)] if self._chance.random() < 0.8 else self._chance.choice(_MODELS)
         weight, end_us, left = self._chance.randint(200, 4_000), at_us + 500, size - 1
-        asking: OpenCall | None = None
+        asking: PendingEvent | None = None
         while left > 0:
             if asking is None or self._chance.random() < 0.55:
                 end_us, asking = self._model_call(run, agent, end_us, model, weight, asking)
@@ -173,12 +173,12 @@ class Traffic:
     def _model_call(
         self,
         run: _Run,
-        above: OpenCall | None,
+        above: PendingEvent | None,
         at_us: int,
         model: tuple[str, str, str | None] = _MODELS[0],
         weight: int = 800,
-        before: OpenCall | None = None,
-    ) -> tuple[int, OpenCall]:
+        before: PendingEvent | None = None,
+    ) -> tuple[int, PendingEvent]:
         chance = self._chance
         name, provider, served = model
         call = self._begin(run, above, "llm_call", None, at_us)
@@ -206,7 +206,7 @@ class Traffic:
         self._end(run, call, end_us)
         return end_us, call
 
-    def _tool_call(self, run: _Run, above: OpenCall, at_us: int, asking: EventId) -> int:
+    def _tool_call(self, run: _Run, above: PendingEvent, at_us: int, asking: EventId) -> int:
         event_type = "retrieval" if self._chance.random() < 0.2 else "tool"
         name = "vector_store" if event_type == "retrieval" else self._chance.choice(_TOOLS)
         call = self._begin(run, above, event_type, name, at_us + 200)
@@ -215,12 +215,14 @@ class Traffic:
         self._end(run, call, end_us, error="ToolError" if self._chance.random() < 0.03 else None)
         return end_us
 
-    def _begin(self, run: _Run, above: OpenCall | None, event_type: str, name: str | None, at_us: int) -> OpenCall:
+    def _begin(
+        self, run: _Run, above: PendingEvent | None, event_type: str, name: str | None, at_us: int
+    ) -> PendingEvent:
         parent = None if above is None else above.record.id
         id_ = event_id(self._chance, at_us, is_minted=run.is_minted)
-        return OpenCall(id_, EventRecord(id_, event_type, at_us, parent, run.scope, name), above)
+        return PendingEvent(id_, EventRecord(id_, event_type, at_us, parent, run.scope, name), above)
 
-    def _end(self, run: _Run, call: OpenCall, end_us: int, *, error: str | None = None) -> None:
+    def _end(self, run: _Run, call: PendingEvent, end_us: int, *, error: str | None = None) -> None:
         record = call.record
         record.status, record.error_type = ("ok", None) if error is None else ("error", error)
         record.latency_us = end_us - record.at_us

@@ -8,7 +8,7 @@ from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
-from tc_core.analyse.tree import tree
+from tc_core.lineage.tree import tree
 
 tc_core.instrument("langgraph_agent.db")
 

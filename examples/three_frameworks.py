@@ -21,7 +21,7 @@ from langgraph.graph import END, START, StateGraph
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.openai import OpenAI
-from tc_core.analyse.tree import tree
+from tc_core.lineage.tree import tree
 
 tc_core.instrument("three_frameworks.db")  # every framework that is installed
 

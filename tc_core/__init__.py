@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
-    from tc_core.analyse.costs import CostGroup, CostReport
-    from tc_core.analyse.prompt import analyze_prompt
+    from tc_core.costs.report import CostGroup, CostReport
+    from tc_core.costs.tracker import CostRecord, CostTracker, RepriceReport
     from tc_core.errors import (
         ConfigurationError,
         CycleError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
+    from tc_core.meter.prompt import analyze_prompt
     from tc_core.meter.tokens import count_tokens
     from tc_core.model.event import TrackingEvent
     from tc_core.model.provenance import ProvenanceRelationship
@@ -33,15 +34,14 @@ if TYPE_CHECKING:
     from tc_core.record.context import bind_context, labels, session
     from tc_core.runtime.instrument import instrument, uninstrument
     from tc_core.runtime.recorders import flush
+    from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
-    from tc_core.trackers.cost_tracker import CostRecord, CostTracker, RepriceReport
-    from tc_core.trackers.store_keeper import StoreKeeper
 
 _HOMES = {
-    "CostGroup": "analyse.costs",
-    "CostReport": "analyse.costs",
+    "CostGroup": "costs.report",
+    "CostReport": "costs.report",
     "ConfigurationError": "errors",
     "CycleError": "errors",
     "LineageError": "errors",
@@ -50,7 +50,7 @@ _HOMES = {
     "TokenCalculatorError": "errors",
     "async_tracking_client": "http",
     "tracking_client": "http",
-    "analyze_prompt": "analyse.prompt",
+    "analyze_prompt": "meter.prompt",
     "calculate_cost": "meter.prices",
     "count_messages": "meter.messages",
     "count_tokens": "meter.tokens",
@@ -70,10 +70,10 @@ _HOMES = {
     "PostgreSQLStorage": "store.storages",
     "SQLiteStorage": "store.storages",
     "create_storage": "store.storages",
-    "CostRecord": "trackers.cost_tracker",
-    "CostTracker": "trackers.cost_tracker",
-    "RepriceReport": "trackers.cost_tracker",
-    "StoreKeeper": "trackers.store_keeper",
+    "CostRecord": "costs.tracker",
+    "CostTracker": "costs.tracker",
+    "RepriceReport": "costs.tracker",
+    "StoreKeeper": "runtime.store_keeper",
 }
 
 __all__ = [

@@ -6,10 +6,12 @@ host's payloads are called through `attempt`. `recorder_for` gives the recorder 
 find the host's innermost run. `short_id` stands for a text that must not be stored.
 """
 
+from tc_core.model.event import Status
+from tc_core.model.provenance import Relation
 from tc_core.model.usage import Usage
-from tc_core.record.call import Content, Segment, status_of
 from tc_core.record.context import register, requesting
 from tc_core.record.guard import attempt, never_raises
+from tc_core.record.pending import Content, Segment, status_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.hash_key import short_id
 from tc_core.runtime.recorders import recorder_for
@@ -17,7 +19,9 @@ from tc_core.runtime.recorders import recorder_for
 __all__ = [
     "Content",
     "Recorder",
+    "Relation",
     "Segment",
+    "Status",
     "Usage",
     "attempt",
     "never_raises",

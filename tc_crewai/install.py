@@ -5,9 +5,8 @@ import threading
 
 from crewai.events.event_bus import crewai_event_bus
 
+from tc_core import CostTracker, StorageBackend
 from tc_core.adapter import never_raises
-from tc_core.store.base import StorageBackend
-from tc_core.trackers.cost_tracker import CostTracker
 from tc_crewai.listener import TokenCalculatorListener, drop, drop_all
 from tc_crewai.runs import runs
 

@@ -9,8 +9,8 @@ from crewai.events.base_events import BaseEvent
 from crewai.events.event_bus import crewai_event_bus, is_replaying
 from crewai.events.types import flow_events, knowledge_events
 
+from tc_core import CostTracker
 from tc_core.adapter import Recorder, never_raises, recorder_for, register
-from tc_core.trackers.cost_tracker import CostTracker
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import current, runs
 
@@ -102,12 +102,12 @@ def add(listener: TokenCalculatorListener) -> None:
         for event in ENDS:
             crewai_event_bus.register_handler(event, _on_end)
         crewai_event_bus.register_handler(events.LLMGuardrailCompletedEvent, _on_guardrail)
-        register("crewai", current, settle=runs.settle)
+        register("crewai", current, catch_up=runs.catch_up)
 
 
 def drop(*listeners: TokenCalculatorListener) -> None:
     """Tell listeners nothing more; the last one takes our handlers off the bus, and what is open is given up."""
-    runs.settle()
+    runs.catch_up()
     with runs.lock:
         if not any(each in _listeners for each in listeners):
             return

@@ -4,8 +4,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tc_core.adapter import attempt
-from tc_core.model.provenance import Relation
+from tc_core.adapter import Relation, attempt
 from tc_crewai.history import Call, History, last_before
 from tc_crewai.scopes import Scope, Scopes
 

@@ -92,7 +92,7 @@ class Runs:
             found = None if scope is None else scope.recorded
             return None if found is None else found.key
 
-    def settle(self) -> None:
+    def catch_up(self) -> None:
         """Wait, for a short while, until everything that was emitted is handled; not on the bus's own threads."""
         if threading.current_thread().name.startswith(_BUS_THREADS):
             return

@@ -9,8 +9,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
+from tc_core import CostTracker
 from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
-from tc_core.trackers.cost_tracker import CostTracker
 from tc_langchain import reading
 from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import Tasks

@@ -13,10 +13,10 @@ from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 
+from tc_core import workflow
 from tc_core.demo.local import MODEL, LocalModel
 from tc_core.demo.script import Step, messages_of
 from tc_core.demo.server import ModelServer
-from tc_core.runtime.workflow import workflow
 
 QUESTION = "A weekend in Lisbon in March, from Berlin, for less than 400 euros: what do you suggest?"
 FOLLOW_UP = "Sounds good. Write me a packing list."

@@ -6,8 +6,8 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from tc_core import CostTracker
 from tc_core.adapter import Segment, attempt, never_raises, recorder_for, register, requesting, status_of
-from tc_core.trackers.cost_tracker import CostTracker
 from tc_langchain.runs import current
 
 

@@ -6,8 +6,7 @@ from typing import cast
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
-from tc_core.store.base import StorageBackend
-from tc_core.trackers.cost_tracker import CostTracker
+from tc_core import CostTracker, StorageBackend
 from tc_langchain.callback import TokenCalculatorCallback
 
 

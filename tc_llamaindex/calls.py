@@ -7,8 +7,7 @@ itself; and models that answer a chat by a completion of their own tell of one r
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.adapter import Content, Recorder, attempt, requesting, status_of
-from tc_core.model.provenance import Relation
+from tc_core.adapter import Content, Recorder, Relation, attempt, requesting, status_of
 from tc_llamaindex import reading
 from tc_llamaindex.spans import Span, Spans
 from tc_llamaindex.streams import Streams

@@ -12,8 +12,8 @@ from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
+from tc_core import CostTracker
 from tc_core.adapter import never_raises, recorder_for, register
-from tc_core.trackers.cost_tracker import CostTracker
 from tc_llamaindex import reading
 from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings

@@ -1,7 +1,6 @@
 """Recording everything: one handler on the root dispatcher, to which all others pass on what happens."""
 
-from tc_core.store.base import StorageBackend
-from tc_core.trackers.cost_tracker import CostTracker
+from tc_core import CostTracker, StorageBackend
 from tc_llamaindex.handler import TokenCalculatorHandler
 
 _handler: TokenCalculatorHandler | None = None

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from tc_core.adapter import Recorder, attempt, status_of
-from tc_core.model.event import Status
+from tc_core.adapter import Recorder, Status, attempt, status_of
 from tc_llamaindex import kinds, reading
 from tc_llamaindex.calls import Calls
 from tc_llamaindex.spans import Span, tags_here

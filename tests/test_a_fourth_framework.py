@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tc_core import SQLiteStorage
-from tc_core.analyse.tree import tree
+from tc_core.lineage.tree import tree
 
 FRAMEWORK = '''
 """A framework: it runs steps, and tells who listens."""

@@ -17,7 +17,7 @@ from tc_core.cli.common import shown
 from tc_core.cli.doctor import _store
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.runtime.recorders import spool_folder
-from tc_core.store.archive import taking_turns
+from tc_core.store.keep.archive import taking_turns
 
 SECRET = "hunter2"
 

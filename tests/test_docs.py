@@ -11,7 +11,7 @@ import pytest
 
 from tc_core.demo.script import Step
 from tc_core.demo.server import ModelServer
-from tc_core.meter import own_prices, prices, table
+from tc_core.meter import own_prices, price_table, prices
 
 ROOT = Path(__file__).parent.parent
 
@@ -112,7 +112,7 @@ def test_the_prices_that_the_document_names_are_those_of_the_table():
     )
     assert len(rows) >= 15
     for model, *named in rows:
-        found = table.show(model, at=datetime(2026, 11, 20, 12, tzinfo=UTC)).prices  # some are cheaper at night
+        found = price_table.show(model, at=datetime(2026, 11, 20, 12, tzinfo=UTC)).prices  # some are cheaper at night
         written = [found.get(name, "") for name in ("input", "cached", "output")]
         assert [text.split(",")[0] and float(text.split(",")[0]) for text in written] == [
             float(text) if text not in ("", "none") else "" for text in named

@@ -12,9 +12,9 @@ import pytest
 
 import tc_core
 from tc_core import SQLiteStorage
-from tc_core.analyse.tree import tree
 from tc_core.demo.script import Step
 from tc_core.demo.server import ModelServer
+from tc_core.lineage.tree import tree
 
 for framework in ("langchain_openai", "langgraph", "crewai", "llama_index"):
     pytest.importorskip(framework, reason=f"{framework} is not installed")

@@ -16,7 +16,7 @@ from tc_core.cli import text
 from tc_core.errors import ConfigurationError, StorageError, TokenCalculatorError
 from tc_core.model import period
 from tc_core.runtime.recorders import open_storage
-from tc_core.store.address import check_is_path
+from tc_core.store.engine.address import check_is_path
 from tc_core.store.sql import SqlStore
 
 NOT_FOUND, WRONG_USE, UNUSABLE_STORE = 1, 2, 3
@@ -91,7 +91,7 @@ def shown(where: str) -> str:
     """Return the path or URL of a store without what is secret in it."""
     if _path(where) is not None or "://" not in where:
         return where
-    from tc_core.store.postgresql import without_secrets
+    from tc_core.store.engine.postgresql import without_secrets
 
     return without_secrets(where)
 

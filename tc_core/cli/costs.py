@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.analyse.costs import CostGroup, CostReport, report
-from tc_core.analyse.plain import FIELDS
-from tc_core.analyse.zones import TIME_UNITS
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.costs.plain_totals import FIELDS
+from tc_core.costs.report import CostGroup, CostReport, report
+from tc_core.costs.zones import TIME_UNITS
 from tc_core.errors import ConfigurationError
 from tc_core.model.period import Period, period
 from tc_core.model.ports import FilterValue
-from tc_core.store.filters import is_label, label_name
-from tc_core.store.labels import said_of
+from tc_core.store.engine.wide_labels import meaning_of
+from tc_core.store.read.filters import is_label, label_name
 from tc_core.store.sql import SqlStore
 
 MOST_GROUPS = 40
@@ -33,7 +33,8 @@ _BEFORE = {
 
 def costs(
     by: Annotated[
-        str, typer.Option("--by", metavar="NAMES", help="Dimensions, labels, hour, day or month, with commas between.")
+        str,
+        typer.Option("--by", metavar="NAMES", help="Dimensions, labels, hour, day or month, with commas between."),
     ] = "model",
     since: Annotated[
         str | None,
@@ -185,7 +186,7 @@ def _print_wide(source: SqlStore, names: Collection[str]) -> None:
     """Say of which labels all events had to be read."""
     asked = {label_name(name) for name in names if is_label(name)}
     for label in sorted(asked & source.wide_labels().keys() if asked else ()):
-        text.console().print(Text(f"\nNote: {said_of(label)}.", style="yellow"))
+        text.console().print(Text(f"\nNote: {meaning_of(label)}.", style="yellow"))
 
 
 def _print_csv(found: CostReport, names: Sequence[str]) -> None:

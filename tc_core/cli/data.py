@@ -8,11 +8,11 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.costs import filters_of
 from tc_core.cli.progress import bar
-from tc_core.exchange.bring_in import ImportReport
 from tc_core.exchange.files import STANDARD
+from tc_core.exchange.importing import ImportReport
 from tc_core.model.period import period
 from tc_core.runtime.recorders import open_storage
-from tc_core.trackers.store_keeper import PREDECESSOR, StoreKeeper
+from tc_core.runtime.store_keeper import PREDECESSOR, StoreKeeper
 
 MOST_PROBLEMS = 10
 

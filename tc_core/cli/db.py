@@ -10,8 +10,8 @@ from tc_core import settings
 from tc_core.cli import common, text
 from tc_core.cli.progress import bar
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.store.check import State
-from tc_core.trackers.store_keeper import StoreKeeper
+from tc_core.runtime.store_keeper import StoreKeeper
+from tc_core.store.keep.check import State
 
 app = typer.Typer(help="Check a store, see what takes its room, and give room back.", no_args_is_help=True)
 

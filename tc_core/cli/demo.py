@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.analyse.costs import report
-from tc_core.analyse.tree import tree
 from tc_core.cli import common, costs, runs, text
+from tc_core.costs.report import report
+from tc_core.lineage.tree import tree
 from tc_core.model.period import Period
 from tc_core.runtime.instrument import instrument, uninstrument
 from tc_core.runtime.recorders import open_storage

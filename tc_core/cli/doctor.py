@@ -16,10 +16,10 @@ from rich.text import Text
 from tc_core import settings, version
 from tc_core.cli import common, text
 from tc_core.errors import TokenCalculatorError
-from tc_core.meter import prices, table, tokens
+from tc_core.meter import price_table, prices, tokens
 from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
 from tc_core.runtime import instrument, recorders
-from tc_core.store.labels import said_of
+from tc_core.store.engine.wide_labels import meaning_of
 from tc_core.store.sql import SqlStore
 
 INDENT = 22
@@ -123,7 +123,7 @@ def _own_prices(found: settings.Settings) -> Iterator[Finding]:
     if found.prices is None:
         return
     try:
-        own = table.own()
+        own = price_table.own()
     except TokenCalculatorError as error:
         yield Finding("fault", "own prices", str(error))
     else:
@@ -149,7 +149,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
         yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
     yield from _spool(store)
     for label, since in wide.items():
-        yield Finding("warning", "label", f"{said_of(label)} (since {since:%Y-%m-%d})")
+        yield Finding("warning", "label", f"{meaning_of(label)} (since {since:%Y-%m-%d})")
     yield from _hash_keys(keys)
     for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.meter import table
+from tc_core.costs.tracker import CostTracker
+from tc_core.meter import price_table
 from tc_core.model import period
-from tc_core.trackers.cost_tracker import CostTracker
 
 MOST_MODELS = 40
 
@@ -32,7 +32,7 @@ def search(
     Example: token-calc models search claude sonnet
     """
     with common.told():
-        found = table.search(" ".join(words), provider)
+        found = price_table.search(" ".join(words), provider)
         if as_json:
             text.print_json([each.to_dict() for each in found])
             return
@@ -74,7 +74,7 @@ def show(
     """
     with common.told():
         moment = datetime.now(UTC) if at is None else period.period(at, at, tz=UTC).start
-        found = table.show(model, provider, moment)
+        found = price_table.show(model, provider, moment)
         if as_json:
             text.print_json(found.to_dict())
             return

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.analyse.tree import Node, tree
 from tc_core.cli import common, text
 from tc_core.cli.common import NOT_FOUND, fail
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.lineage.tree import Node, tree
 from tc_core.model.event import TrackingEvent
 from tc_core.model.run import Run
 from tc_core.store.sql import SqlStore

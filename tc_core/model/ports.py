@@ -67,7 +67,7 @@ class EventSink(Protocol):
     def position(self, file: str) -> int:
         """Return the marked position of a spool file, 0 when there is none."""
 
-    def settle(self, file: str) -> None:
+    def make_durable(self, file: str) -> None:
         """Return once everything marked of `file` survives a loss of power."""
 
     def forget(self, file: str) -> None:

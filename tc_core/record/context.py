@@ -112,18 +112,20 @@ hosts: dict[str, Callable[[], Hashable | None]] = {}
 """For each framework, what tells the key of the run that it is in where this is called."""
 
 
-_settles: dict[str, Callable[[], object]] = {}
+_catch_ups: dict[str, Callable[[], object]] = {}
 
 
-def register(name: str, current: Callable[[], Hashable | None], *, settle: Callable[[], object] | None = None) -> None:
+def register(
+    name: str, current: Callable[[], Hashable | None], *, catch_up: Callable[[], object] | None = None
+) -> None:
     """Make known how a framework's innermost run is found, so that runs of others can hang under it.
 
-    `settle` is for a framework that tells of its runs later, on threads of its own: it is called before a question to
+    `catch_up` is for a framework that tells of its runs later, on threads of its own: it is called before a question to
     the store is answered, and waits, for a short while, until all is told.
     """
     hosts[name] = current
-    if settle is not None:
-        _settles[name] = settle
+    if catch_up is not None:
+        _catch_ups[name] = catch_up
 
 
 def host_runs() -> list[Hashable]:
@@ -131,9 +133,9 @@ def host_runs() -> list[Hashable]:
     return [key for current in list(hosts.values()) if (key := attempt(current)) is not None]
 
 
-def settle() -> None:
+def catch_up_hosts() -> None:
     """Have the frameworks tell what they have not told yet."""
-    for each in list(_settles.values()):
+    for each in list(_catch_ups.values()):
         attempt(each)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from tc_core.meter import corrections, messages, prices, tokens
 from tc_core.model.event import CALL_TYPES
 from tc_core.model.usage import Usage, is_count
-from tc_core.record.call import OpenCall, Segment, segments
 from tc_core.record.guard import faults
+from tc_core.record.pending import PendingEvent, Segment, segments
 
 
-def drop_impossible_counts(call: OpenCall) -> None:
+def drop_impossible_counts(call: PendingEvent) -> None:
     """Take what cannot be a number of tokens for unknown, whoever reported it."""
     usage = call.record.usage
     if usage is None or all(count is None or is_count(count) for count in usage):
@@ -22,7 +22,7 @@ def drop_impossible_counts(call: OpenCall) -> None:
         call.record.usage_source = None
 
 
-def count_missing_tokens(call: OpenCall) -> None:
+def count_missing_tokens(call: PendingEvent) -> None:
     """Estimate the usage of a call whose provider reported none, and say that it is an estimate.
 
     A failed call that brought no answer stays without usage: providers do not bill it.
@@ -46,7 +46,7 @@ def count_missing_tokens(call: OpenCall) -> None:
     record.usage_source = tokens.weakest([read, written])
 
 
-def learn_correction(call: OpenCall) -> None:
+def learn_correction(call: PendingEvent) -> None:
     """Learn from a prompt whose tokens the provider reported how the proxy of its model errs."""
     record = call.record
     if record.usage_source != "provider" or record.usage is None or call.content is None:
@@ -59,7 +59,7 @@ def learn_correction(call: OpenCall) -> None:
     corrections.learn(model, round(counted / factor), reported)
 
 
-def price(call: OpenCall) -> None:
+def price(call: PendingEvent) -> None:
     """Give a call its cost, if its model has a known price on that day."""
     record = call.record
     model = record.model or record.served_model

@@ -15,7 +15,7 @@ from tc_core.model.event import EventRecord
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
-from tc_core.record.call import Item, LooseLink, OpenCall
+from tc_core.record.pending import Item, LooseLink, PendingEvent
 
 
 def _encode(value: object) -> bytes:
@@ -45,7 +45,7 @@ class EntryWriter:
         ]
         return _encode(facts) + (self._scopes.get(record.scope) or self._scope(record.scope))
 
-    def end(self, call: OpenCall) -> bytes:
+    def end(self, call: PendingEvent) -> bytes:
         """Write all facts of a run that has ended."""
         record = call.record
         facts = [
@@ -98,7 +98,7 @@ def read_item(payload: bytes, mark: SpoolMark) -> Item:
     id_, event_type, at_us, parent, name, model, provider, *ended = facts
     parent_id = None if parent is None else bytes.fromhex(parent)
     record = EventRecord(bytes.fromhex(id_), event_type, at_us, parent_id, scope, name, model, provider)
-    call = OpenCall(record.id, record, held_bytes=0)
+    call = PendingEvent(record.id, record, held_bytes=0)
     if kind == "end":
         _read_end(call, *ended)
         call.spooled = mark
@@ -106,7 +106,7 @@ def read_item(payload: bytes, mark: SpoolMark) -> Item:
 
 
 def _read_end(
-    call: OpenCall,
+    call: PendingEvent,
     served_model: str | None,
     status: Any,
     error_type: str | None,
@@ -135,7 +135,7 @@ def _read_end(
         record.price_date = rare["price_date"] and date.fromisoformat(rare["price_date"])
 
 
-def _has_rare(call: OpenCall) -> bool:
+def _has_rare(call: PendingEvent) -> bool:
     record = call.record
     return bool(
         call.links
@@ -147,7 +147,7 @@ def _has_rare(call: OpenCall) -> bool:
     )
 
 
-def _rare(call: OpenCall) -> dict[str, Any]:
+def _rare(call: PendingEvent) -> dict[str, Any]:
     record = call.record
     return {
         "links": [_link_values(link) for link in call.links],

@@ -21,11 +21,11 @@ from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record import context
-from tc_core.record.call import EVENT_BYTES, Content, LooseLink, OpenCall, Segment
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener
+from tc_core.record.pending import EVENT_BYTES, Content, LooseLink, PendingEvent, Segment
 from tc_core.record.spool import Spool
 from tc_core.record.writer import Step, Writer
 
@@ -60,8 +60,8 @@ class Recorder:
         self.scope = scope
         self.writer = Writer(sink, enrich, spool=spool, listeners=listeners, chore=chore)
         self._entries = EntryWriter()
-        self._open: dict[Key, OpenCall] = {}
-        self._ended: OrderedDict[Key, OpenCall] = OrderedDict()
+        self._open: dict[Key, PendingEvent] = {}
+        self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
         self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
@@ -114,7 +114,7 @@ class Recorder:
                 id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
                 scope = self._scope(base, here, labels) if labels or here.values else base
                 record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
-                self._open[key] = OpenCall(key, record, above, started_ns, content)
+                self._open[key] = PendingEvent(key, record, above, started_ns, content)
                 if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
                     self._yield_to_inner(above)
                 if writer.spool is not None:
@@ -249,7 +249,7 @@ class Recorder:
             call.attempts.append(Attempt(len(call.attempts) + 1, retry, status, latency_us, read, written))
         return True
 
-    def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> OpenCall:
+    def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> PendingEvent:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
         is_inside = inside.is_busy  # a hook inside another one waits for no lock
@@ -259,9 +259,9 @@ class Recorder:
             if above is not None:
                 record.parent_id = above.record.id
             record.scope = self._scope(self.scope if above is None else above.record.scope, here, labels)
-        return OpenCall(record.id, record, above)
+        return PendingEvent(record.id, record, above)
 
-    def add(self, call: OpenCall) -> None:
+    def add(self, call: PendingEvent) -> None:
         """Record an event that is whole."""
         if inside.is_busy:
             inside.put_off.append(partial(self.add, call))
@@ -284,21 +284,21 @@ class Recorder:
     def drain(self, timeout: float = 5.0) -> bool:
         """Bring the store up to date; return whether that was possible within `timeout` seconds."""
         if not self.writer.is_own_thread:
-            context.settle()
+            context.catch_up_hosts()
         return self.writer.drain(timeout)
 
-    def rest(self, timeout: float = 5.0) -> bool:
+    def stop(self, timeout: float = 5.0) -> bool:
         """Drain, and while nothing is open keep neither a thread nor a file; return whether all is written."""
-        context.settle()
-        return self.writer.drain(timeout) if self._open else self.writer.rest(timeout)
+        context.catch_up_hosts()
+        return self.writer.drain(timeout) if self._open else self.writer.stop(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Give up what is open, and rest: the process ends."""
-        context.settle()
+        context.catch_up_hosts()
         with undisturbed(), self.writer.lock:
             for key in list(self._open):
                 self._give_up(key)
-        return self.rest(timeout)
+        return self.stop(timeout)
 
     def after_fork(self) -> None:
         """In a child process: nothing is open, nothing queued."""
@@ -316,10 +316,10 @@ class Recorder:
             return ids.new_id()
         return ids.from_text(event_id) if isinstance(event_id, str) else event_id
 
-    def _find(self, key: Key) -> OpenCall | None:
+    def _find(self, key: Key) -> PendingEvent | None:
         return self._open.get(key) or self._ended.get(key)
 
-    def _seen_again(self, call: OpenCall, labels: Mapping[str, object]) -> str:
+    def _seen_again(self, call: PendingEvent, labels: Mapping[str, object]) -> str:
         if labels:
             call.record.scope = call.record.scope.extended(labels)
         return ids.to_text(call.record.id)
@@ -330,8 +330,8 @@ class Recorder:
         hosts: Iterable[Key],
         at_us: int | None = None,
         *,
-        below: OpenCall | None = None,
-    ) -> OpenCall | None:
+        below: PendingEvent | None = None,
+    ) -> PendingEvent | None:
         """Return the run, of the user's own or of a framework, that began last and is open here.
 
         For a run that is told late, that is what was open when it began. `below` is returned where no such run lies
@@ -346,7 +346,7 @@ class Recorder:
                 found = call
         return found
 
-    def _open_at(self, key: Key, at_us: int | None) -> OpenCall | None:
+    def _open_at(self, key: Key, at_us: int | None) -> PendingEvent | None:
         call = self._open.get(key)
         if call is None and at_us is not None:
             ended = self._ended.get(key)
@@ -375,7 +375,7 @@ class Recorder:
             return call.record.id
         return key if isinstance(key, bytes) else ids.from_text(str(key))
 
-    def _yield_to_inner(self, call: OpenCall) -> None:
+    def _yield_to_inner(self, call: PendingEvent) -> None:
         """Make a call that asks for another one inside itself a step around it: only the inner one sends a request."""
         record = call.record
         if record.status != "open":
@@ -395,7 +395,7 @@ class Recorder:
         number = self._calls[record.model] = self._calls.get(record.model, 0) + 1
         return not number & (number - 1)  # 1, 2, 4, 8, ...
 
-    def _reopened(self, key: Key, usage: Usage | None) -> OpenCall | None:
+    def _reopened(self, key: Key, usage: Usage | None) -> PendingEvent | None:
         """Return a run again whose end says more than what was noted, or None when there is nothing to add."""
         call = self._ended.get(key)
         if call is None:
@@ -406,9 +406,9 @@ class Recorder:
         if not knows_more:
             return None  # the same end, seen through a second handler
         again = replace(record, status="open", cost_nanos=None, price_source=None, price_date=None)
-        return OpenCall(key, again, started_ns=call.started_ns)
+        return PendingEvent(key, again, started_ns=call.started_ns)
 
-    def _queue(self, call: OpenCall) -> None:
+    def _queue(self, call: PendingEvent) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""
         if self.writer.spool is not None:
             payload = self._entries.end(call)

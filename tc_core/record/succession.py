@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tc_core.model.ports import EventSink, SpoolMark
-from tc_core.record.call import Item, OpenCall
 from tc_core.record.entries import read_item
 from tc_core.record.guard import attempt, contained, faults
+from tc_core.record.pending import Item, PendingEvent
 from tc_core.record.spool import SpoolFile, files_of_others
 
 BATCH = 1000
@@ -46,7 +46,7 @@ class Succession:
         """
         if file.damaged_bytes:
             faults.note("spool: a damaged file is kept aside")
-        self._sink.settle(file.name)
+        self._sink.make_durable(file.name)
         file.delete()
         self._sink.forget(file.name)
 
@@ -56,9 +56,9 @@ class Succession:
             call.record.status = "abandoned"
         self._write(list(left_open), SpoolMark(file.name, file.size))
 
-    def _write_entries(self, file: SpoolFile, *, mark: int = 0, start: int = 0, until: int) -> list[OpenCall]:
+    def _write_entries(self, file: SpoolFile, *, mark: int = 0, start: int = 0, until: int) -> list[PendingEvent]:
         """Write the ended runs behind the mark; return the runs that have no end in what was read."""
-        left_open: dict[bytes, OpenCall] = {}
+        left_open: dict[bytes, PendingEvent] = {}
         items: list[Item] = []
         for position, payload in file.entries(start):
             if position > until:
@@ -67,10 +67,10 @@ class Succession:
             if item is None:
                 file.damaged_bytes += len(payload)
                 continue
-            if item.spooled is None and isinstance(item, OpenCall):
+            if item.spooled is None and isinstance(item, PendingEvent):
                 left_open[item.record.id] = item
                 continue
-            if isinstance(item, OpenCall):
+            if isinstance(item, PendingEvent):
                 left_open.pop(item.record.id, None)
             if position > mark:
                 items.append(item)

@@ -12,15 +12,15 @@ from typing import Any
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Batch, EventSink, SpoolMark
-from tc_core.record.bell import Bell
-from tc_core.record.call import EVENT_BYTES, Item, LooseLink, OpenCall
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener, Listeners
+from tc_core.record.pending import EVENT_BYTES, Item, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
+from tc_core.record.wake import WakeSignal
 
-Step = Callable[[OpenCall], None]
+Step = Callable[[PendingEvent], None]
 """An enrich step: completes a call's record on the writer's thread."""
 
 GATHER_SECONDS = 0.05
@@ -73,7 +73,7 @@ class Writer:
         self._turn = threading.RLock()  # of whoever writes
         self._is_held = False
         self._thread: threading.Thread | None = None
-        self._bell = Bell()
+        self._signal = WakeSignal()
 
     # The caller's side
 
@@ -94,7 +94,7 @@ class Writer:
         """Have the thread write soon."""
         if self._thread is None:
             self._start_thread()
-        self._bell.ring()
+        self._signal.set()
 
     # The writing side
 
@@ -115,7 +115,7 @@ class Writer:
         if self.spool is not None:
             self._succession.take_over(self.spool.folder, [file.name for file in self.spool.files])
 
-    def rest(self, timeout: float = 5.0) -> bool:
+    def stop(self, timeout: float = 5.0) -> bool:
         """Drain, end the threads and give up the spool files; the next event starts everything anew.
 
         What could not be written stays in the spool, for whoever comes next.
@@ -141,7 +141,7 @@ class Writer:
 
     def end_thread(self) -> None:
         """Have the thread end soon, whatever is queued; this waits for nothing."""
-        before, self._bell = self._bell, Bell()
+        before, self._signal = self._signal, WakeSignal()
         before.end()
 
     def before_fork(self) -> None:
@@ -163,7 +163,7 @@ class Writer:
         self._queue.clear()
         self._held_bytes, self._is_behind, self._work = 0, False, None
         self._thread = None
-        self._bell = Bell()
+        self._signal = WakeSignal()
         self.listeners.begin()
         if self.spool is not None:
             for file in self.spool.detach():
@@ -237,7 +237,7 @@ class Writer:
 
     def _prepare(self, items: list[Item]) -> _Work:
         batch = Batch(faults=faults.take())
-        told = {item.record.id for item in items if isinstance(item, OpenCall)}
+        included = {item.record.id for item in items if isinstance(item, PendingEvent)}
         for item in items:
             if isinstance(item, LooseLink):
                 batch.links.append(item.link)
@@ -245,8 +245,8 @@ class Writer:
             for step in self._steps:
                 attempt(step, item)
             for ancestor in reversed(_unwritten_ancestors(item)):
-                if ancestor.record.id not in told:
-                    told.add(ancestor.record.id)
+                if ancestor.record.id not in included:
+                    included.add(ancestor.record.id)
                     batch.records.append(_as_open(ancestor.record))
             batch.records.append(item.record)
             batch.links.extend(item.links)
@@ -283,13 +283,13 @@ class Writer:
         if work.mark is not None and self.spool is not None:
             self.spool.committed(work.mark)
         for item in work.items:
-            if isinstance(item, OpenCall):
+            if isinstance(item, PendingEvent):
                 for call in (item, *_unwritten_ancestors(item)):
                     call.is_written = True
                 item.content = item.output = item.parent = None
         with undisturbed(), self.lock:
             self._held_bytes -= sum(item.held_bytes for item in work.items)
-        self.listeners.tell([item.record for item in work.items if isinstance(item, OpenCall)])
+        self.listeners.tell([item.record for item in work.items if isinstance(item, PendingEvent)])
 
     def _catch_up(self) -> bool:
         """Write from the own spool what the queue had no room for; return whether there was any."""
@@ -328,29 +328,29 @@ class Writer:
         with undisturbed(), self.lock:
             if self._thread is not None:
                 return
-            arguments = (weakref.ref(self), self._bell)
+            arguments = (weakref.ref(self), self._signal)
             thread = threading.Thread(target=_run, args=arguments, name="token-calculator-writer", daemon=True)
             self._thread = thread
         try:
             thread.start()  # waits for the new thread, so that nothing may be locked here
-        except RuntimeError:  # the interpreter is shutting down; `rest` writes what is left
+        except RuntimeError:  # the interpreter is shutting down; `stop` writes what is left
             self._thread = None
 
 
-def _run(reference: "weakref.ref[Writer]", bell: Bell) -> None:
+def _run(reference: "weakref.ref[Writer]", signal: WakeSignal) -> None:
     """The thread's work; it keeps no writer alive that nobody else holds."""
     try:
         is_more = False
         while True:
             if not is_more:
-                bell.wait()
-            bell.pause(GATHER_SECONDS)
+                signal.wait()
+            signal.pause(GATHER_SECONDS)
             writer = reference()
-            if writer is None or bell.is_over:
+            if writer is None or signal.is_over:
                 return
             is_drained = attempt(writer._drain, 60.0)
             if not is_drained:  # whatever it is, it is tried again
-                bell.pause(RETRY_SECONDS)
+                signal.pause(RETRY_SECONDS)
             is_more = not is_drained or writer._tend()
             del writer
     finally:
@@ -367,12 +367,12 @@ def _release_wholly(lock: Any) -> None:
 
 
 def _let_go_of_texts(item: Item) -> None:
-    if isinstance(item, OpenCall) and item.content is not None:
+    if isinstance(item, PendingEvent) and item.content is not None:
         item.content = item.output = None
         item.held_bytes = EVENT_BYTES
 
 
-def _unwritten_ancestors(call: OpenCall) -> list[OpenCall]:
+def _unwritten_ancestors(call: PendingEvent) -> list[PendingEvent]:
     ancestors = []
     above = call.parent
     while above is not None and not above.is_written:

@@ -59,7 +59,7 @@ class BackendSink:
         """There is no spool for such a backend."""
         return 0
 
-    def settle(self, file: str) -> None:
+    def make_durable(self, file: str) -> None:
         """There is no spool for such a backend."""
 
     def forget(self, file: str) -> None:
@@ -192,7 +192,7 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
     store = reference()
     recorder = None if store is None else _recorders.get(store.identity)
     if recorder is not None:
-        recorder.rest()
+        recorder.stop()
 
 
 on_open.append(_tie_in)

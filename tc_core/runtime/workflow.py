@@ -1,7 +1,7 @@
 """`workflow`: a block of the user's code as a run of its own."""
 
-from tc_core.record.call import status_of
 from tc_core.record.context import Block, Here
+from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.recorders import recorder_for
 from tc_core.store.base import StorageBackend

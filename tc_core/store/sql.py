@@ -18,20 +18,22 @@ from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
 from tc_core.model.totals import Totals
-from tc_core.store import archive, intake, migrate, relations, stats
-from tc_core.store.archive import Archived
 from tc_core.store.base import StorageBackend
-from tc_core.store.bulk import BulkWriter
-from tc_core.store.check import Check, Finding
-from tc_core.store.dialect import Database
-from tc_core.store.hash_keys import epochs
-from tc_core.store.interning import Dimensions
-from tc_core.store.labels import wide_labels
-from tc_core.store.metrics import value_of
-from tc_core.store.query import Reader
-from tc_core.store.retention import Retention
-from tc_core.store.stats import StoreStats
-from tc_core.store.sums import Summing
+from tc_core.store.engine import migrate
+from tc_core.store.engine.database import Database
+from tc_core.store.engine.interning import InternedTexts
+from tc_core.store.engine.wide_labels import wide_labels
+from tc_core.store.keep import archive, import_check, stats
+from tc_core.store.keep.archive import Archived
+from tc_core.store.keep.check import Check, Finding
+from tc_core.store.keep.retention import Retention
+from tc_core.store.keep.stats import StoreStats
+from tc_core.store.read import relations
+from tc_core.store.read.metrics import value_of
+from tc_core.store.read.query import Reader
+from tc_core.store.read.sums import Summing
+from tc_core.store.write.bulk import BulkWriter
+from tc_core.store.write.hash_keys import epochs
 
 on_open: list[Callable[["SqlStore"], object]] = []
 """Called with each store that opens."""
@@ -56,11 +58,11 @@ class SqlStore(StorageBackend):
         self.before_read: list[Callable[[], object]] = []
         self.before_close: list[Callable[[], object]] = []
         self._database = database
-        self._dimensions = Dimensions(database)
-        self._writer = BulkWriter(database, self._dimensions)
+        self._interned = InternedTexts(database)
+        self._writer = BulkWriter(database, self._interned)
         database.make_ready = partial(migrate.prepare, database)
-        database.on_fork = partial(_begin_empty, database, self._dimensions)
-        database.on_replaced = partial(_begin_again, database, self._dimensions)
+        database.on_fork = partial(_begin_empty, database, self._interned)
+        database.on_replaced = partial(_begin_again, database, self._interned)
         weakref.finalize(self, database.discard)
         try:
             database.get_ready()
@@ -145,7 +147,7 @@ class SqlStore(StorageBackend):
         """
         self.check_writable()
         with self._reading() as reader:
-            taken, batch = intake.sort_out(reader, reader.removals(), records)
+            taken, batch = import_check.sort_out(reader, reader.removals(), records)
         if batch.records or batch.attempts:
             self._writer.write(batch)
         return taken
@@ -241,7 +243,7 @@ class SqlStore(StorageBackend):
         """Return all sums of each group at once; `gaps` is told which days the answer needed and lacks."""
         self._ask()
         with self._database.reading() as connection:
-            question = Summing(connection, self._database, self._dimensions, group_by, filters or {})
+            question = Summing(connection, self._database, self._interned, group_by, filters or {})
             found = question.totals(*_span(start_time, end_time))
             if gaps is not None:
                 gaps.days.update((_DAY_ZERO + timedelta(days=day), events) for day, events in question.gaps().items())
@@ -259,7 +261,7 @@ class SqlStore(StorageBackend):
         """Return a root with everything below it in order of time, and the relations from these events."""
         self._ask()
         with self._database.reading() as connection:
-            reader = Reader(connection, self._database, self._dimensions)
+            reader = Reader(connection, self._database, self._interned)
             return reader.tree(root_id), relations.within(connection, root_id)
 
     def runs(self, filters: Filters | None = None, *, limit: int = 20, single_calls: bool = False) -> list[Run]:
@@ -308,7 +310,7 @@ class SqlStore(StorageBackend):
         """Return the labels with too many values for the roll-ups, and since when: questions for them read all rows."""
         self._ask()
         with self._database.reading() as connection:
-            found = wide_labels(connection, self._dimensions)
+            found = wide_labels(connection, self._interned)
         return {label: from_us(since) for label, since in found.items()}
 
     def use_hash_keys(self, in_use: Callable[[], frozenset[str]]) -> None:
@@ -345,7 +347,7 @@ class SqlStore(StorageBackend):
         self._ask()
         place = Path(folder).expanduser().resolve()
         with archive.taking_turns(place):
-            work = archive.Archive(self._database, self._dimensions, place, to_us(before))
+            work = archive.Archive(self._database, self._interned, place, to_us(before))
             work.recover()
             while work.step():
                 progress(work.archived.events)
@@ -378,7 +380,7 @@ class SqlStore(StorageBackend):
             self.check_writable()
         work = Check(
             self._database,
-            self._dimensions,
+            self._interned,
             self._writer,
             repair=repair,
             spool_files=spool_files,
@@ -406,22 +408,22 @@ class SqlStore(StorageBackend):
     def _reading(self) -> Iterator[Reader]:
         self._ask()
         with self._database.reading() as connection:
-            yield Reader(connection, self._database, self._dimensions)
+            yield Reader(connection, self._database, self._interned)
 
     def _recorded(self, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
         with self._reading() as reader:
             return reader.by_ids(event_ids)
 
 
-def _begin_empty(database: Database, dimensions: Dimensions) -> None:
+def _begin_empty(database: Database, interned: InternedTexts) -> None:
     """In a forked child a memory store is empty: what its parent has in memory cannot be shared."""
-    dimensions.clear()
+    interned.clear()
     migrate.prepare(database)
 
 
-def _begin_again(database: Database, dimensions: Dimensions) -> None:
+def _begin_again(database: Database, interned: InternedTexts) -> None:
     """When there is another file in the old one's place, or none: its keys are others, and it may have to be made."""
-    dimensions.clear()
+    interned.clear()
     if database.path is None or database.read_only or database.path.exists():
         return
     migrate.prepare(database)

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from tc_core import settings
 from tc_core.errors import ConfigurationError, StorageError
-from tc_core.store.address import SERVER_SCHEMES, check_is_path
 from tc_core.store.base import StorageBackend
+from tc_core.store.engine.address import SERVER_SCHEMES, check_is_path
+from tc_core.store.engine.sqlite import SQLite
 from tc_core.store.sql import SqlStore
-from tc_core.store.sqlite import SQLite
 
 _serial = itertools.count(1)
 
@@ -48,7 +48,7 @@ class PostgreSQLStorage(SqlStore):
     """
 
     def __init__(self, url: str | None = None) -> None:
-        from tc_core.store.postgresql import PostgreSQL
+        from tc_core.store.engine.postgresql import PostgreSQL
 
         database = PostgreSQL(url or settings.load().storage.postgresql.url)
         super().__init__(database, str(database))

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from tc_core import SQLiteStorage
-from tc_core.store import migrate
+from tc_core.store.engine import migrate
 from tests.store.contract import call
 from tests.store.make_version import HERE
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tc_core import CostTracker, PriceNotFoundError
-from tc_core.meter import table
+from tc_core.meter import price_table
 
 
 def answer(result):
@@ -82,7 +82,7 @@ def test_a_model_that_only_some_providers_have_is_said_to_be_theirs(run_command)
 
 def test_a_model_without_a_price_is_an_error_in_python():
     with pytest.raises(PriceNotFoundError, match="no price is known for 'gpt-99'"):
-        table.show("gpt-99")
+        price_table.show("gpt-99")
 
 
 def test_reprice(run_command):

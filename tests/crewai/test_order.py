@@ -8,7 +8,7 @@ import pytest
 
 import tc_core
 from tc_core import SQLiteStorage
-from tc_core.analyse.tree import tree
+from tc_core.lineage.tree import tree
 from tc_core.runtime.recorders import recorder_for
 from tests.crewai import scenarios
 from tests.crewai.test_host_is_safe import tables

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tc_core import ConfigurationError, InMemoryStorage, ProvenanceRelationship, StoreKeeper, TrackingEvent
-from tc_core.store.tables import Removal, table
+from tc_core.store.schema.tables import Removal, table
 from tests.store.contract import NOON, call
 
 GOOD = {

@@ -7,7 +7,7 @@ import pytest
 
 from tc_core import CostTracker, SQLiteStorage, StoreKeeper, Usage
 from tc_core.runtime.recorders import recorder_for
-from tc_core.store.retention import Retention
+from tc_core.store.keep.retention import Retention
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND = 1_000_000_000

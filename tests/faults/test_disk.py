@@ -98,7 +98,7 @@ def test_a_limit_on_the_size_of_files_is_as_a_full_disk(run_python, tmp_path):
 
 UNPRIVILEGED = """
 import os, sys
-import tc_core.store.migrate, alembic.command
+import tc_core.store.engine.migrate, alembic.command
 from tc_core import CostTracker, InMemoryStorage, SQLiteStorage, StorageError, flush
 CostTracker(InMemoryStorage()).track_call("gpt-4o", 1, 1)  # load what is needed, which nobody else may read
 os.chdir(sys.argv[1])

@@ -8,7 +8,7 @@ import pytest
 from tc_core import SQLiteStorage, Usage
 from tc_core.record import spool, succession
 from tc_core.runtime.recorders import recorder_for, spool_folder
-from tc_core.store.sqlite import SQLite
+from tc_core.store.engine.sqlite import SQLite
 
 
 class Disk:
@@ -43,15 +43,15 @@ class Disk:
 def disk(tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "MOST_FILE_BYTES", 5_000)  # a new file every twenty calls or so
     store = SQLiteStorage(tmp_path / "s.db")
-    disk, settle = Disk(store, tmp_path), SQLite.settle
+    disk, make_durable = Disk(store, tmp_path), SQLite.make_durable
 
-    def settle_and_keep(database, file):
-        settle(database, file)
+    def make_durable_and_keep(database, file):
+        make_durable(database, file)
         if database.path == store.path:
             disk.flushes += 1
             disk.keep()
 
-    monkeypatch.setattr(SQLite, "settle", settle_and_keep)
+    monkeypatch.setattr(SQLite, "make_durable", make_durable_and_keep)
     yield disk
     store.close()
 

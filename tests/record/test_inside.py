@@ -180,7 +180,7 @@ def test_what_is_noted_while_a_store_closes_is_written_without_anybody_asking(re
         return drained
 
     monkeypatch.setattr(recorder.writer, "drain", then_noted)
-    recorder.rest()
+    recorder.stop()
     deadline = time.monotonic() + 20
     while recorder.writer._queue and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -191,7 +191,7 @@ INTERRUPTED = """
 import random, signal
 from tc_core import SQLiteStorage
 from tc_core.model.usage import Usage
-from tc_core.record.call import Segment
+from tc_core.record.pending import Segment
 from tc_core.runtime.recorders import recorder_for
 def interrupt(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, interrupt)

@@ -1,4 +1,4 @@
-"""Dimensions that a host knows of and leaves open."""
+"""InternedTexts that a host knows of and leaves open."""
 
 import tc_core
 from tc_core import InMemoryStorage

@@ -9,9 +9,9 @@ from tc_core.model.event import EventRecord
 from tc_core.model.usage import Usage
 from tc_core.record import context
 from tc_core.record import recorder as recorder_module
-from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
+from tc_core.record.pending import Segment
 from tc_core.record.recorder import Recorder
 from tc_core.store.storages import InMemoryStorage
 
@@ -370,7 +370,7 @@ def test_after_a_rest_recording_goes_on(recorder, store):
     for n in range(3):
         recorder.start("llm_call", key=n)
         recorder.finish(n)
-        assert recorder.rest()
+        assert recorder.stop()
     assert store.aggregate("calls") == {(): 3}
 
 

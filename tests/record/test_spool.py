@@ -11,9 +11,9 @@ from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
-from tc_core.record.call import OpenCall
 from tc_core.record.entries import EntryWriter, read_item
 from tc_core.record.guard import faults
+from tc_core.record.pending import PendingEvent
 from tc_core.record.spool import Spool, SpoolError, SpoolFile, files_of_others
 
 
@@ -57,7 +57,7 @@ def test_an_end_comes_back_with_all_its_facts():
     )
     link = Link(record.id, "retry_of", ids.new_id(), "framework", 0.9)
     attempts = [Attempt(1, 0, None, 7), Attempt(2, 1, 200, 8, 9, 10)]
-    call = OpenCall("k", record, input_characters=10, output_characters=20, links=[link], attempts=attempts)
+    call = PendingEvent("k", record, input_characters=10, output_characters=20, links=[link], attempts=attempts)
     found = read(EntryWriter().end(call))
     for name in record.__slots__:
         if name != "scope":

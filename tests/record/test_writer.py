@@ -13,9 +13,9 @@ from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
 from tc_core.record import succession
 from tc_core.record import writer as writer_module
-from tc_core.record.call import Segment
 from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import faults
+from tc_core.record.pending import Segment
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool, SpoolFile
 from tc_core.store.storages import SQLiteStorage
@@ -127,7 +127,7 @@ def test_the_mark_follows_what_is_written(recorder, store):
 def test_closing_leaves_no_spool(recorder, store, folder):
     calls(recorder, 5)
     assert folder.exists()
-    assert recorder.rest()
+    assert recorder.stop()
     assert not folder.exists()
     with store._database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM spool").scalar() == 0
@@ -147,20 +147,20 @@ def test_full_files_are_deleted_when_the_store_has_them(recorder, store, folder,
 
 
 def test_a_file_goes_only_after_what_it_holds_survives_a_loss_of_power(recorder, store, folder):
-    settled = []
+    made_durable = []
 
     class Watched:
-        def settle(self, file):
-            store.sink.settle(file)
-            settled.append((folder / file).exists())
+        def make_durable(self, file):
+            store.sink.make_durable(file)
+            made_durable.append((folder / file).exists())
 
         def __getattr__(self, name):
             return getattr(store.sink, name)
 
     recorder.writer._succession._sink = Watched()
     calls(recorder, 1)
-    recorder.rest()
-    assert settled == [True]
+    recorder.stop()
+    assert made_durable == [True]
     assert not folder.exists()
 
 
@@ -413,7 +413,7 @@ def test_one_event_that_the_store_refuses_does_not_stop_the_others(recorder, sto
     assert recorder.drain()
     assert store.aggregate("calls") == {(): 4}
     assert sum(count for kind, count in faults.counts.items() if "refused" in kind) == 1
-    recorder.rest()
+    recorder.stop()
     assert store.aggregate("calls") == {(): 4}
 
 

@@ -15,12 +15,12 @@ from tc_core import (
     labels,
     workflow,
 )
-from tc_core.analyse.plain import FIELDS
-from tc_core.record.call import Segment
+from tc_core.costs.plain_totals import FIELDS
 from tc_core.record.guard import faults
+from tc_core.record.pending import Segment
 from tc_core.runtime import recorders
 from tc_core.runtime.recorders import recorder_for
-from tc_core.store.tables import INTERNED
+from tc_core.store.schema.tables import INTERNED
 
 
 def test_every_way_to_a_store_shares_its_recorder(tmp_path):
@@ -124,7 +124,7 @@ class ThreeMethods(StorageBackend):
         self.events = [each for each in self.events if each.event_id != event.event_id] + [event]
 
     def query_events(self, filters=None, start_time=None, end_time=None, *, limit=None, descending=False):
-        from tc_core.analyse.plain import value_of
+        from tc_core.costs.plain_totals import value_of
 
         def matches(event):
             wanted = (filters or {}).items()
@@ -163,7 +163,7 @@ class AsInTheSeedDocument(StorageBackend):
         self.events.append(event)
 
     def query_events(self, filters, start_time, end_time):
-        from tc_core.analyse.plain import value_of
+        from tc_core.costs.plain_totals import value_of
 
         wanted = (filters or {}).items()
         return [event for event in self.events if all(value_of(event, name) == value for name, value in wanted)]

@@ -279,7 +279,7 @@ class RevisionContract:
         assert store.sink.position("f") == 0
         store.sink.write(Batch([record("r", status="ok")]), SpoolMark("f", 100))
         assert store.sink.position("f") == 100
-        store.sink.settle("f")
+        store.sink.make_durable("f")
         store.sink.forget("f")
         assert store.sink.position("f") == 0
 

@@ -25,7 +25,7 @@ from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import recorders  # noqa: F401  # whoever opens a store takes over what dead processes left
-from tc_core.store import migrate
+from tc_core.store.engine import migrate
 from tc_core.store.storages import SQLiteStorage
 
 HERE = Path(__file__).parent / "versions"

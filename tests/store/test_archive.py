@@ -19,8 +19,8 @@ from tc_core import (
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.ports import Batch
-from tc_core.store import archive, leaving
-from tc_core.store.dialect import Database
+from tc_core.store.engine.database import Database
+from tc_core.store.keep import archive, deletion
 from tests.store.contract import NOON, call
 from tests.store.test_retention import assert_sound
 
@@ -181,7 +181,7 @@ def _die_at(tick):
         return ticking
 
     os.fsync, Path.replace, Path.unlink = around(os.fsync), around(Path.replace), around(Path.unlink)
-    leaving.remove = around(leaving.remove)
+    deletion.remove = around(deletion.remove)
     begin, end = Database.writing, around(lambda: None)
 
     def writing(self, **options):

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from tc_core import InMemoryStorage, PostgreSQLStorage, SQLiteStorage
-from tc_core.analyse.plain import PlainTotals
+from tc_core.costs.plain_totals import PlainTotals
 from tc_core.model.ports import Priced
-from tc_core.store.labels import MOST_VALUES
+from tc_core.store.write.rolled_labels import MOST_VALUES
 from tests.store.contract import NOON, call
 
 
@@ -28,7 +28,7 @@ def tickets(start, end):
 def cells(store, name):
     """How many sums the roll-ups keep of a label, by hour and by day."""
     with store._database.reading() as connection:
-        keys = store._dimensions.find(connection, "label", [name])
+        keys = store._interned.find(connection, "label", [name])
         count = "SELECT count(*) FROM {} WHERE label = {}".format
         return [
             connection.exec_driver_sql(count(each, *keys)).scalar_one() for each in ("rollup_label", "rollup_label_day")

@@ -2,10 +2,10 @@ import sqlite3
 
 import pytest
 
-from tc_core.store import migrate
-from tc_core.store.sqlite import SQLite
+from tc_core.store.engine import migrate
+from tc_core.store.engine.sqlite import SQLite
+from tc_core.store.schema.tables import SEED
 from tc_core.store.storages import SQLiteStorage
-from tc_core.store.tables import SEED
 
 
 def schema(path):

@@ -20,8 +20,8 @@ from tc_core.model.ports import Batch, SpoolMark
 from tc_core.model.scope import Scope
 from tc_core.record.guard import faults
 from tc_core.runtime.recorders import recorder_for, spool_folder
-from tc_core.store import migrate
-from tc_core.store.postgresql import PostgreSQL
+from tc_core.store.engine import migrate
+from tc_core.store.engine.postgresql import PostgreSQL
 from tests.store.contract import RevisionContract, StorageContract, call
 
 

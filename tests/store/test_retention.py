@@ -12,14 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tc_core import CostTracker, InMemoryStorage, ProvenanceRelationship, SQLiteStorage, TrackingEvent
-from tc_core.analyse.costs import report
+from tc_core.costs.report import report
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, to_us
 from tc_core.model.period import Period
 from tc_core.model.ports import Batch
-from tc_core.store import leaving, sqlite
-from tc_core.store.retention import Retention
+from tc_core.store.engine import sqlite
+from tc_core.store.keep import deletion
+from tc_core.store.keep.retention import Retention
 from tests.store.contract import call
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
@@ -27,7 +28,7 @@ NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch):
-    monkeypatch.setattr(leaving, "MOST", 3)
+    monkeypatch.setattr(deletion, "MOST", 3)
 
 
 def old(event_id, *, days=40, **facts):
@@ -194,9 +195,9 @@ def test_it_happens_by_itself_on_the_writers_thread_and_not_on_the_callers(tmp_p
     with SQLiteStorage(tmp_path / "s.db") as store:
         store.save_events([old(f"e{n}", days=400) for n in range(10)])
     threads = set()
-    remove = leaving.remove
+    remove = deletion.remove
     monkeypatch.setattr(
-        leaving, "remove", lambda *arguments: [threads.add(threading.current_thread().name), remove(*arguments)][1]
+        deletion, "remove", lambda *arguments: [threads.add(threading.current_thread().name), remove(*arguments)][1]
     )
     tracker = CostTracker(tmp_path / "s.db")
     tracker.track_call("gpt-4o", 1, 1)
@@ -305,7 +306,7 @@ def test_days_of_a_zone_of_half_hours_need_only_the_hours_at_their_edges(past):
 
 def test_a_process_that_records_is_not_held_up_while_events_leave(tmp_path, monkeypatch):
     """Ten other writers, and every call of theirs is there at the end."""
-    monkeypatch.setattr(leaving, "MOST", 50)
+    monkeypatch.setattr(deletion, "MOST", 50)
     with SQLiteStorage(tmp_path / "s.db") as store:
         store.save_events([old(f"e{n}") for n in range(1500)])
         retention = Retention(store._database, 30, now=NOW.timestamp)

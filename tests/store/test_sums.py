@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tc_core import PostgreSQLStorage
-from tc_core.analyse.plain import PlainTotals, value_of
-from tc_core.analyse.zones import name_in_zone, totals_in_zone
+from tc_core.costs.plain_totals import PlainTotals, value_of
+from tc_core.costs.zones import name_in_zone, totals_in_zone
 from tc_core.model import ids
 from tc_core.model.event import EventRecord, from_us, to_us
 from tc_core.model.period import Period
@@ -17,10 +17,10 @@ from tc_core.model.ports import Batch, Priced
 from tc_core.model.scope import Scope
 from tc_core.model.totals import Totals, totals_by
 from tc_core.model.usage import Usage
-from tc_core.store import tables
-from tc_core.store.filters import TIME_GROUPS
+from tc_core.store.read.filters import TIME_GROUPS
+from tc_core.store.read.sums import Summing
+from tc_core.store.schema import tables
 from tc_core.store.storages import InMemoryStorage
-from tc_core.store.sums import Summing
 
 US_PER_HOUR = 3_600_000_000
 START = to_us(datetime(2026, 3, 28, 20, tzinfo=UTC))  # the clocks of Berlin go forward in the night after
@@ -147,7 +147,7 @@ def empty(request):
     url = server.new_database()
     kept = (tables.Dimension.__tablename__, "token_calculator_version")
     with PostgreSQLStorage(url) as store:
-        filled = ", ".join(name for name in tables.SQLModel.metadata.tables if name not in kept)
+        filled = ", ".join(name for name in tables.StoreTable.metadata.tables if name not in kept)
 
         def emptied():
             server.run(f"TRUNCATE {filled}", url)
@@ -178,7 +178,7 @@ def test_three_ways_to_the_same_sums(empty, history, asked):
 def by_rows(store, group_by, filters, start, end):
     """Ask the rows alone, as for names that no roll-up has."""
     with store._database.reading() as connection:
-        asked = Summing(connection, store._database, store._dimensions, group_by, filters)
+        asked = Summing(connection, store._database, store._interned, group_by, filters)
         asked._rollup = lambda: None
         return asked.totals(None if start is None else to_us(start), None if end is None else to_us(end))
 

@@ -14,9 +14,9 @@ from sqlalchemy import MetaData
 from tc_core import CostTracker, PostgreSQLStorage, StoreKeeper
 from tc_core.errors import StorageError
 from tc_core.runtime import recorders
-from tc_core.store import migrate, sqlite
-from tc_core.store.dialect import names
-from tc_core.store.postgresql import PostgreSQL
+from tc_core.store.engine import migrate, sqlite
+from tc_core.store.engine.database import names
+from tc_core.store.engine.postgresql import PostgreSQL
 from tc_core.store.storages import SQLiteStorage
 from tests.store.contract import call
 from tests.store.make_version import HERE, SPOOL_FILE, answers
@@ -129,7 +129,8 @@ import sys, time
 from tc_core import CostTracker
 from tc_core.errors import StorageError
 from tc_core.runtime import recorders
-from tc_core.store import migrate, sqlite
+from tc_core.store.engine import migrate
+from tc_core.store.engine import sqlite
 upgrade = migrate._upgrade
 def slowly(connection, database):
     time.sleep(0.3)  # so that all of them find the old version

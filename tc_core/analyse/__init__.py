@@ -1,1 +1,0 @@
-"""What the records mean: pure functions over the ports."""

@@ -1,0 +1,1 @@
+"""What calls cost: the tracker, reports, time zones."""

@@ -1,0 +1,56 @@
+"""Sums in plain Python, for backends that have no SQL."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tc_core.costs.zones import TIME_UNITS, name_in_zone
+from tc_core.model.event import TrackingEvent
+from tc_core.model.gaps import Gaps
+from tc_core.model.ports import EventReader, Filters, GroupKey
+from tc_core.model.scope import DIMENSIONS
+from tc_core.model.totals import Totals, totals_by
+
+FIELDS = frozenset(
+    {
+        *DIMENSIONS,
+        *("event_id", "parent_id", "root_id", "event_type", "name", "model", "served_model", "provider"),
+        *("service_tier", "status", "error_type", "usage_source", "price_source"),
+    }
+)
+"""What can be grouped and filtered by beside labels and time; any other name is a label, also `cost` or `timestamp`."""
+
+
+class PlainTotals:
+    """Answers questions for sums by reading the events; serves any backend with `query_events`."""
+
+    def __init__(self, reader: EventReader) -> None:
+        self._reader = reader
+
+    def totals(
+        self,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,
+    ) -> dict[GroupKey, Totals]:
+        """Return the sums of each group; of such a backend it is not known what it lacks."""
+        saved = self._reader.query_events(filters, start_time, end_time)
+        events = {event.event_id: event for event in saved}.values()  # the last revision
+        all_types = "event_type" in {*group_by, *(filters or {})}
+        found = totals_by(events, lambda event: tuple(value_of(event, name) for name in group_by), all_types=all_types)
+        found = {key: total for key, total in found.items() if total != Totals()}
+        return found if group_by else {(): found.get((), Totals())}
+
+
+def value_of(event: TrackingEvent, name: str) -> str | None:
+    """Return an event's value of a dimension, a label, or a time unit in UTC."""
+    if name in TIME_UNITS:
+        return name_in_zone(event.timestamp, name, UTC)
+    if name.startswith("labels."):
+        return event.labels.get(name.removeprefix("labels."))
+    if name not in FIELDS:
+        return event.labels.get(name)
+    value: str | None = getattr(event, name)
+    return value

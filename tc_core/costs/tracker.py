@@ -1,0 +1,241 @@
+"""CostTracker: record calls by hand, and ask what calls cost."""
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from tc_core.costs import report
+from tc_core.costs.plain_totals import PlainTotals
+from tc_core.costs.report import CostReport
+from tc_core.errors import StorageError
+from tc_core.meter import prices
+from tc_core.model import ids, money, period
+from tc_core.model.event import (
+    STATUSES,
+    EventRecord,
+    Status,
+    TrackingEvent,
+    check_latency,
+    check_moment,
+    check_text,
+    to_us,
+)
+from tc_core.model.ports import AggregateReader, Filters, Priced
+from tc_core.model.usage import Usage, whole_usage
+from tc_core.runtime.recorders import open_storage, recorder_for
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class CostRecord:
+    """One recorded call: cost in US dollars, None when its model has no known price."""
+
+    event_id: str
+    model: str
+    cost: float | None
+    cost_exact: Decimal | None
+    input_tokens: int
+    output_tokens: int
+    usage_source: str
+    price_source: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; `cost_nanos` is the exact cost."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "cost_exact"}
+        plain["cost_nanos"] = None if self.cost_exact is None else money.to_nanos(self.cost_exact)
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class RepriceReport:
+    """What pricing again has done: calls looked at, calls whose cost has changed, and calls still without a price.
+
+    `cost_change` is US dollars, `cost_change_nanos` the same exactly.
+    """
+
+    examined: int
+    changed: int
+    still_unpriced: int
+    cost_change: float
+    cost_change_nanos: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class CostTracker:
+    """Tracks what model calls cost.
+
+    `storage` is a store, a path or a URL; without it the default store is used, which everything shares.
+    """
+
+    def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:
+        self.storage = open_storage(storage)
+
+    def track_call(
+        self,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        provider: str | None = None,
+        cached_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        event_id: str | None = None,
+        parent_id: str | None = None,
+        timestamp: datetime | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        latency_ms: float | None = None,
+        status: str = "ok",
+        **labels: object,
+    ) -> CostRecord:
+        """Record one call; the very next question sees it, in any thread.
+
+        `input_tokens` include `cached_tokens`, `output_tokens` include `reasoning_tokens`. `timestamp` is when the
+        call was made (default: now; naive: local time) and decides which price holds. A label named like a
+        dimension (`agent_id`, `session_id`, `environment`, ...) fills it. Raises ValueError for facts that no call
+        can have, and for an `event_id` that is already recorded with other facts; StorageError for a store that can
+        only be read.
+        """
+        usage = whole_usage(Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens))
+        check_text("model", model)
+        if isinstance(self.storage, SqlStore):
+            self.storage.check_writable()
+        recorder = recorder_for(self.storage)
+        known = None if event_id is None else self.storage.get_event(event_id)
+        moment = known.timestamp if known is not None and timestamp is None else timestamp
+        record = EventRecord(
+            id=ids.new_id() if event_id is None else ids.from_text(event_id),
+            event_type="llm_call",
+            at_us=time.time_ns() // 1000 if moment is None else to_us(check_moment(moment)),
+            parent_id=None if parent_id is None else ids.from_text(parent_id),
+            model=model,
+            provider=provider,
+            status=_status(status),
+            latency_us=None if latency_ms is None else round(check_latency(latency_ms) * 1000),
+            usage=usage,
+            usage_source="provider",
+            metadata=copy.deepcopy(metadata) if metadata else None,  # what the caller changes later is not meant
+            external_id=_external(event_id),
+            parent_external_id=_external(parent_id),
+        )
+        price = prices.price_of(usage, model, provider=provider, at_us=record.at_us)
+        if price is not None:
+            record.cost_nanos, record.price_source, record.price_date = price
+        call = recorder.place(record, labels)
+        if event_id is None:
+            recorder.add(call)
+        else:
+            self._save(record.to_event(), known)
+        return _cost_record(record, usage)
+
+    def get_costs(
+        self,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        group_by: Sequence[str] | None = None,
+        filters: Filters | None = None,
+        *,
+        tz: str | tzinfo = "UTC",
+    ) -> CostReport:
+        """Report what calls cost in a period.
+
+        Dates are `2024-01-31` (the whole day), `today`, `yesterday`, `this-week`, `this-month`, `last-month`,
+        `last-30-days` and the like, or a datetime (naive: in `tz`); a named period without an end is meant whole.
+        `group_by` and `filters` name dimensions, labels, or `hour`, `day` and `month`; a filter's value may be a
+        list. Raises ConfigurationError for a date or time zone that cannot be read.
+        """
+        where = period.zone(tz)
+        return report.report(
+            self._reader(),
+            period.period(start_date, end_date, tz=where),
+            group_by=[group_by] if isinstance(group_by, str) else group_by or (),
+            filters=filters,
+            tz=where,
+        )
+
+    def reprice(
+        self,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        *,
+        everything: bool = False,
+        tz: str | tzinfo = "UTC",
+    ) -> RepriceReport:
+        """Price the calls of a period that have no price yet, by the prices that held when they were made.
+
+        `everything` prices all calls again, for when a table was wrong; a call whose model has no price now, whose cost
+        was given by hand, or that cost nothing since a cache had the answer, keeps what it has. Dates are as in
+        `get_costs`. Raises StorageError for a store that is not SQL.
+        """
+        if not isinstance(self.storage, SqlStore):
+            raise StorageError(f"{type(self.storage).__name__} cannot price again: use SQLiteStorage")
+        span = period.period(start_date, end_date, tz=period.zone(tz))
+        examined = priced = unpriced = change = 0
+        for event, price in self.storage.reprice(_priced_anew, span.start, span.end, unpriced_only=not everything):
+            examined += 1
+            unpriced += event.cost_nanos is None and price is None
+            if price is not None and price.cost_nanos != event.cost_nanos:
+                priced += 1
+                change += price.cost_nanos - (event.cost_nanos or 0)
+        return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
+
+    def _save(self, event: TrackingEvent, known: TrackingEvent | None) -> None:
+        """Save an event with an id of the user's own; a backend of the user's own need not know what is saved twice."""
+        if known is None or isinstance(self.storage, SqlStore) or known.status in ("open", "abandoned"):
+            self.storage.save_event(event)
+        elif known != event:
+            raise ValueError(f"event {event.event_id!r} is already recorded with other facts")
+
+    def _reader(self) -> AggregateReader:
+        storage = self.storage
+        if isinstance(storage, SqlStore):
+            return storage
+        recorder_for(storage).drain()
+        return PlainTotals(storage)
+
+
+def _priced_anew(event: TrackingEvent) -> Priced | None:
+    is_given = event.cost_nanos is not None and event.price_source in (None, "cache")
+    name = event.model or event.served_model
+    if is_given or name is None:
+        return None
+    return prices.price_of(
+        event.usage,
+        name,
+        served_model=event.served_model,
+        provider=event.provider,
+        service_tier=event.service_tier,
+        at_us=to_us(event.timestamp),
+    )
+
+
+def _cost_record(record: EventRecord, usage: Usage) -> CostRecord:
+    nanos = record.cost_nanos
+    return CostRecord(
+        event_id=record.external_id or ids.to_text(record.id),
+        model=record.model or "",
+        cost=None if nanos is None else money.to_dollars(nanos),
+        cost_exact=None if nanos is None else money.to_decimal(nanos),
+        input_tokens=usage.input_tokens or 0,
+        output_tokens=usage.output_tokens or 0,
+        usage_source="provider",
+        price_source=record.price_source,
+    )
+
+
+def _external(event_id: str | None) -> str | None:
+    return event_id if event_id is not None and ids.is_external(event_id) else None
+
+
+def _status(status: str) -> Status:
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
+    return cast("Status", status)

@@ -1,0 +1,1 @@
+"""How events hang together: the tree of a run, and finding one."""

@@ -1,0 +1,1 @@
+"""The database itself: addresses, connections, transactions, migrations."""

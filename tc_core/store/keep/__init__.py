@@ -1,0 +1,1 @@
+"""What keeps a store in order: retention, archive, imports, checks, repairs, sizes."""

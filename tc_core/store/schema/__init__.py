@@ -1,0 +1,1 @@
+"""The tables: what the migrations create and the queries read."""

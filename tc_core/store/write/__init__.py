@@ -1,0 +1,1 @@
+"""How batches become rows, all or nothing."""

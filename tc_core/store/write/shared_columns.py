@@ -1,0 +1,121 @@
+"""What many events have in common, as columns: worked out once, and kept from batch to batch."""
+
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from tc_core.model.event import EventRecord
+from tc_core.model.scope import DIMENSIONS, Scope
+from tc_core.store.engine.interning import InternedTexts, Term
+from tc_core.store.schema.tables import INTERNED, body_key, canonical_json
+
+Texts = tuple[str | None, ...]
+Keys = tuple[int | None, ...]
+
+MOST_KEPT = 2_000
+
+_OWN = tuple(name for name in INTERNED if name not in DIMENSIONS)
+_dimension_texts = attrgetter(*DIMENSIONS)
+
+own_texts = attrgetter(*_OWN)
+"""The interned texts of a record but for its scope's: of a few kinds, so that they come again and again."""
+
+
+class OwnColumns(NamedTuple):
+    """The keys of `own_texts`, in the groups in which they stand in a row."""
+
+    what: Keys
+    """From the event type to the provider."""
+    status: Keys
+    """The status and the error's type."""
+    usage_source: int | None
+    price_source: int | None
+
+
+class ScopeColumns(NamedTuple):
+    """The keys of a scope's dimensions and of its label set."""
+
+    columns: Keys
+    label_set: int | None
+    body: str
+    """The text of the label set."""
+
+
+class BatchColumns(NamedTuple):
+    """What the events of one batch have in common."""
+
+    own: dict[Texts, OwnColumns]
+    scopes: dict[Scope, ScopeColumns]
+    keys: Mapping[Term, int]
+    """The keys that had to be looked up or made."""
+
+    def label_sets(self) -> dict[int, str]:
+        """Return the texts of the label sets, by their keys."""
+        return {scope.label_set: scope.body for scope in self.scopes.values() if scope.label_set is not None}
+
+
+class SharedColumns:
+    """Works out the columns of batches; keeps those whose transaction is committed, as `InternedTexts` keeps keys."""
+
+    def __init__(self, interned: InternedTexts) -> None:
+        self._interned = interned
+        self._own: dict[Texts, OwnColumns] = {}
+        self._scopes: dict[Scope, ScopeColumns] = {}
+        self._generation = interned.generation
+
+    def of(self, connection: Connection, records: Collection[EventRecord]) -> BatchColumns:
+        """Return the columns of a batch, interning the texts that are new."""
+        if self._generation != self._interned.generation:  # the keys are those of another database
+            self._generation = self._interned.generation
+            self._own, self._scopes = {}, {}
+        texts, scopes = set(map(own_texts, records)), {record.scope for record in records}
+        new_texts, new_scopes = texts - self._own.keys(), scopes - self._scopes.keys()
+        keys = self._interned.keys(connection, _terms(new_texts, new_scopes))
+        own = {each: self._own.get(each) or _own_columns(each, keys) for each in texts}
+        bodies: dict[int, str] = {}  # scopes often share their labels
+        columns = {each: self._scopes.get(each) or _scope_columns(each, keys, bodies) for each in scopes}
+        return BatchColumns(own, columns, keys)
+
+    def of_terms(self, connection: Connection, terms: set[Term]) -> BatchColumns:
+        """Return the keys of single texts."""
+        return BatchColumns({}, {}, self._interned.keys(connection, terms))
+
+    def keep(self, batch: BatchColumns) -> None:
+        """Take up a batch whose transaction is committed."""
+        self._interned.keep(batch.keys)
+        if len(self._own) > MOST_KEPT:
+            self._own = {}
+        if len(self._scopes) > MOST_KEPT:
+            self._scopes = {}
+        self._own.update(batch.own)
+        self._scopes.update(batch.scopes)
+
+
+def _terms(texts: set[Texts], scopes: set[Scope]) -> set[Term]:
+    """Return every text that is to be interned, and its kind."""
+    named = [(_OWN, each) for each in texts] + [(DIMENSIONS, _dimension_texts(scope)) for scope in scopes]
+    return {
+        (kind, value) for kinds, values in named for kind, value in zip(kinds, values, strict=True) if value is not None
+    }
+
+
+def _own_columns(texts: Texts, keys: Mapping[Term, int]) -> OwnColumns:
+    found = dict(zip(_OWN, _keys(_OWN, texts, keys), strict=True))
+    what = ("event_type", "name", "model", "served_model", "service_tier", "provider")
+    status = (found["status"], found["error_type"])
+    return OwnColumns(tuple(found[name] for name in what), status, found["usage_source"], found["price_source"])
+
+
+def _scope_columns(scope: Scope, keys: Mapping[Term, int], bodies: dict[int, str]) -> ScopeColumns:
+    labels = scope.labels
+    body = bodies.get(id(labels))
+    if body is None:
+        body = bodies[id(labels)] = canonical_json(labels) if labels else ""
+    label_set = body_key(body) if body else None
+    return ScopeColumns((*_keys(DIMENSIONS, _dimension_texts(scope), keys), label_set), label_set, body)
+
+
+def _keys(kinds: Sequence[str], values: Texts, keys: Mapping[Term, int]) -> Keys:
+    return tuple(None if value is None else keys[kind, value] for kind, value in zip(kinds, values, strict=True))

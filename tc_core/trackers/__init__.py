@@ -1,1 +1,0 @@
-"""The classes that users create: thin faces over what lies below."""
