@@ -11,7 +11,7 @@ from sqlalchemy import event
 from benchmarks.common import timed
 from benchmarks.servers import running
 from tc_core.model.ports import Batch, EventSink, SpoolMark
-from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.enrich import METERING
 from tc_core.record.entries import EntryWriter
 from tc_core.record.pending import EVENT_BYTES, PendingEvent
 from tc_core.record.spool import Spool
@@ -67,7 +67,7 @@ class Recording:
 
     def __init__(self, sink: EventSink, folder: Path | None) -> None:
         self._entries = EntryWriter()
-        self.writer = Writer(sink, DEFAULT_STEPS, spool=None if folder is None else Spool(folder))
+        self.writer = Writer(sink, [METERING], spool=None if folder is None else Spool(folder))
 
     def queue(self, calls: Iterable[PendingEvent]) -> None:
         """Spool and queue ended calls, as their end hooks do."""

@@ -7,19 +7,23 @@ find the host's innermost run. `short_id` stands for a text that must not be sto
 """
 
 from tc_core.model.event import Status
+from tc_core.model.part import Decision, Request
 from tc_core.model.provenance import Relation
+from tc_core.model.segment import Content, Segment
 from tc_core.model.usage import Usage
 from tc_core.record.context import register, requesting
 from tc_core.record.guard import attempt, never_raises
-from tc_core.record.pending import Content, Segment, status_of
+from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.hash_key import short_id
 from tc_core.runtime.recorders import recorder_for
 
 __all__ = [
     "Content",
+    "Decision",
     "Recorder",
     "Relation",
+    "Request",
     "Segment",
     "Status",
     "Usage",

@@ -54,9 +54,6 @@ class Batch:
     attempts: list[tuple[EventId, Attempt]] = field(default_factory=list)
     faults: Mapping[str, int] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        return bool(self.records or self.links or self.faults)
-
 
 class EventSink(Protocol):
     """Takes batches from the recorder's writer."""

@@ -1,13 +1,15 @@
-"""The steps that complete a record on the writer's thread, in the order of `DEFAULT_STEPS`."""
+"""The steps that complete a record on the writer's thread, in the order of `METERING`."""
 
 import json
 from collections.abc import Mapping, Sequence
 
 from tc_core.meter import corrections, messages, prices, tokens
 from tc_core.model.event import CALL_TYPES
+from tc_core.model.part import Part
+from tc_core.model.segment import Segment, segments
 from tc_core.model.usage import Usage, is_count
 from tc_core.record.guard import faults
-from tc_core.record.pending import PendingEvent, Segment, segments
+from tc_core.record.pending import PendingEvent
 
 
 def drop_impossible_counts(call: PendingEvent) -> None:
@@ -41,7 +43,7 @@ def count_missing_tokens(call: PendingEvent) -> None:
     else:
         count_input = count_prompt if record.event_type == "llm_call" else _count
         read = count_input(segments(call.content), model)
-        written = _count(call.output or (), model)
+        written = _count(segments(call.output), model)
     record.usage = Usage(read.tokens, written.tokens if record.event_type == "llm_call" else 0)
     record.usage_source = tokens.weakest([read, written])
 
@@ -77,7 +79,7 @@ def price(call: PendingEvent) -> None:
         record.cost_nanos, record.price_source, record.price_date = found
 
 
-DEFAULT_STEPS = (drop_impossible_counts, count_missing_tokens, learn_correction, price)
+METERING = Part(name="metering", steps=(drop_impossible_counts, count_missing_tokens, learn_correction, price))
 
 
 def count_prompt(parts: Sequence[Segment], model: str | None) -> tokens.Count:

@@ -94,6 +94,7 @@ def read_item(payload: bytes, mark: SpoolMark) -> Item:
     if kind not in ("start", "end"):
         raise ValueError(f"unknown entry {kind!r}")
     *dimensions, labels = json.loads(scope_line)
+    dimensions += [None] * (len(DIMENSIONS) - len(dimensions))  # an older version knew fewer
     scope = Scope.of(dimensions, labels) if labels or any(dimensions) else EMPTY_SCOPE
     id_, event_type, at_us, parent, name, model, provider, *ended = facts
     parent_id = None if parent is None else bytes.fromhex(parent)

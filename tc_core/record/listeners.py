@@ -1,13 +1,13 @@
 """Telling listeners of committed events, on a thread of their own, so that a slow one holds up nobody."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from tc_core.model.event import EventRecord, TrackingEvent
 from tc_core.record.guard import contained, faults
 
-Listener = Callable[[Sequence[TrackingEvent]], None]
+Listener = Callable[[Sequence[TrackingEvent]], object]
 """Called with events after their commit, in the order of the commits."""
 
 MOST_WAITING = 100
@@ -17,9 +17,9 @@ MOST_WAITING = 100
 class Listeners:
     """Those who want to hear of events."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: list[Listener]) -> None:
         self.thread: threading.Thread | None = None
-        self._listeners = list(listeners)
+        self._listeners = listeners  # others add to it and take away from it while events are recorded
         self._waiting: SimpleQueue[list[EventRecord] | None] = SimpleQueue()
 
     def tell(self, records: list[EventRecord]) -> None:
@@ -50,6 +50,6 @@ class Listeners:
     def _run(self, waiting: "SimpleQueue[list[EventRecord] | None]") -> None:
         while (records := waiting.get()) is not None:
             events = [record.to_event() for record in records]
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 with contained(f"listener {getattr(listener, '__qualname__', type(listener).__qualname__)}"):
                     listener(events)

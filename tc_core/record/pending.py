@@ -1,32 +1,17 @@
 """A run that is open, from its start hook until its record is in the store."""
 
 from asyncio import CancelledError
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ports import Link, SpoolMark
+from tc_core.model.segment import Content, characters, segments
 
 EVENT_BYTES = 1000
 """About how much memory a queued event takes without its texts."""
-
-
-class Segment(NamedTuple):
-    """One part of a prompt or an answer, by reference: who says it, what kind it is, and its body.
-
-    `kind` is one of `text`, `tool_schema`, `tool_call`, `tool_result`; the body is text, or plain JSON
-    values that the writer turns into text.
-    """
-
-    role: str
-    kind: str
-    body: Any
-
-
-Content = Sequence[Segment] | Callable[[], Sequence[Segment]]
-"""The parts of a prompt, or what gives them when they are needed."""
+BYTES_PER_TOKEN = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +23,7 @@ class PendingEvent:
     parent: "PendingEvent | None" = None
     started_ns: int = 0
     content: Content | None = None
-    output: Sequence[Segment] | None = None
+    output: Content | None = None
     input_characters: int | None = None
     output_characters: int | None = None
     links: list[Link] = field(default_factory=list)
@@ -49,14 +34,33 @@ class PendingEvent:
     """Where the spool goes on after the entry of its end."""
     held_bytes: int = EVENT_BYTES
     """About how much memory its texts keep."""
+    has_texts: bool = False
+    """Whether its texts are kept for the parts that read them."""
 
-    def keep_texts(self, output: Sequence[Segment] | None = None) -> None:
-        """Keep the texts for the writer, which will count their tokens, and their lengths for the spool."""
+    def count_texts(self, output: Content | None = None) -> None:
+        """Take up the texts for the writer, which will count their tokens, and their lengths for the spool."""
         if self.content is None and not output:
             return  # nothing is known of it, which is not a prompt of no length
-        self.content, self.output = segments(self.content), output
-        self.input_characters, self.output_characters = characters(self.content), characters(output or ())
+        self.content, self.output = segments(self.content), segments(output)
+        self.input_characters, self.output_characters = characters(self.content), characters(self.output)
         self.held_bytes = EVENT_BYTES + self.input_characters + self.output_characters
+
+    def keep_texts(self, output: Content | None) -> None:
+        """Keep the texts for the parts that read them, by reference; how large they are is told by the tokens."""
+        if self.content is None and output is None:
+            return
+        if self.output is None:
+            self.output = output
+        self.has_texts = True
+        if self.input_characters is None:
+            read = None if self.record.usage is None else self.record.usage.input_tokens
+            self.held_bytes += read * BYTES_PER_TOKEN if type(read) is int and read > 0 else EVENT_BYTES
+
+    def let_go_of_texts(self) -> None:
+        """Hold the texts no longer."""
+        self.content = self.output = None
+        self.has_texts = False
+        self.held_bytes = EVENT_BYTES
 
     def is_below(self, other: "PendingEvent") -> bool:
         """Tell whether it lies in the subtree of another one."""
@@ -84,15 +88,3 @@ def status_of(error: BaseException) -> Status:
     if isinstance(error, GeneratorExit):
         return "closed"
     return "cancelled" if isinstance(error, (CancelledError, KeyboardInterrupt)) else "error"
-
-
-def segments(content: Content | None) -> Sequence[Segment]:
-    """Return the parts of a prompt."""
-    if content is None:
-        return ()
-    return content() if callable(content) else content
-
-
-def characters(parts: Sequence[Segment]) -> int:
-    """Return the length of the texts, without looking into what is not text."""
-    return sum(len(part.body) for part in parts if type(part.body) is str)

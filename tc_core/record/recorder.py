@@ -6,7 +6,7 @@ and into the queue; strings are kept by reference. Nothing here waits for the st
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -16,18 +16,20 @@ from typing import Any
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt, reported
 from tc_core.model.event import CALL_TYPES, EventRecord, Status
+from tc_core.model.part import ALLOWED, Decision, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
+from tc_core.model.segment import Content
 from tc_core.model.usage import Usage
 from tc_core.record import context
 from tc_core.record.entries import EntryWriter
-from tc_core.record.guard import faults
+from tc_core.record.guard import attempt, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener
-from tc_core.record.pending import EVENT_BYTES, Content, LooseLink, PendingEvent, Segment
+from tc_core.record.pending import EVENT_BYTES, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
-from tc_core.record.writer import Step, Writer
+from tc_core.record.writer import Writer
 
 Key = Hashable
 """A host's own id of a run."""
@@ -51,14 +53,16 @@ class Recorder:
         self,
         sink: EventSink,
         *,
-        enrich: Iterable[Step] = (),
+        parts: Sequence[Part] = (),
         spool: Spool | None = None,
-        listeners: Iterable[Listener] = (),
+        listeners: list[Listener] | None = None,
         scope: Scope = EMPTY_SCOPE,
-        chore: Callable[[], bool] | None = None,
     ) -> None:
         self.scope = scope
-        self.writer = Writer(sink, enrich, spool=spool, listeners=listeners, chore=chore)
+        self.parts = parts
+        self.writer = Writer(sink, parts, spool=spool, listeners=listeners)
+        self.keeps_texts = self.writer.after.is_wanted
+        """Whether a part reads texts: then adapters hand over all outputs, by reference."""
         self._entries = EntryWriter()
         self._open: dict[Key, PendingEvent] = {}
         self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
@@ -90,10 +94,10 @@ class Recorder:
         that later.
         """
         if inside.is_busy:
-            call = self._open.get(key)
-            id_ = self._new_id(key, event_id) if call is None else call.record.id
-            again = partial(self.start, event_type, key=key, event_id=id_, parent=parent, name=name, model=model)
-            inside.put_off.append(partial(again, provider=provider, content=content, labels=labels, at_us=at_us))
+            arguments = locals()
+            known = self._open.get(key)
+            id_ = self._new_id(key, event_id) if known is None else known.record.id
+            inside.put_off.append(partial(Recorder.start, **{**arguments, "event_id": id_}))
             return ids.to_text(id_)
         began_us, started_ns = (time.time_ns() // 1000, time.perf_counter_ns()) if at_us is None else _moment(at_us)
         here, writer = context.here(), self.writer
@@ -136,7 +140,7 @@ class Recorder:
         error_type: str | None = None,
         usage: Usage | None = None,
         model: str | None = None,
-        output: Sequence[Segment] | None = None,
+        output: Content | None = None,
         service_tier: str | None = None,
         is_cached: bool = False,
         at_us: int | None = None,
@@ -146,12 +150,12 @@ class Recorder:
 
         `service_tier` is the kind of processing that the provider names where its price differs (`flex`, `batch`, ...).
         `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
-        it ended, where the host tells that later. `metadata` are facts of the host's in plain JSON values, never texts.
+        it ended, where the host tells that later. `output` is the answer of a model, or what a tool or a retriever has
+        brought; it may be a callable, as in `start`. `metadata` are facts of the host's in plain JSON values, never
+        texts.
         """
         if inside.is_busy:
-            again = partial(self.finish, key, status=status, error_type=error_type, service_tier=service_tier)
-            again = partial(again, usage=usage, model=model, output=output, is_cached=is_cached, at_us=at_us)
-            inside.put_off.append(partial(again, metadata=metadata))
+            inside.put_off.append(partial(Recorder.finish, **locals()))
             return
         ended_ns, writer = time.perf_counter_ns() if at_us is None else _moment(at_us)[1], self.writer
         inside.is_busy = True
@@ -180,10 +184,12 @@ class Recorder:
                 if usage is not None:
                     record.usage, record.usage_source = usage, "provider"
                     if self._is_sampled(record):
-                        call.keep_texts()
-                    else:
+                        call.count_texts()
+                    elif not self.keeps_texts:
                         call.content = None
                 elif record.event_type in CALL_TYPES:
+                    attempt(call.count_texts, output)
+                if self.keeps_texts:
                     call.keep_texts(output)
                 self._queue(call)
                 self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
@@ -201,7 +207,7 @@ class Recorder:
         error_type: str | None = None,
         usage: Usage | None = None,
         model: str | None = None,
-        output: Sequence[Segment] | None = None,
+        output: Content | None = None,
         at_us: int | None = None,
     ) -> None:
         """Note that a run has ended otherwise; `error_type` is the name of a type, never an error's text."""
@@ -218,8 +224,7 @@ class Recorder:
     ) -> None:
         """Relate a run to an older one; both by key, or by event id."""
         if inside.is_busy:
-            again = partial(self.link, source, relation, target, origin=origin, confidence=confidence)
-            inside.put_off.append(again)
+            inside.put_off.append(partial(Recorder.link, **locals()))
             return
         with undisturbed(), self.writer.lock:
             link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
@@ -238,8 +243,7 @@ class Recorder:
         `status` is None when no answer came. What it says of tokens counts where the host reports none.
         """
         if inside.is_busy:
-            again = partial(self.attempt, key, retry=retry, status=status, latency_us=latency_us, usage=usage)
-            inside.put_off.append(again)
+            inside.put_off.append(partial(Recorder.attempt, **locals()))
             return key in self._open
         read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (None, None)
         with undisturbed(), self.writer.lock:
@@ -264,11 +268,43 @@ class Recorder:
     def add(self, call: PendingEvent) -> None:
         """Record an event that is whole."""
         if inside.is_busy:
-            inside.put_off.append(partial(self.add, call))
+            inside.put_off.append(partial(Recorder.add, **locals()))
             return
         with undisturbed(), self.writer.lock:
             self._queue(call)
         self.writer.wake()
+
+    # What a request may do
+
+    @property
+    def wants_to_admit(self) -> bool:
+        """Whether a part wants to see requests before they are made; it may come and go while recording."""
+        return any(part.admit is not None for part in self.parts)
+
+    def admit(self, request: Request) -> Decision:
+        """Ask the parts what becomes of a request, on the caller's thread; the first that refuses or answers decides.
+
+        A part that fails allows it. One may swap the model, and the next is asked about that.
+        """
+        found = ALLOWED
+        for part in self.parts:
+            said = None if part.admit is None else attempt(part.admit, request)
+            if said is None or said is ALLOWED:
+                continue
+            found = Decision(found.model if said.model is None else said.model, said.answer, said.refusal)
+            if said.refusal is not None or (said.answer is not None and request.can_answer):
+                return found
+            if type(said.model) is str:
+                request = request._replace(model=said.model)
+        return found
+
+    def scope_here(self, parent: Key | None, labels: Mapping[str, object] = _NO_LABELS) -> Scope:
+        """Return the dimensions and labels that a call would get here, under a run."""
+        here = context.here()
+        with undisturbed(), nullcontext() if inside.is_busy else self.writer.lock:
+            above = None if parent is None else self._find(parent)
+            base = self.scope if above is None else above.record.scope
+            return self._scope(base, here, labels) if labels or here.values else base
 
     def is_open(self, key: Key) -> bool:
         """Tell whether a run has begun and not ended."""
@@ -443,7 +479,7 @@ class Recorder:
 
     def _give_up(self, key: Key) -> None:
         call = self._open.pop(key)
-        call.record.status, call.content = "abandoned", None
+        call.record.status, call.content, call.output = "abandoned", None, None
         self._queue(call)
 
 

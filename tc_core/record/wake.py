@@ -29,9 +29,10 @@ class WakeSignal:
         self.is_over = True
         self._wakes.put(None)
 
-    def wait(self) -> None:
-        """Sleep until it is set."""
-        self._wakes.get()
+    def wait(self, seconds: float | None = None) -> None:
+        """Sleep until it is set, or for so many seconds."""
+        with suppress(Empty):
+            self._wakes.get(timeout=seconds)
 
     def pause(self, seconds: float) -> None:
         """Sleep for so long whoever sets it, or until the end; what is set after that wakes the thread again."""

@@ -4,24 +4,24 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
+from tc_core.model.part import Part
 from tc_core.model.ports import Batch, EventSink, SpoolMark
+from tc_core.record.after import AfterCommit
+from tc_core.record.chores import Chores
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener, Listeners
-from tc_core.record.pending import EVENT_BYTES, Item, LooseLink, PendingEvent
+from tc_core.record.pending import Item, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
 from tc_core.record.wake import WakeSignal
-
-Step = Callable[[PendingEvent], None]
-"""An enrich step: completes a call's record on the writer's thread."""
 
 GATHER_SECONDS = 0.05
 """How long the thread lets a batch gather."""
@@ -45,26 +45,30 @@ class Writer:
     """Writes the queue to the sink in batches; each is one transaction, which also moves the spool mark.
 
     `lock` guards the queue and the spool; it is never held over the store's I/O. `drain` writes on the
-    caller's thread, so that whoever asks the store need not wait for the writer's. `chore` is called on the
-    writer's own thread alone, after it has written; it does a small step of some other work, and says whether there
-    is more of it.
+    caller's thread, so that whoever asks the store need not wait for the writer's. What the parts add happens here:
+    their steps before a batch is written, `committed`, `after` and `listen` once it is, and their chores between
+    batches, on the writer's own thread alone.
     """
 
     def __init__(
         self,
         sink: EventSink,
-        steps: Iterable[Step],
+        parts: Sequence[Part],
         *,
         spool: Spool | None,
-        listeners: Iterable[Listener] = (),
-        chore: Callable[[], bool] | None = None,
+        listeners: list[Listener] | None = None,
     ) -> None:
         self.lock = threading.RLock()  # taken only where hooks are put off: see `inside`
+        listeners = [] if listeners is None else listeners
+        listeners += [part.listen for part in parts if part.listen is not None]
         self.listeners = Listeners(listeners)
+        self.after = AfterCommit([(part.name, part.after) for part in parts if part.after is not None])
         self.spool = spool
         self._sink = sink
-        self._steps = list(steps)
-        self._chore = chore
+        self._steps = [step for part in parts for step in part.steps]
+        self._committed = [(part.name, part.committed) for part in parts if part.committed is not None]
+        self._is_commit_untold = False
+        self._chores = Chores([part.chore for part in parts if part.chore is not None])
         self._queue: deque[Item] = deque()
         self._held_bytes = 0
         self._is_behind = False  # the spool has ended runs that the queue has not
@@ -107,8 +111,8 @@ class Writer:
 
     @property
     def is_own_thread(self) -> bool:
-        """Whether this is asked on the writer's or the listeners' thread."""
-        return threading.current_thread() in (self._thread, self.listeners.thread)
+        """Whether this is asked on a thread of the writer, the listeners or the parts."""
+        return threading.current_thread() in (self._thread, self.listeners.thread, self.after.thread)
 
     def take_over(self) -> None:
         """Write what dead processes have left in the spool folder."""
@@ -125,6 +129,8 @@ class Writer:
         self.end_thread()
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             thread.join(timeout)
+        self._tell_of_commit()
+        self.after.close(timeout)
         self.listeners.close(timeout)
         if self.spool is not None:
             with undisturbed(), self.lock:
@@ -138,6 +144,29 @@ class Writer:
         if is_drained and self._queue:  # what was noted behind the drain
             self.wake()
         return is_drained
+
+    def note_commit(self) -> None:
+        """Have the parts told that something was committed."""
+        if self._committed:
+            self._is_commit_untold = True
+            if threading.current_thread() is not self._thread:
+                self.wake()
+
+    def _tell_of_commit(self) -> bool:
+        """Tell the parts of a commit; return False where one of them is to be told again."""
+        if not self._is_commit_untold:
+            return True
+        self._is_commit_untold = False  # before they are told: another commit may come meanwhile
+        is_told = True
+        for name, committed in self._committed:
+            is_heard = False
+            with contained(f"part {name}: committed"):
+                committed()
+                is_heard = True
+            is_told = is_told and is_heard
+        if not is_told:
+            self._is_commit_untold = True
+        return is_told
 
     def end_thread(self) -> None:
         """Have the thread end soon, whatever is queued; this waits for nothing."""
@@ -165,6 +194,8 @@ class Writer:
         self._thread = None
         self._signal = WakeSignal()
         self.listeners.begin()
+        self.after.begin()
+        self._is_commit_untold = False
         if self.spool is not None:
             for file in self.spool.detach():
                 file.close()
@@ -286,10 +317,16 @@ class Writer:
             if isinstance(item, PendingEvent):
                 for call in (item, *_unwritten_ancestors(item)):
                     call.is_written = True
-                item.content = item.output = item.parent = None
+                item.parent = None
         with undisturbed(), self.lock:
             self._held_bytes -= sum(item.held_bytes for item in work.items)
-        self.listeners.tell([item.record for item in work.items if isinstance(item, PendingEvent)])
+        events = [item for item in work.items if isinstance(item, PendingEvent)]
+        if self.after.is_wanted:
+            self.after.hand_over(events)
+        for event in events:
+            event.content = event.output = None
+        self.note_commit()
+        self.listeners.tell([event.record for event in events])
 
     def _catch_up(self) -> bool:
         """Write from the own spool what the queue had no room for; return whether there was any."""
@@ -320,10 +357,6 @@ class Writer:
 
     # The thread
 
-    def _tend(self) -> bool:
-        """Do a small step of what is to be done now and then; return whether there is more."""
-        return self._chore is not None and bool(attempt(self._chore))
-
     def _start_thread(self) -> None:
         with undisturbed(), self.lock:
             if self._thread is not None:
@@ -340,18 +373,18 @@ class Writer:
 def _run(reference: "weakref.ref[Writer]", signal: WakeSignal) -> None:
     """The thread's work; it keeps no writer alive that nobody else holds."""
     try:
-        is_more = False
+        seconds = None
         while True:
-            if not is_more:
-                signal.wait()
+            if seconds != 0.0:
+                signal.wait(seconds)
             signal.pause(GATHER_SECONDS)
             writer = reference()
             if writer is None or signal.is_over:
                 return
-            is_drained = attempt(writer._drain, 60.0)
-            if not is_drained:  # whatever it is, it is tried again
+            is_done = attempt(writer._drain, 60.0) and writer._tell_of_commit()
+            if not is_done:  # whatever it is, it is tried again
                 signal.pause(RETRY_SECONDS)
-            is_more = not is_drained or writer._tend()
+            seconds = writer._chores.do() if is_done else 0.0
             del writer
     finally:
         writer = reference()
@@ -367,9 +400,10 @@ def _release_wholly(lock: Any) -> None:
 
 
 def _let_go_of_texts(item: Item) -> None:
-    if isinstance(item, PendingEvent) and item.content is not None:
-        item.content = item.output = None
-        item.held_bytes = EVENT_BYTES
+    if isinstance(item, PendingEvent) and (item.content is not None or item.output is not None):
+        if item.has_texts:
+            faults.note("texts: let go, the store is too slow")
+        item.let_go_of_texts()
 
 
 def _unwritten_ancestors(call: PendingEvent) -> list[PendingEvent]:

@@ -7,6 +7,7 @@ that opens is tied in here: a question first brings in what this process has rec
 import atexit
 import os
 import threading
+import time
 import weakref
 from contextlib import suppress
 from hashlib import blake2b
@@ -17,20 +18,22 @@ from platformdirs import user_data_path
 from tc_core import settings
 from tc_core.errors import StorageError
 from tc_core.meter import loading
+from tc_core.model.part import Part, WritePart
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
-from tc_core.record.enrich import DEFAULT_STEPS
 from tc_core.record.guard import contained, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import hash_key
+from tc_core.runtime.parts import load_tables, parts_of
 from tc_core.store.base import StorageBackend
-from tc_core.store.sql import SqlStore, on_open
+from tc_core.store.sql import SqlStore, before_open, on_open
 from tc_core.store.storages import create_storage
 
 _lock = threading.RLock()
 _recorders: dict[str, Recorder] = {}
+_parts: dict[str, list[Part]] = {}
 _open_stores: "weakref.WeakSet[SqlStore]" = weakref.WeakSet()
 _default: tuple[str, StorageBackend] | None = None
 _chosen: StorageBackend | None = None
@@ -111,8 +114,23 @@ def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder
 
 
 def flush(timeout: float = 5.0) -> bool:
-    """Bring everything recorded so far into the stores; return whether that succeeded within `timeout` seconds."""
-    return all([recorder.drain(timeout) for recorder in _all()])  # noqa: C419  # each is to be drained
+    """Bring everything recorded so far into the stores; return whether that succeeded within `timeout` seconds.
+
+    What reads texts after the commit, such as the ledger, is waited for as well.
+    """
+    recorders, deadline = _all(), time.monotonic() + timeout
+    drained = [recorder.drain(timeout) for recorder in recorders]
+    read = [recorder.writer.after.wait(deadline - time.monotonic()) for recorder in recorders]
+    return all(drained) and all(read)
+
+
+def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
+    """Return once the parts of a store have read the texts of all that is recorded; False when that took too long."""
+    recorder = _recorders.get(_identity(storage))
+    if recorder is None:
+        return True
+    deadline = time.monotonic() + timeout
+    return recorder.drain(timeout) and recorder.writer.after.wait(deadline - time.monotonic())
 
 
 def spool_folder(store: SqlStore) -> Path | None:
@@ -130,10 +148,8 @@ def spool_folder(store: SqlStore) -> Path | None:
 
 def _make(storage: StorageBackend) -> Recorder:
     sink: EventSink = BackendSink(storage)
-    folder = chore = None
-    days = settings.load().storage.retention_days
+    folder = None
     if isinstance(storage, SqlStore):
-        chore = None if days is None else storage.retention(days).daily
         sink, folder = storage.sink, spool_folder(storage)
         if folder is not None and storage.path is None:
             with contained("make the folder of the spool"):
@@ -142,11 +158,33 @@ def _make(storage: StorageBackend) -> Recorder:
             weakref.finalize(storage, _discard, storage.identity)
     return Recorder(
         sink,
-        enrich=DEFAULT_STEPS,
+        parts=parts(storage),
         spool=None if folder is None else Spool(folder),
+        listeners=storage.listeners,
         scope=EMPTY_SCOPE.extended(settings.load().labels),
-        chore=chore,
     )
+
+
+def parts(storage: StorageBackend) -> list[Part]:
+    """Return the parts of a store, the same ones for every way to it; they are made at the first use."""
+    identity = _identity(storage)
+    found = _parts.get(identity)
+    if found is None:
+        with undisturbed(), _lock:
+            found = _parts.get(identity)
+            if found is None:
+                found = _parts[identity] = parts_of(storage)
+    return found
+
+
+def _note_commit(store: SqlStore) -> None:
+    """Have the parts told of what was written past the recorder, such as an import."""
+    if any(part.committed is not None for part in parts(store)):
+        recorder_for(store).writer.note_commit()
+
+
+def _write_parts(store: SqlStore) -> list[WritePart]:
+    return [part.write for part in parts(store) if part.write is not None]
 
 
 def _identity(storage: StorageBackend) -> str:
@@ -159,6 +197,7 @@ def _all() -> list[Recorder]:
 
 def _discard(identity: str) -> None:
     """Let go of a store in memory that nobody can ask any more; a garbage collection does this, so it never waits."""
+    _parts.pop(identity, None)
     recorder = _recorders.pop(identity, None)
     if recorder is not None:
         recorder.writer.end_thread()
@@ -171,6 +210,8 @@ def _tie_in(store: SqlStore) -> None:
     _open_stores.add(store)
     store.use_hash_keys(hash_key.used)
     reference = weakref.ref(store)
+    store.use_parts(lambda: _write_parts(store) if (store := reference()) is not None else [])
+    store.use_commits(lambda: _note_commit(store) if (store := reference()) is not None else None)
     store.before_read.append(lambda: _before_read(reference))
     store.before_close.append(lambda: _before_close(reference))
 
@@ -195,6 +236,7 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
         recorder.stop()
 
 
+before_open.append(load_tables)
 on_open.append(_tie_in)
 
 

@@ -1,7 +1,7 @@
 """The abstract store: three methods, all that a backend of one's own needs for tracking costs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -9,6 +9,9 @@ from tc_core.errors import StorageError
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import Filters, GroupKey, Metric
 from tc_core.model.provenance import ProvenanceRelationship
+
+Listener = Callable[[Sequence[TrackingEvent]], object]
+"""Called with events once they are in the store, in the order in which they came there."""
 
 
 class StorageBackend(ABC):
@@ -82,6 +85,24 @@ class StorageBackend(ABC):
     ) -> list[ProvenanceRelationship]:
         """Return the relations that touch an event, or the events of a workflow, or all."""
         raise StorageError(f"{type(self).__name__} keeps no relations: use SQLiteStorage")
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Those who are told of events once they are in the store, on a thread of their own, in that order."""
+        found: list[Listener] = self.__dict__.setdefault("_listeners", [])  # a backend of one's own may not call us
+        return found
+
+    def add_listener(self, listener: Listener) -> None:
+        """Have events that are recorded from now on told to `listener`, some at a time, once they are in the store.
+
+        It is called on a thread of its own; what it raises is counted as a fault. Other stores of the same database
+        in this process have listeners of their own.
+        """
+        self.listeners.append(listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Tell a listener no more; ValueError where it is none."""
+        self.listeners.remove(listener)
 
     def flush(self) -> None:  # noqa: B027  # nothing to do where nothing is held back
         """Return once everything recorded in this process is in the store."""

@@ -13,6 +13,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, from_us, to_us
 from tc_core.model.gaps import Gaps
+from tc_core.model.part import WritePart
 from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
@@ -38,6 +39,9 @@ from tc_core.store.write.hash_keys import epochs
 on_open: list[Callable[["SqlStore"], object]] = []
 """Called with each store that opens."""
 
+before_open: list[Callable[[], object]] = []
+"""Called before a store opens: what makes the tables of branches known."""
+
 log = logging.getLogger("tc_core")
 
 PAGE = 1000
@@ -54,6 +58,8 @@ class SqlStore(StorageBackend):
     """
 
     def __init__(self, database: Database, identity: str) -> None:
+        for callback in before_open:
+            callback()
         self.identity = identity
         self.before_read: list[Callable[[], object]] = []
         self.before_close: list[Callable[[], object]] = []
@@ -70,8 +76,8 @@ class SqlStore(StorageBackend):
             if not (database.may_be_away and error.is_passing):
                 raise
             log.warning("%s. What is recorded waits in the spool until it is back.", error)
-        for callback in on_open:
-            callback(self)
+        for tie in on_open:
+            tie(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._database)!r})"
@@ -316,6 +322,14 @@ class SqlStore(StorageBackend):
     def use_hash_keys(self, in_use: Callable[[], frozenset[str]]) -> None:
         """Have the ids of the keys that `in_use` gives noted with what is written."""
         self._writer.hash_keys.in_use = in_use
+
+    def use_parts(self, parts: Callable[[], Sequence[WritePart]]) -> None:
+        """Have what `parts` returns write in each transaction that books sums; asked at each of them."""
+        self._writer.parts = parts
+
+    def use_commits(self, on_commit: Callable[[], object]) -> None:
+        """Have `on_commit` called after each commit."""
+        self._writer.on_commit = on_commit
 
     def hash_keys(self) -> dict[str, datetime]:
         """Return the ids of all keys that ids were made from texts with, and since when, the oldest first."""

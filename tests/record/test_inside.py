@@ -145,12 +145,9 @@ def test_a_hook_inside_a_log_handler_does_not_wait_for_one_that_logs(recorder, s
 
 @pytest.mark.swallows
 def test_a_hook_that_was_put_off_and_fails_costs_itself_alone(recorder, store, monkeypatch):
-    def broken():
-        raise RuntimeError
-
     def hooks():
-        recorder.start("llm_call", key="broken", content=broken)
-        recorder.finish("broken")
+        recorder.start("llm_call", key="broken")
+        recorder.finish("broken", at_us="never")
         recorder.start("llm_call", key="fine")
         recorder.finish("fine", usage=Usage(1, 0))
 
@@ -158,7 +155,7 @@ def test_a_hook_that_was_put_off_and_fails_costs_itself_alone(recorder, store, m
     inside_the_end_of(recorder, "around", hooks, monkeypatch)
     recorder.finish("around", usage=Usage(2, 0))
     assert store.aggregate("input_tokens", filters={"status": "ok"}) == {(): 3}
-    assert faults.counts["a hook that was put off: RuntimeError"] == 1
+    assert faults.counts["a hook that was put off: TypeError"] == 1
 
 
 def test_a_run_that_ends_while_the_recorder_closes_ends_once(recorder, store, monkeypatch):
@@ -191,7 +188,7 @@ INTERRUPTED = """
 import random, signal
 from tc_core import SQLiteStorage
 from tc_core.model.usage import Usage
-from tc_core.record.pending import Segment
+from tc_core.model.segment import Segment
 from tc_core.runtime.recorders import recorder_for
 def interrupt(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, interrupt)

@@ -6,12 +6,12 @@ import pytest
 from tc_core.meter import corrections
 from tc_core.model import ids
 from tc_core.model.event import EventRecord
+from tc_core.model.segment import Segment
 from tc_core.model.usage import Usage
 from tc_core.record import context
 from tc_core.record import recorder as recorder_module
-from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.enrich import METERING
 from tc_core.record.guard import faults
-from tc_core.record.pending import Segment
 from tc_core.record.recorder import Recorder
 from tc_core.store.storages import InMemoryStorage
 
@@ -23,7 +23,7 @@ def store():
 
 @pytest.fixture
 def recorder(store):
-    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS)
+    recorder = Recorder(store.sink, parts=[METERING])
     store.before_read.append(recorder.drain)
     yield recorder
     recorder.close()
@@ -382,7 +382,7 @@ def test_listeners_hear_of_events_after_their_commit(store):
         heard.extend((event.event_id, store.get_event(event.event_id) is not None) for event in events)
         done.set()
 
-    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, listeners=[listen])
+    recorder = Recorder(store.sink, parts=[METERING], listeners=[listen])
     event_id = recorder.start("llm_call", key="k", model="gpt-4o")
     recorder.finish("k", usage=Usage(1, 1))
     assert done.wait(10)

@@ -9,13 +9,14 @@ import pytest
 
 from tc_core.errors import StorageError
 from tc_core.model import ids
+from tc_core.model.part import Part
+from tc_core.model.segment import Segment
 from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
 from tc_core.record import succession
 from tc_core.record import writer as writer_module
-from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.enrich import METERING
 from tc_core.record.guard import faults
-from tc_core.record.pending import Segment
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool, SpoolFile
 from tc_core.store.storages import SQLiteStorage
@@ -36,7 +37,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def recorder(store, folder):
-    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    recorder = Recorder(store.sink, parts=[METERING], spool=Spool(folder))
     yield recorder
     recorder.close()
 
@@ -61,7 +62,7 @@ def crash(recorder):
 
 
 def successor(store, folder):
-    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    recorder = Recorder(store.sink, parts=[METERING], spool=Spool(folder))
     recorder.writer.take_over()
     return recorder
 
@@ -224,7 +225,7 @@ def test_a_crash_of_the_successor_changes_nothing(recorder, store, folder, monke
     calls(recorder, 10)
     crash(recorder)
     monkeypatch.setattr(succession, "BATCH", 4)
-    heir = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    heir = Recorder(store.sink, parts=[METERING], spool=Spool(folder))
     real, written = heir.writer._sink.write, []
 
     class Dying(BaseException):
@@ -422,7 +423,7 @@ def test_an_enrich_step_that_fails_costs_only_its_detail(store):
     def broken(call):
         raise ZeroDivisionError
 
-    recorder = Recorder(store.sink, enrich=[broken, *DEFAULT_STEPS])
+    recorder = Recorder(store.sink, parts=[Part(name="broken", steps=[broken]), METERING])
     calls(recorder, 2)
     recorder.close()
     assert store.aggregate("cost") == {(): 0.00007}
@@ -483,7 +484,7 @@ def test_a_question_on_the_writers_own_thread_does_not_wait_for_itself(store):
     def ask(call):
         answers.append(recorder.drain())
 
-    recorder = Recorder(store.sink, enrich=[ask])
+    recorder = Recorder(store.sink, parts=[Part(name="asking", steps=[ask])])
     store.before_read.append(recorder.drain)
     calls(recorder, 1)
     assert recorder.drain()

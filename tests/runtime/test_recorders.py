@@ -16,8 +16,8 @@ from tc_core import (
     workflow,
 )
 from tc_core.costs.plain_totals import FIELDS
+from tc_core.model.segment import Segment
 from tc_core.record.guard import faults
-from tc_core.record.pending import Segment
 from tc_core.runtime import recorders
 from tc_core.runtime.recorders import recorder_for
 from tc_core.store.schema.tables import INTERNED

@@ -21,7 +21,7 @@ from tc_core.model.ports import Batch, Link, SpoolMark
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
-from tc_core.record.enrich import DEFAULT_STEPS
+from tc_core.record.enrich import METERING
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import recorders  # noqa: F401  # whoever opens a store takes over what dead processes left
@@ -200,7 +200,7 @@ def _relate(store: SQLiteStorage) -> None:
 def _leave_a_spool(store: SQLiteStorage, path: Path) -> None:
     """Leave what a killed process leaves: ends that are written, ends that are not, and a run that is open."""
     folder = path.with_name(f"{path.name}.spool")
-    recorder = Recorder(store.sink, enrich=DEFAULT_STEPS, spool=Spool(folder))
+    recorder = Recorder(store.sink, parts=[METERING], spool=Spool(folder))
     recorder.writer.wake = lambda: None  # type: ignore[method-assign]
 
     def call(name: str, **labels: object) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from tc_core.errors import StorageError
@@ -18,6 +19,7 @@ LOCK_SECONDS = 5.0
 """How long a lock of another process is waited for."""
 
 Rows = Sequence[tuple[Any, ...]]
+T = TypeVar("T")
 
 
 class ConflictError(StorageError):
@@ -104,6 +106,16 @@ class Database(ABC):
             self.on_begin(connection)
             yield connection
             connection.commit()
+
+    def transact(self, do: Callable[[Connection], T], *, alone: bool = False) -> T:
+        """Do some work in one write transaction, and again where another one was faster; return what it returns.
+
+        Of what the work leaves behind outside the database, only that of the last time counts. Raises StorageError.
+        """
+        for attempt in _CONFLICTS:
+            with attempt, self.writing(alone=alone) as connection:
+                result = do(connection)
+        return result
 
     def check_writable(self) -> None:
         """Raise StorageError for a database that can only be read."""
@@ -230,6 +242,12 @@ class Database(ABC):
         """The view `events`: the seed documents' table, its labels with the dimensions, and `cost_nanos`."""
 
 
+_CONFLICTS = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type(ConflictError),
+    wait=tenacity.wait_random(0, 0.02),
+    stop=tenacity.stop_after_attempt(10),
+    reraise=True,
+)
 _inherited: list[object] = []  # engines of a parent process, kept so that nothing closes their connections
 
 
@@ -247,9 +265,6 @@ def adding(table: str, key: Sequence[str], sums: Sequence[str]) -> str:
     """Return what an INSERT ends with whose sums are added to those that are there."""
     added = ", ".join(f'"{name}" = {table}."{name}" + excluded."{name}"' for name in sums)
     return f"ON CONFLICT ({names(key)}) DO UPDATE SET {added}"
-
-
-T = TypeVar("T")
 
 
 def chunks(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

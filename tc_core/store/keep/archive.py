@@ -111,20 +111,23 @@ class Archive:
             for day, some in sorted(by_day.items())
         }
         rows = [(str(path), day, len(some), 0) for path, (day, some) in files.items()]
-        with self._database.writing() as connection:
-            self._database.insert(connection, "archive_file", ("path", "day", "events", "whole"), rows)
+        columns = ("path", "day", "events", "whole")
+        self._database.transact(lambda connection: self._database.insert(connection, "archive_file", columns, rows))
         return {path: some for path, (_, some) in files.items()}
 
     def _let_go(self, found: deletion.Leaving, records: Sequence[Recorded], files: dict[Path, list[Recorded]]) -> bool:
         """Delete the events and mark the files whole, unless anything of them has changed since they were read."""
-        with self._database.writing(alone=True) as connection:
+
+        def let_go(connection: Connection) -> bool:
             now = deletion.look(connection, self._before_us, self._after, MOST)
             if now.keys != found.keys or repr(self._records(connection, now.keys)) != repr(records):
                 return False
             deletion.remove(connection, self._database, found.keys)
             for path in files:
                 connection.execute(update(_FILES).where(_FILES.c.path == str(path)).values(whole=1))
-        return True
+            return True
+
+        return self._database.transact(let_go, alone=True)
 
     def _records(self, connection: Connection, keys: Sequence[int]) -> list[Recorded]:
         return Reader(connection, self._database, self._interned).leaving(keys)
@@ -134,8 +137,8 @@ class Archive:
         for path in paths:
             path.unlink(missing_ok=True)
             _part(path).unlink(missing_ok=True)
-        with self._database.writing() as connection:
-            connection.execute(delete(_FILES).where(_FILES.c.path.in_([str(path) for path in paths])))
+        forget = delete(_FILES).where(_FILES.c.path.in_([str(path) for path in paths]))
+        self._database.transact(lambda connection: connection.execute(forget))
 
 
 def _write(path: Path, records: Sequence[Recorded]) -> None:

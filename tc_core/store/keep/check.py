@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,14 +12,9 @@ from tc_core.store.engine.database import Database
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.keep import rebuild
 from tc_core.store.read.filters import EVENT, ORPHAN, PARENT
+from tc_core.store.schema.references import references
 from tc_core.store.schema.tables import (
-    INTERNED,
     ArchiveFile,
-    AttemptRow,
-    Dimension,
-    LabelSet,
-    MetadataBody,
-    RelationRow,
     Removal,
     Spool,
     table,
@@ -27,8 +23,6 @@ from tc_core.store.write.bulk import BulkWriter
 
 State = Literal["ok", "warning", "fault", "repaired"]
 
-_RELATION, _ATTEMPT, _DIMENSION = table(RelationRow), table(AttemptRow), table(Dimension)
-_LABEL_SET, _METADATA = table(LabelSet), table(MetadataBody)
 _FILES, _REMOVAL, _SPOOL = table(ArchiveFile), table(Removal), table(Spool)
 
 
@@ -85,9 +79,10 @@ class Check:
     def _references(self) -> Iterator[Finding]:
         lost = []
         with self._database.reading() as connection:
-            for name, column, target in _REFERENCES:
-                question = select(func.count()).select_from(column.table.outerjoin(target.table, target == column))
-                count = connection.execute(question.where(column.is_not(None), target.is_(None))).scalar_one()
+            for name, column, target in references():
+                key = target.table.alias("referred").c[target.key]
+                question = select(func.count()).select_from(column.table.outerjoin(key.table, key == column))
+                count = connection.execute(question.where(column.is_not(None), key.is_(None))).scalar_one()
                 if count:
                     lost.append(Finding("fault", name, f"{count:,} rows refer to what is not there"))
             count = connection.execute(_MISPLACED).scalar_one()
@@ -132,8 +127,8 @@ class Check:
         named = ", ".join(rebuild.day_name(day) for day in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
         if wrong and self._repair:
             for day in wrong:
-                with self._database.writing(alone=True) as connection:
-                    rebuild.rebuild(connection, self._database, self._interned, day)
+                again = partial(rebuild.rebuild, database=self._database, interned=self._interned, day=day)
+                self._database.transact(again, alone=True)
             yield Finding(
                 "repaired", "roll-ups", f"those of {len(wrong):,} days are made anew from their events: {named}"
             )
@@ -162,8 +157,8 @@ class Check:
         elif self._database.path is None:  # the files of other hosts cannot be seen from here
             yield Finding("ok", "spool", f"{len(left):,} marks are of other hosts, or left over")
         elif self._repair:
-            with self._database.writing() as connection:
-                connection.execute(delete(_SPOOL).where(_SPOOL.c.file.in_(left)))
+            forget = delete(_SPOOL).where(_SPOOL.c.file.in_(left))
+            self._database.transact(lambda connection: connection.execute(forget))
             yield Finding("repaired", "spool", f"{len(left):,} marks of files that are gone are forgotten")
         else:
             yield Finding("warning", "spool", f"{len(left):,} marks are of files that are gone: --repair forgets them")
@@ -183,21 +178,6 @@ class Check:
         if files and not begun and not missing:
             yield Finding("ok", "archive", f"{len(files):,} files are where they were written")
 
-
-_KEY = EVENT.alias("referred_event").c.key
-_REFERENCES = (
-    ("event.parent", EVENT.c.parent, _KEY),
-    ("event.root", EVENT.c.root, _KEY),
-    ("relation.source", _RELATION.c.source, _KEY),
-    ("relation.target", _RELATION.c.target, _KEY),
-    ("attempt.event", _ATTEMPT.c.event, _KEY),
-    ("orphan.event", ORPHAN.c.event, _KEY),
-    ("event.labels", EVENT.c.labels, _LABEL_SET.c.id),
-    ("event.details", EVENT.c.details, _METADATA.c.id),
-    ("relation.details", _RELATION.c.details, _METADATA.c.id),
-    *((f"event.{name}", EVENT.c[name], _DIMENSION.c.id) for name in INTERNED),
-)
-"""What refers to what: a name for people, the column, and the key that it must be one of."""
 
 _MISPLACED = (
     select(func.count())

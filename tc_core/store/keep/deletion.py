@@ -17,15 +17,14 @@ from tc_core.store.read.filters import EVENT
 from tc_core.store.read.query import Place
 from tc_core.store.read.sums import IS_UNPRICED
 from tc_core.store.schema.days import US_PER_DAY
-from tc_core.store.schema.tables import OPEN, AttemptRow, ExternalId, LabelSet, MetadataBody, Orphan, RelationRow, table
+from tc_core.store.schema.references import references
+from tc_core.store.schema.tables import OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
 
 MOST = 1000
 """Events that leave in one transaction: others wait for some hundredths of a second."""
 
 _EXTERNAL = table(ExternalId)
 _ORPHAN = table(Orphan)
-_RELATION = table(RelationRow)
-_ATTEMPT = table(AttemptRow)
 _LABEL_SET = table(LabelSet)
 _METADATA = table(MetadataBody)
 
@@ -71,9 +70,9 @@ def remove(connection: Connection, database: Database, keys: Sequence[int]) -> i
         missed = connection.execute(select(_ORPHAN.c.parent_id).where(_ORPHAN.c.event.in_(some))).scalars().all()
         for row in gone:
             days[row.at // US_PER_DAY] = days.get(row.at // US_PER_DAY, 0) + 1
-        connection.execute(delete(_RELATION).where(or_(_RELATION.c.source.in_(some), _RELATION.c.target.in_(some))))
-        connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.event.in_(some)))
-        connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event.in_(some)))
+        for reference in references("event.key"):
+            if reference.column.table is not EVENT:
+                connection.execute(delete(reference.column.table).where(reference.column.in_(some)))
         connection.execute(delete(EVENT).where(EVENT.c.key.in_(some)))
         _forget_texts_of(connection, [*(row.id for row in gone), *missed])
     database.add_up(connection, "removal", ("day",), ("events",), list(days.items()))
@@ -148,6 +147,6 @@ def _forget_texts_of(connection: Connection, ids: Iterable[bytes]) -> None:
 
 
 def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    used = [EVENT.c.labels] if texts is _LABEL_SET else [EVENT.c.details, _RELATION.c.details]
+    used = [reference.column for reference in references(f"{texts.name}.id")]
     free = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
     return select(texts.c.id).where(*conditions, *free)

@@ -4,17 +4,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 
-from tc_core.errors import StorageError
 from tc_core.store.engine.database import Database
 from tc_core.store.keep import deletion
 from tc_core.store.read.query import Place
 
 TEXTS = 5000
 """Label sets or metadata that are deleted in one transaction."""
-PAUSE_SECONDS = 600.0
-"""How long it rests after a failure."""
 
 
 @dataclass(slots=True)
@@ -37,7 +34,6 @@ class Retention:
         self._days = days
         self._now = now
         self._done_on: int | None = None
-        self._resume_at = 0.0
         self._begin()
 
     def _begin(self) -> None:
@@ -46,20 +42,19 @@ class Retention:
         self._is_past_events = self._days is None
         self._texts: list[tuple[Table, list[int]]] | None = None
 
-    def daily(self) -> bool:
-        """Do one step, if today's are not done; return whether there are more. Texts are looked at once events left."""
-        today = int(self._now() // 86_400)
-        if self._done_on == today or time.monotonic() < self._resume_at or self._database.read_only:
-            return False
-        try:
-            has_more = self.step() if not self._is_past_events or self.removed.events else False
-        except StorageError:
-            self._resume_at = time.monotonic() + PAUSE_SECONDS
-            raise
-        if not has_more:
+    def daily(self) -> float:
+        """Do one step, if today's are not done; return in how many seconds there is more to do.
+
+        Texts are looked at once events left.
+        """
+        now = self._now()
+        today = int(now // 86_400)
+        if self._done_on != today:
+            if self.step() if not self._is_past_events or self.removed.events else False:
+                return 0.0
             self._done_on = today
             self._begin()
-        return has_more
+        return (today + 1) * 86_400 - now
 
     def step(self) -> bool:
         """Do one step; return whether there are more."""
@@ -73,14 +68,15 @@ class Retention:
         limit_us = deletion.limit_of(self._days or 0, int(self._now() * 1_000_000))
         with self._database.reading() as connection:
             found = deletion.look(connection, limit_us, self._after, deletion.MOST)
-        if found.keys:
-            with self._database.writing(alone=True) as connection:
-                found = deletion.look(
-                    connection, limit_us, self._after, deletion.MOST
-                )  # what has come meanwhile may hold some back
-                self.removed.events += deletion.remove(connection, self._database, found.keys)
+        if found.keys:  # what has come meanwhile may hold some back
+            found, removed = self._database.transact(lambda connection: self._remove(connection, limit_us), alone=True)
+            self.removed.events += removed
         self._after = found.goes_on_from
         return found.last is not None
+
+    def _remove(self, connection: Connection, limit_us: int) -> tuple[deletion.Leaving, int]:
+        found = deletion.look(connection, limit_us, self._after, deletion.MOST)
+        return found, deletion.remove(connection, self._database, found.keys)
 
     def _let_texts_go(self) -> bool:
         if self._texts is None:
@@ -90,7 +86,9 @@ class Retention:
         if not self._texts:
             return False
         texts, keys = self._texts[0]
-        with self._database.writing(alone=True) as connection:
-            self.removed.texts += deletion.remove_texts(connection, texts, keys[:TEXTS])
+        some = keys[:TEXTS]
+        self.removed.texts += self._database.transact(
+            lambda connection: deletion.remove_texts(connection, texts, some), alone=True
+        )
         del keys[:TEXTS]
         return True

@@ -61,6 +61,14 @@ CUBE = ("event_type", "provider", "model", "agent_id", "environment")
 """The dimensions of `rollup_hour`, after the hour; those of `rollup_day` are the same without the event type."""
 
 
+REFERS_TO = "refers_to"
+
+
+def refers_to(column: str, **further: Any) -> dict[str, Any]:
+    """Say that a column holds keys of another one, written `table.column`: see `references`."""
+    return {"info": {REFERS_TO: column}, **further}
+
+
 class StoreTable(SQLModel, registry=registry()):
     """What all our tables are made from: their `MetaData` is our own, so that a host's tables may have any names."""
 
@@ -104,25 +112,25 @@ class Event(StoreTable, table=True):
     key: int | None = Field(default=None, primary_key=True, sa_type=KEY)
     id: bytes = Field(sa_type=LargeBinary(16))
     at: int = Field(sa_type=BigInteger)
-    parent: int | None = Field(default=None, sa_type=BigInteger)
-    root: int = Field(sa_type=BigInteger)
+    parent: int | None = Field(default=None, sa_type=BigInteger, sa_column_kwargs=refers_to("event.key"))
+    root: int = Field(sa_type=BigInteger, sa_column_kwargs=refers_to("event.key"))
     depth: int = Field(sa_type=Integer)
-    event_type: int = Field(sa_type=Integer)
-    name: int | None = Field(default=None, sa_type=Integer)
-    model: int | None = Field(default=None, sa_type=Integer)
-    served_model: int | None = Field(default=None, sa_type=Integer)
-    service_tier: int | None = Field(default=None, sa_type=Integer)
-    provider: int | None = Field(default=None, sa_type=Integer)
-    agent_id: int | None = Field(default=None, sa_type=Integer)
-    agent_type: int | None = Field(default=None, sa_type=Integer)
-    task_type: int | None = Field(default=None, sa_type=Integer)
-    intent: int | None = Field(default=None, sa_type=Integer)
-    workflow_id: int | None = Field(default=None, sa_type=Integer)
-    session_id: int | None = Field(default=None, sa_type=Integer)
-    environment: int | None = Field(default=None, sa_type=Integer)
-    labels: int | None = Field(default=None, sa_type=BigInteger)
-    status: int = Field(sa_type=Integer)
-    error_type: int | None = Field(default=None, sa_type=Integer)
+    event_type: int = Field(sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    name: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    model: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    served_model: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    service_tier: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    provider: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    agent_id: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    agent_type: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    task_type: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    intent: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    workflow_id: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    session_id: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    environment: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    labels: int | None = Field(default=None, sa_type=BigInteger, sa_column_kwargs=refers_to("label_set.id"))
+    status: int = Field(sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
+    error_type: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
     latency_us: int | None = Field(default=None, sa_type=BigInteger)
     input_tokens: int | None = Field(default=None, sa_type=BigInteger)
     output_tokens: int | None = Field(default=None, sa_type=BigInteger)
@@ -132,11 +140,11 @@ class Event(StoreTable, table=True):
     audio_input_tokens: int | None = Field(default=None, sa_type=BigInteger)
     audio_output_tokens: int | None = Field(default=None, sa_type=BigInteger)
     cache_write_1h_tokens: int | None = Field(default=None, sa_type=BigInteger)
-    usage_source: int | None = Field(default=None, sa_type=Integer)
+    usage_source: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
     cost_nanos: int | None = Field(default=None, sa_type=BigInteger)
-    price_source: int | None = Field(default=None, sa_type=Integer)
+    price_source: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
     price_day: int | None = Field(default=None, sa_type=Integer)
-    details: int | None = Field(default=None, sa_type=BigInteger)
+    details: int | None = Field(default=None, sa_type=BigInteger, sa_column_kwargs=refers_to("metadata_body.id"))
 
 
 class ExternalId(StoreTable, table=True):
@@ -152,7 +160,7 @@ class Orphan(StoreTable, table=True):
 
     __tablename__ = "orphan"
     __table_args__ = (Index("ix_orphan_parent", "parent_id"),)
-    event: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    event: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs=refers_to("event.key", autoincrement=False))
     parent_id: bytes = Field(sa_type=LargeBinary(16))
 
 
@@ -161,19 +169,19 @@ class RelationRow(StoreTable, table=True):
 
     __tablename__ = "relation"
     __table_args__ = (Index("ix_relation_target", "target"), {"sqlite_with_rowid": False})
-    source: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    source: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs=refers_to("event.key", autoincrement=False))
     relation: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
-    target: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    target: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs=refers_to("event.key", autoincrement=False))
     origin: int = Field(sa_type=Integer)
     confidence: float
-    details: int | None = Field(default=None, sa_type=BigInteger)
+    details: int | None = Field(default=None, sa_type=BigInteger, sa_column_kwargs=refers_to("metadata_body.id"))
 
 
 class AttemptRow(StoreTable, table=True):
     """One HTTP request of an event; see `model.attempt`."""
 
     __tablename__ = "attempt"
-    event: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    event: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs=refers_to("event.key", autoincrement=False))
     number: int = Field(primary_key=True, sa_type=Integer, sa_column_kwargs={"autoincrement": False})
     retry: int = Field(sa_type=Integer)
     status: int | None = Field(default=None, sa_type=Integer)

@@ -4,20 +4,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import tenacity
 from sqlalchemy import Connection, Row, select
 
 from tc_core.errors import LineageError
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
+from tc_core.model.part import WritePart
 from tc_core.model.ports import Batch, Link, Priced, SpoolMark
 from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
-from tc_core.store.engine.database import ConflictError, Database, chunks, insert_into
+from tc_core.store.engine.database import Database, chunks, insert_into
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.schema.tables import LabelSet, table
 from tc_core.store.write import rows
+from tc_core.store.write.changes import EventChanges
 from tc_core.store.write.hash_keys import HashKeys, Noted
 from tc_core.store.write.places import Places
 from tc_core.store.write.relations import RelationWriter
@@ -33,7 +34,12 @@ class BulkWriter:
     """Writes batches; the store's side of the port `EventSink`."""
 
     def __init__(self, database: Database, interned: InternedTexts) -> None:
+        self.parts: Callable[[], Sequence[WritePart]] = tuple
+        """Returns what else is written wherever sums are booked: `write` of the branches' parts."""
+        self.on_commit: Callable[[], object] = lambda: None
+        """Called after each commit."""
         self._database = database
+        self._interned = interned
         self._columns = SharedColumns(interned)
         self._labels = RolledLabels(database, interned)
         self.hash_keys = HashKeys(database, interned)
@@ -93,11 +99,17 @@ class BulkWriter:
 
     def _transact(self, do: "Callable[[_Transaction], None]", *, alone: bool = False) -> "_Transaction":
         """Do some work in one transaction, and again where another one was faster."""
-        for attempt in _CONFLICTS:
-            with attempt, self._database.writing(alone=alone) as connection:
-                work = _Transaction(connection, self._database, self._columns, self._labels)
-                do(work)
+        parts = self.parts()
+
+        def work_on(connection: Connection) -> _Transaction:
+            work = _Transaction(connection, self._database, self._interned, self._columns, self._labels)
+            work.parts = parts
+            do(work)
+            return work
+
+        work = self._database.transact(work_on, alone=alone)
         work.keep()
+        self.on_commit()
         return work
 
     def position(self, file: str) -> int:
@@ -114,31 +126,32 @@ class BulkWriter:
 
     def forget(self, file: str) -> None:
         """Drop the mark of a deleted spool file."""
-        with self._database.writing() as connection:
-            connection.exec_driver_sql(f"DELETE FROM spool WHERE file = {self._database.placeholder}", (file,))
+        statement = f"DELETE FROM spool WHERE file = {self._database.placeholder}"
+        self._database.transact(lambda connection: connection.exec_driver_sql(statement, (file,)))
 
     def close(self) -> None:
         """Give back what is held open; the next batch opens it again."""
         self._database.close()
 
 
-_CONFLICTS = tenacity.Retrying(
-    retry=tenacity.retry_if_exception_type(ConflictError),
-    wait=tenacity.wait_random(0, 0.02),
-    stop=tenacity.stop_after_attempt(10),
-    reraise=True,
-)
-
-
 class _Transaction:
     """The work of one write transaction."""
 
     def __init__(
-        self, connection: Connection, database: Database, columns: SharedColumns, labels: RolledLabels
+        self,
+        connection: Connection,
+        database: Database,
+        interned: InternedTexts,
+        columns: SharedColumns,
+        labels: RolledLabels,
     ) -> None:
         self.places = Places(connection, database)
         self.connection = connection
+        self.database = database
+        self.parts: Sequence[WritePart] = ()
         self._database = database
+        self._interned = interned
+        self._events = EventChanges()
         self._shared_columns = columns
         self._rolled_labels = labels
         self._changes = RollupChanges()
@@ -178,6 +191,10 @@ class _Transaction:
         """Write the roll-ups: last, since other writers wait for the rows that it changes."""
         labels = self._labels = self._rolled_labels.of(self.connection, self._changes.pairs())
         self._changes.write(self.connection, self._database, labels.keys)
+        if self.parts:
+            changes = self._events.found(self.connection, self._interned, self._columns.keys if self._columns else {})
+            for write in self.parts if changes else ():
+                write(self, changes)
 
     def _existing(self, wanted: Iterable[EventId]) -> dict[EventId, Row[Any]]:
         """Return the rows of those events that have one; plain SQL, since nearly always there are none."""
@@ -202,6 +219,8 @@ class _Transaction:
                     orphans.append((key, parent_id))
             values = rows.values(record, columns, bodies)
             self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
+            if self.parts:
+                self._events.insert(record)
             inserted.append((key, id_, record.at_us, parent, root, depth, *values))
         inserted.sort()  # by key: rows that are appended fill their pages
         self._database.insert(self.connection, "event", rows.COLUMNS, inserted)
@@ -244,6 +263,8 @@ class _Transaction:
         """Take back what a row added to the sums, and add what it adds now."""
         self._changes.add(row.at, rows.cube(before), labels, rows.measures_of(before), sign=-1)
         self._changes.add(row.at, rows.cube(after), new_labels or labels, rows.measures_of(after))
+        if self.parts:
+            self._events.revise(row, before, after, labels, new_labels or labels)
 
     def _update(self, columns: Sequence[str], changed: Sequence[rows.Values]) -> None:
         if changed:

@@ -9,12 +9,13 @@ from sqlalchemy import Row
 from tc_core.model import event
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Priced
+from tc_core.model.scope import DIMENSIONS
 from tc_core.model.totals import measures
 from tc_core.model.usage import Usage
 from tc_core.store.engine.interning import Term
 from tc_core.store.schema.days import day_of
 from tc_core.store.schema.tables import CUBE, SEED, Event, body_key, canonical_json, table
-from tc_core.store.write.shared_columns import BatchColumns, own_texts
+from tc_core.store.write.shared_columns import STATUS, WHAT, BatchColumns, own_texts
 
 COLUMNS: tuple[str, ...] = tuple(table(Event).columns.keys())
 IDENTITY = ("key", "id", "at", "parent", "root", "depth")
@@ -22,8 +23,24 @@ IDENTITY = ("key", "id", "at", "parent", "root", "depth")
 
 REVISED = COLUMNS[len(IDENTITY) :]
 
-PRICE = ("cost_nanos", "price_source", "price_day")
 USAGE_COLUMNS = Usage._fields
+_WRITTEN = (
+    *WHAT,
+    *DIMENSIONS,
+    "labels",
+    *STATUS,
+    "latency_us",
+    *USAGE_COLUMNS,
+    "usage_source",
+    "cost_nanos",
+    "price_source",
+    "price_day",
+    "details",
+)
+if _WRITTEN != REVISED:  # else each value would land in another column
+    raise AssertionError(f"`values` writes {_WRITTEN}, the table has {REVISED}")
+
+PRICE = ("cost_nanos", "price_source", "price_day")
 _cube = itemgetter(*(REVISED.index(name) for name in CUBE))
 _SEED_VALUES = {key: value for key, _, value in SEED}
 _NO_USAGE = Usage()
@@ -40,7 +57,7 @@ def values(record: EventRecord, columns: BatchColumns, bodies: dict[int, str]) -
         body = canonical_json(record.metadata)
         details = body_key(body)
         bodies[details] = body
-    return (
+    return (  # in the order of `_WRITTEN`
         *own.what,
         *scope.columns,
         *own.status,

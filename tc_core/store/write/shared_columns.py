@@ -16,6 +16,8 @@ Keys = tuple[int | None, ...]
 
 MOST_KEPT = 2_000
 
+WHAT = ("event_type", "name", "model", "served_model", "service_tier", "provider")
+STATUS = ("status", "error_type")
 _OWN = tuple(name for name in INTERNED if name not in DIMENSIONS)
 _dimension_texts = attrgetter(*DIMENSIONS)
 
@@ -27,9 +29,9 @@ class OwnColumns(NamedTuple):
     """The keys of `own_texts`, in the groups in which they stand in a row."""
 
     what: Keys
-    """From the event type to the provider."""
+    """Those of `WHAT`."""
     status: Keys
-    """The status and the error's type."""
+    """Those of `STATUS`."""
     usage_source: int | None
     price_source: int | None
 
@@ -103,9 +105,8 @@ def _terms(texts: set[Texts], scopes: set[Scope]) -> set[Term]:
 
 def _own_columns(texts: Texts, keys: Mapping[Term, int]) -> OwnColumns:
     found = dict(zip(_OWN, _keys(_OWN, texts, keys), strict=True))
-    what = ("event_type", "name", "model", "served_model", "service_tier", "provider")
-    status = (found["status"], found["error_type"])
-    return OwnColumns(tuple(found[name] for name in what), status, found["usage_source"], found["price_source"])
+    what, status = (tuple(found[name] for name in names) for names in (WHAT, STATUS))
+    return OwnColumns(what, status, found["usage_source"], found["price_source"])
 
 
 def _scope_columns(scope: Scope, keys: Mapping[Term, int], bodies: dict[int, str]) -> ScopeColumns:
