@@ -13,7 +13,7 @@ from tc_core.version import __version__
 
 if TYPE_CHECKING:
     from tc_core.costs.report import CostGroup, CostReport
-    from tc_core.costs.tracker import CostRecord, CostTracker, RepriceReport
+    from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
         ConfigurationError,
         CycleError,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tc_core.model.run import Run
     from tc_core.model.usage import Usage
     from tc_core.record.context import bind_context, labels, session
+    from tc_core.runtime.by_hand import CostRecord
     from tc_core.runtime.instrument import instrument, uninstrument
     from tc_core.runtime.recorders import flush
     from tc_core.runtime.store_keeper import StoreKeeper
@@ -70,7 +71,7 @@ _HOMES = {
     "PostgreSQLStorage": "store.storages",
     "SQLiteStorage": "store.storages",
     "create_storage": "store.storages",
-    "CostRecord": "costs.tracker",
+    "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
     "RepriceReport": "costs.tracker",
     "StoreKeeper": "runtime.store_keeper",

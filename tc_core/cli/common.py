@@ -15,6 +15,7 @@ from tc_core import settings
 from tc_core.cli import text
 from tc_core.errors import ConfigurationError, StorageError, TokenCalculatorError
 from tc_core.model import period
+from tc_core.model.gaps import left_the_store
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.engine.address import check_is_path
 from tc_core.store.sql import SqlStore
@@ -122,12 +123,6 @@ def print_removed(removed: Mapping[date, int], what: str, *, stderr: bool = Fals
         console = text.console(stderr=stderr)
         said = f"{what}: {left_the_store(removed)} (`token-calc costs` still has their sums)."
         console.print(Text(said, style="yellow"))
-
-
-def left_the_store(removed: Mapping[date, int]) -> str:
-    """Write how many events have left the store, by their days."""
-    gone = text.plural(sum(removed.values()), "event")
-    return f"{gone} from {min(removed)} to {max(removed)} (UTC) left the store"
 
 
 def _path(where: str) -> Path | None:

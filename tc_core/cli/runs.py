@@ -7,12 +7,11 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.common import NOT_FOUND, fail
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.lineage import find
 from tc_core.lineage.tree import Node, tree
 from tc_core.model.event import TrackingEvent
 from tc_core.model.run import Run
-from tc_core.store.sql import SqlStore
 
 SHORT_ID = 8
 """Digits at the end of an id that tell it from others: its beginning is the time."""
@@ -69,7 +68,7 @@ def show_tree(
     """
     with common.told():
         source = common.open_store(store)
-        root = tree(*source.tree(_root_id(source, run)))
+        root = tree(*source.tree(find.run_id(source, run)))
         if as_json:
             text.print_json(root.to_dict())
         else:
@@ -92,7 +91,7 @@ def show(
     """
     with common.told():
         source = common.open_store(store)
-        found = _event(source, event)
+        found = find.event(source, event)
         relations = source.relationships(event_id=found.event_id)
         attempts = source.attempts(found.event_id)
         if as_json:
@@ -268,42 +267,6 @@ def _doubts(run: Run) -> Text:
     status, unpriced = run.event.status, run.totals.unpriced
     said = [f"{_MARKS[status]} {status}" if status != "ok" else "", f"{unpriced:,} unpriced" if unpriced else ""]
     return Text(", ".join(filter(None, said)), style="yellow")
-
-
-def _root_id(source: SqlStore, run: str) -> str:
-    if run == "last":
-        latest = source.runs(limit=1) or source.runs(limit=1, single_calls=True)
-        if not latest:
-            fail("No run is recorded yet: `token-calc demo` records one.", NOT_FOUND)
-        return latest[0].event.event_id
-    for named in ({"workflow_id": run}, {"name": run}):
-        latest = source.runs(named, limit=1, single_calls=True)
-        if latest:
-            return latest[0].event.event_id
-    found = _event(source, run)
-    return found.root_id or found.event_id
-
-
-def _event(source: SqlStore, wanted: str) -> TrackingEvent:
-    found = source.get_event(wanted)
-    if found is not None:
-        return found
-    digits = wanted.replace("-", "").lower()
-    is_part = len(digits) >= 4 and all(digit in "0123456789abcdef" for digit in digits)
-    like = source.ids_like(digits) if is_part else []
-    if len(like) > 1:
-        fail(
-            f"{wanted} could be {', '.join(like[:3])}{' and others' if len(like) > 3 else ''}: give more of it.",
-            NOT_FOUND,
-        )
-    if not like:
-        removed = source.removals()
-        said = f"; {common.left_the_store(removed)}" if removed else ""
-        fail(f"No event {wanted} is recorded{said}: `token-calc runs` lists what is.", NOT_FOUND)
-    event = source.get_event(like[0])
-    if event is None:
-        fail(f"No event {wanted} is recorded.", NOT_FOUND)
-    return event
 
 
 def _plain(value: object) -> str:

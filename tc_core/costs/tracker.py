@@ -1,55 +1,27 @@
 """CostTracker: record calls by hand, and ask what calls cost."""
 
-import copy
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tc_core.costs import report
 from tc_core.costs.plain_totals import PlainTotals
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
 from tc_core.meter import prices
-from tc_core.model import ids, money, period
+from tc_core.model import money, period
 from tc_core.model.event import (
-    STATUSES,
-    EventRecord,
-    Status,
     TrackingEvent,
-    check_latency,
-    check_moment,
-    check_text,
     to_us,
 )
 from tc_core.model.ports import AggregateReader, Filters, Priced
-from tc_core.model.usage import Usage, whole_usage
+from tc_core.model.usage import Usage
+from tc_core.runtime.by_hand import CostRecord, record_call
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
-
-
-@dataclass(frozen=True, slots=True)
-class CostRecord:
-    """One recorded call: cost in US dollars, None when its model has no known price."""
-
-    event_id: str
-    model: str
-    cost: float | None
-    cost_exact: Decimal | None
-    input_tokens: int
-    output_tokens: int
-    usage_source: str
-    price_source: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; `cost_nanos` is the exact cost."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "cost_exact"}
-        plain["cost_nanos"] = None if self.cost_exact is None else money.to_nanos(self.cost_exact)
-        return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +76,19 @@ class CostTracker:
         can have, and for an `event_id` that is already recorded with other facts; StorageError for a store that can
         only be read.
         """
-        usage = whole_usage(Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens))
-        check_text("model", model)
-        if isinstance(self.storage, SqlStore):
-            self.storage.check_writable()
-        recorder = recorder_for(self.storage)
-        known = None if event_id is None else self.storage.get_event(event_id)
-        moment = known.timestamp if known is not None and timestamp is None else timestamp
-        record = EventRecord(
-            id=ids.new_id() if event_id is None else ids.from_text(event_id),
-            event_type="llm_call",
-            at_us=time.time_ns() // 1000 if moment is None else to_us(check_moment(moment)),
-            parent_id=None if parent_id is None else ids.from_text(parent_id),
-            model=model,
+        return record_call(
+            self.storage,
+            model,
+            Usage(input_tokens, output_tokens, cached_tokens, reasoning_tokens=reasoning_tokens),
             provider=provider,
-            status=_status(status),
-            latency_us=None if latency_ms is None else round(check_latency(latency_ms) * 1000),
-            usage=usage,
-            usage_source="provider",
-            metadata=copy.deepcopy(metadata) if metadata else None,  # what the caller changes later is not meant
-            external_id=_external(event_id),
-            parent_external_id=_external(parent_id),
+            event_id=event_id,
+            parent_id=parent_id,
+            timestamp=timestamp,
+            metadata=metadata,
+            latency_ms=latency_ms,
+            status=status,
+            labels=labels,
         )
-        price = prices.price_of(usage, model, provider=provider, at_us=record.at_us)
-        if price is not None:
-            record.cost_nanos, record.price_source, record.price_date = price
-        call = recorder.place(record, labels)
-        if event_id is None:
-            recorder.add(call)
-        else:
-            self._save(record.to_event(), known)
-        return _cost_record(record, usage)
 
     def get_costs(
         self,
@@ -187,13 +141,6 @@ class CostTracker:
                 change += price.cost_nanos - (event.cost_nanos or 0)
         return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
 
-    def _save(self, event: TrackingEvent, known: TrackingEvent | None) -> None:
-        """Save an event with an id of the user's own; a backend of the user's own need not know what is saved twice."""
-        if known is None or isinstance(self.storage, SqlStore) or known.status in ("open", "abandoned"):
-            self.storage.save_event(event)
-        elif known != event:
-            raise ValueError(f"event {event.event_id!r} is already recorded with other facts")
-
     def _reader(self) -> AggregateReader:
         storage = self.storage
         if isinstance(storage, SqlStore):
@@ -215,27 +162,3 @@ def _priced_anew(event: TrackingEvent) -> Priced | None:
         service_tier=event.service_tier,
         at_us=to_us(event.timestamp),
     )
-
-
-def _cost_record(record: EventRecord, usage: Usage) -> CostRecord:
-    nanos = record.cost_nanos
-    return CostRecord(
-        event_id=record.external_id or ids.to_text(record.id),
-        model=record.model or "",
-        cost=None if nanos is None else money.to_dollars(nanos),
-        cost_exact=None if nanos is None else money.to_decimal(nanos),
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        usage_source="provider",
-        price_source=record.price_source,
-    )
-
-
-def _external(event_id: str | None) -> str | None:
-    return event_id if event_id is not None and ids.is_external(event_id) else None
-
-
-def _status(status: str) -> Status:
-    if status not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}, not {status!r}")
-    return cast("Status", status)
