@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from importlib.metadata import EntryPoint
 from typing import Literal
 
 import typer
@@ -18,7 +19,8 @@ from tc_core.cli import common, text
 from tc_core.errors import TokenCalculatorError
 from tc_core.meter import prices, table, tokens
 from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
-from tc_core.runtime import instrument, recorders
+from tc_core.runtime import adapters, instrument, recorders, tryout
+from tc_core.runtime.instrument import FrameworkState
 from tc_core.store.labels import said_of
 from tc_core.store.sql import SqlStore
 
@@ -91,21 +93,42 @@ def examine(store: str | None) -> Iterator[Finding]:
 
 
 def _frameworks() -> Iterator[Finding]:
-    for adapter in importlib.metadata.entry_points(group=instrument.GROUP):
-        module = importlib.import_module(adapter.module)
-        package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
-        found, (lowest, highest) = _version(package), module.TESTED
-        if found is None or not instrument.is_available(adapter):
-            install = f"pip install 'token-calculator-suite[{adapter.name}]'"
-            yield Finding("ok", adapter.name, f"not installed ({install} would)")
-            continue
-        is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
-            : len(_release(highest))
-        ] <= _release(highest)
-        said = f"{package} {found}, tested from {lowest} to {highest}"
-        yield Finding("ok" if is_tested else "warning", adapter.name, said)
-        for advice in getattr(module, "ADVICE", ()):
-            yield Finding("ok", adapter.name, advice)
+    known = adapters.known_adapters()
+    states = {state.name: state for state in instrument.framework_states()}
+    tried = tryout.try_out([name for name, state in states.items() if state.state not in ("not installed", "failed")])
+    for adapter in known:
+        yield from _framework(adapter, tried.get(adapter.name, states[adapter.name]))
+
+
+def _framework(adapter: EntryPoint, found: FrameworkState) -> Iterator[Finding]:
+    """Yield what a process of its own, which imported a framework, has found of it."""
+    name = adapter.name
+    if found.state == "not installed":
+        yield Finding("ok", name, f"not installed ({found.detail} would)")
+        return
+    if found.state == "failed":
+        yield Finding("fault", name, f"cannot be hooked, so that nothing of it is recorded: {found.detail}")
+    if found.state == "hooked":
+        yield from _versions(adapter)
+    for each in found.missing:
+        yield Finding("warning", name, f"{each.where} has no {each.name}: {each.without}")
+    if found.state == "hooked":
+        for advice in getattr(adapters.module_of(adapter), "ADVICE", ()):
+            yield Finding("ok", name, advice)
+
+
+def _versions(adapter: EntryPoint) -> Iterator[Finding]:
+    module = adapters.module_of(adapter)
+    package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
+    found, (lowest, highest) = _version(package), module.TESTED
+    if found is None:
+        yield Finding("warning", adapter.name, f"{package} has no version; tested from {lowest} to {highest}")
+        return
+    is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
+        : len(_release(highest))
+    ] <= _release(highest)
+    said = f"{package} {found}, tested from {lowest} to {highest}; hooked when {module.FRAMEWORK} is imported"
+    yield Finding("ok" if is_tested else "warning", adapter.name, said)
 
 
 def _tables() -> Iterator[Finding]:
