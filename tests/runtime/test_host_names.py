@@ -16,7 +16,6 @@ from tc_core.demo.server import ModelServer
 NAMES = {adapter.__name__: adapter.HOST_NAMES for adapter in (tc_langchain, tc_crewai, tc_llamaindex)}
 HOST = {"tc_langchain": "langchain_openai", "tc_crewai": "crewai", "tc_llamaindex": "llama_index.llms.openai"}
 SAYS_NOTHING = {"nothing is recorded", "nothing is recorded by instrument()"}
-CALLS = ("LLMCallStartedEvent", "LLMCallCompletedEvent")
 PROGRAM = """
 import importlib, json, os, sys
 url, adapter = sys.argv[1:]
@@ -50,7 +49,12 @@ def seen(host_name):
     tc_core.uninstrument()
     return [state.state, state.detail, lost, total.total_calls, dict(faults.counts)]
 
+import tc_core
 from importlib import import_module
+from tc_core.runtime.instrument import framework_states
+from tc_core.trackers.cost_tracker import CostTracker
+tc_core.calculate_cost("gpt-4o-mini", 1, 1)  # what all children need is loaded once
+{ready}
 for host_name in import_module(adapter).HOST_NAMES:
     reading, writing = os.pipe()
     child = os.fork()
@@ -76,13 +80,15 @@ CALL = {
     "tc_crewai": "LLM(model='openai/gpt-4o-mini', base_url=url, api_key='x').call('hello')",
     "tc_llamaindex": "OpenAI('gpt-4o-mini', api_base=url, api_key='x').complete('hello')",
 }
+READY = {"tc_langchain": "call()", "tc_crewai": "", "tc_llamaindex": "call()"}
+"""A bus of CrewAI's that has begun to work would not do so in a child."""
 _seen = {}
 
 
 def seen(adapter, run_python):
     """Return what the program of a framework has found for each name; it runs once."""
     if adapter not in _seen:
-        program = PROGRAM.format(framework=FRAMEWORK[adapter], call=CALL[adapter])
+        program = PROGRAM.format(framework=FRAMEWORK[adapter], call=CALL[adapter], ready=READY[adapter])
         with ModelServer() as server:
             lines = run_python(program, server.base_url, adapter).splitlines()
         found = [json.loads(line) for line in lines if line.startswith("[")]
