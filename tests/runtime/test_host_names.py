@@ -17,7 +17,7 @@ NAMES = {adapter.__name__: adapter.HOST_NAMES for adapter in (tc_langchain, tc_c
 HOST = {"tc_langchain": "langchain_openai", "tc_crewai": "crewai", "tc_llamaindex": "llama_index.llms.openai"}
 SAYS_NOTHING = {"nothing is recorded", "nothing is recorded by instrument()"}
 PROGRAM = """
-import importlib, json, os, sys
+import importlib, json, os, sys, types
 url, adapter = sys.argv[1:]
 {framework}
 def call():
@@ -26,8 +26,12 @@ def call():
 def take_away(host_name):
     where, _, inner = host_name.where.partition(":")
     holder = importlib.import_module(where)
-    if inner:
-        holder = getattr(holder, inner)
+    if not inner:  # the framework itself keeps it: what we import is a module without
+        kept = {{name: value for name, value in vars(holder).items() if name not in (host_name.name, "__getattr__")}}
+        sys.modules[where] = types.ModuleType(where)
+        vars(sys.modules[where]).update(kept)
+        return
+    holder = getattr(holder, inner)
     places = (holder, *type(holder).__mro__, *getattr(holder, "__mro__", ()))
     owner = next(each for each in places if host_name.name in getattr(each, "__dict__", ()))
     delattr(owner, host_name.name)
