@@ -3,7 +3,8 @@
 An adapter translates its host's hooks into calls of a `Recorder`: `start` when a run begins, `finish` or `fail` when it
 ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
 host's payloads are called through `attempt`. `recorder_for` gives the recorder of a store; `register` tells how to
-find the host's innermost run. `short_id` stands for a text that must not be stored.
+find the host's innermost run. `short_id` stands for a text that must not be stored. `HostName` is a name of the host
+that some of its versions lack.
 """
 
 from tc_core.model.event import Status
@@ -13,6 +14,7 @@ from tc_core.model.segment import Content, Segment
 from tc_core.model.usage import Usage
 from tc_core.record.context import register, requesting
 from tc_core.record.guard import attempt, never_raises
+from tc_core.record.host import HostName
 from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.hash_key import short_id
@@ -21,6 +23,7 @@ from tc_core.runtime.recorders import recorder_for
 __all__ = [
     "Content",
     "Decision",
+    "HostName",
     "Recorder",
     "Relation",
     "Request",

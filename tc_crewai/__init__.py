@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tc_crewai.embedder import tracked_embedder
+    from tc_crewai.host import HOST_NAMES
     from tc_crewai.install import instrument, uninstrument, works_after_fork
     from tc_crewai.interceptor import TrackingInterceptor
     from tc_crewai.listener import TokenCalculatorListener
@@ -24,6 +25,7 @@ TESTED = ("1.15.25", "1.15")
 """The lowest and the highest version of it that the tests have run with, as docs/versions.md has them."""
 
 _HOMES = {
+    "HOST_NAMES": "host",
     "TokenCalculatorListener": "listener",
     "TrackingInterceptor": "interceptor",
     "current": "runs",
@@ -36,6 +38,7 @@ _HOMES = {
 
 __all__ = [
     "FRAMEWORK",
+    "HOST_NAMES",
     "TESTED",
     "TokenCalculatorListener",
     "TrackingInterceptor",

@@ -3,15 +3,17 @@
 import os
 import threading
 
+import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
 from tc_core import CostTracker, StorageBackend
 from tc_core.adapter import never_raises
+from tc_crewai import host
 from tc_crewai.listener import TokenCalculatorListener, drop, drop_all
 from tc_crewai.runs import runs
 
 _listener: TokenCalculatorListener | None = None
-_PRIVATE = ("_executor_initialized", "_pending_futures", "_futures_lock", "_rwlock", "_has_pending_events")
+_PRIVATE = host.OF_FORKED_BUS
 
 
 class ForkedBusError(RuntimeError):

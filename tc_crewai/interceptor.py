@@ -3,6 +3,7 @@
 import time
 from contextvars import ContextVar
 
+import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 import httpx
 from crewai.llms.base_llm import get_current_call_id
 from crewai.llms.hooks.base import BaseInterceptor

@@ -1,69 +1,17 @@
 """CrewAI's event bus, and the handlers of ours on it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from crewai import events
-from crewai.events.base_events import BaseEvent
-from crewai.events.event_bus import crewai_event_bus, is_replaying
-from crewai.events.types import flow_events, knowledge_events
+import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
+from crewai.events.event_bus import crewai_event_bus
 
 from tc_core import CostTracker
-from tc_core.adapter import Recorder, never_raises, recorder_for, register
+from tc_core.adapter import HostName, Recorder, never_raises, recorder_for, register
+from tc_crewai import host
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import current, runs
-
-_MODULES = (events, flow_events, knowledge_events)
-
-
-def _classes(*names: str) -> tuple[type[BaseEvent], ...]:
-    """Return the event classes that this version of CrewAI has."""
-    found = (next((each for module in _MODULES if (each := getattr(module, name, None))), None) for name in names)
-    return tuple(each for each in found if each is not None)
-
-
-STARTS = _classes(
-    "CrewKickoffStartedEvent",
-    "FlowStartedEvent",
-    "MethodExecutionStartedEvent",
-    "TaskStartedEvent",
-    "AgentExecutionStartedEvent",
-    "LiteAgentExecutionStartedEvent",
-    "AgentReasoningStartedEvent",
-    "LLMCallStartedEvent",
-    "LLMGuardrailStartedEvent",
-    "ToolUsageStartedEvent",
-    "MemoryRetrievalStartedEvent",
-    "MemoryQueryStartedEvent",
-    "MemorySaveStartedEvent",
-    "KnowledgeRetrievalStartedEvent",
-    "KnowledgeQueryStartedEvent",
-)
-ENDS = _classes(
-    "CrewKickoffCompletedEvent",
-    "CrewKickoffFailedEvent",
-    "FlowFinishedEvent",
-    "FlowFailedEvent",
-    "FlowPausedEvent",
-    "MethodExecutionFinishedEvent",
-    "MethodExecutionFailedEvent",
-    "MethodExecutionPausedEvent",
-    "TaskCompletedEvent",
-    "TaskFailedEvent",
-    "AgentExecutionCompletedEvent",
-    "AgentExecutionErrorEvent",
-    "LiteAgentExecutionCompletedEvent",
-    "LiteAgentExecutionErrorEvent",
-    "LLMCallCompletedEvent",
-    "LLMCallFailedEvent",
-    "ToolUsageFinishedEvent",
-    "ToolUsageErrorEvent",
-    "MemoryQueryCompletedEvent",
-    "MemoryQueryFailedEvent",
-    "KnowledgeRetrievalCompletedEvent",
-    "KnowledgeSearchQueryFailedEvent",
-)
 
 
 class TokenCalculatorListener:
@@ -86,6 +34,9 @@ class TokenCalculatorListener:
         drop(self)
 
 
+Handler = Callable[[Any, Any, Any], None]
+
+_is_replaying: Callable[[], bool] = host.IS_REPLAYING.find(lambda: False)
 _listeners: list[TokenCalculatorListener] = []
 
 
@@ -97,11 +48,8 @@ def add(listener: TokenCalculatorListener) -> None:
         if len(_listeners) > 1:
             return
         runs.since_us = time.time_ns() // 1000
-        for event in STARTS:
-            crewai_event_bus.register_handler(event, _on_start)
-        for event in ENDS:
-            crewai_event_bus.register_handler(event, _on_end)
-        crewai_event_bus.register_handler(events.LLMGuardrailCompletedEvent, _on_guardrail)
+        for event, handler in _handlers():
+            crewai_event_bus.register_handler(event, handler)
         register("crewai", current, catch_up=runs.catch_up)
 
 
@@ -115,11 +63,9 @@ def drop(*listeners: TokenCalculatorListener) -> None:
         _tell_sinks()
         if _listeners:
             return
-        for event in STARTS:
-            crewai_event_bus.off(event, _on_start)
-        for event in ENDS:
-            crewai_event_bus.off(event, _on_end)
-        crewai_event_bus.off(events.LLMGuardrailCompletedEvent, _on_guardrail)
+        if hasattr(crewai_event_bus, "off"):
+            for event, handler in _handlers():
+                crewai_event_bus.off(event, handler)
         runs.give_up()
 
 
@@ -135,19 +81,33 @@ def _tell_sinks() -> None:
     runs.sinks = sinks
 
 
+def _handlers() -> Iterator[tuple[Any, Handler]]:
+    """Yield the event classes that this version of CrewAI has, each with what we do on it."""
+    handled: tuple[tuple[tuple[HostName, ...], Handler], ...] = (
+        (host.STARTS, _on_start),
+        (host.ENDS, _on_end),
+        ((host.GUARDRAIL,), _on_guardrail),
+    )
+    for names, handler in handled:
+        for name in names:
+            event = name.find()
+            if event is not None:
+                yield event, handler
+
+
 @never_raises
 def _on_start(source: Any, event: Any, state: Any) -> None:
-    if not is_replaying():
+    if not _is_replaying():
         runs.began(event, source, state)
 
 
 @never_raises
 def _on_end(source: Any, event: Any, state: Any) -> None:
-    if not is_replaying() and getattr(event, "flow_name", None) not in INTERNAL_FLOWS:
+    if not _is_replaying() and getattr(event, "flow_name", None) not in INTERNAL_FLOWS:
         runs.ended(event, source, state)
 
 
 @never_raises
 def _on_guardrail(_source: Any, event: Any, state: Any) -> None:
-    if not is_replaying() and not event.success:
+    if not _is_replaying() and not event.success:
         runs.refused(event, state)

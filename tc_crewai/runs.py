@@ -5,15 +5,15 @@ One table serves all listeners, so that a run that several of them see counts on
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
-from crewai.events.event_context import VALID_EVENT_PAIRS, get_current_parent_id
 
 from tc_core.adapter import attempt
-from tc_crewai import embeddings, reading, relations, telling
+from tc_crewai import embeddings, host, reading, relations, telling
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.telling import Request
 
@@ -22,6 +22,8 @@ BEGIN_SECONDS = 0.1
 
 _STEPS = frozenset({"crew_kickoff_started", "flow_started", "method_execution_started"})
 _ROOTS = frozenset({"crew_kickoff_started", "flow_started"})
+_EVENT_PAIRS: Mapping[str, str] = host.EVENT_PAIRS.find({})
+_current_parent_id: Callable[[], str | None] | None = host.CURRENT.find()
 _BUS_THREADS = ("CrewAISyncHandler", "CrewAIEventsLoop")
 
 
@@ -98,7 +100,8 @@ class Runs:
             return
         if not self.sinks:
             return
-        is_all_handled = crewai_event_bus.flush(timeout=SETTLE_SECONDS)
+        flush = getattr(crewai_event_bus, "flush", None)
+        is_all_handled = flush is not None and flush(timeout=SETTLE_SECONDS)
         with self.lock:
             self._sweep()
             if is_all_handled:
@@ -185,11 +188,11 @@ class Runs:
     # Ending
 
     def _find_started(self, event: Any, source: Any, state: Any) -> Scope | None:
-        type_, call_id = VALID_EVENT_PAIRS.get(event.type), getattr(event, "call_id", None)
+        type_, call_id = _EVENT_PAIRS.get(event.type), getattr(event, "call_id", None)
         if call_id is not None and call_id in self.scopes.calls:
             return self.scopes.calls[call_id]
         started = None if event.started_event_id is None else self._known(event.started_event_id, state, source)
-        is_plausible = started is not None and started.type == type_
+        is_plausible = started is not None and type_ in (started.type, None)
         identity = _identity(event)
         if started is not None and is_plausible and (started.identity == identity or call_id is not None):
             return started
@@ -235,4 +238,6 @@ def current() -> str | None:
     """Return the key of the recorded run in which this is called, or None outside of any."""
     if threading.current_thread().name.startswith(_BUS_THREADS) or not runs.sinks:
         return None  # a handler runs in a copy of the context in which its own event is the innermost
-    return runs.key_of(get_current_parent_id(), crewai_event_bus.runtime_state)
+    if _current_parent_id is None:
+        return None
+    return runs.key_of(_current_parent_id(), getattr(crewai_event_bus, "runtime_state", None))

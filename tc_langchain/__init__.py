@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tc_langchain.callback import TokenCalculatorCallback
     from tc_langchain.embeddings import TrackedEmbeddings
+    from tc_langchain.host import HOST_NAMES
     from tc_langchain.install import instrument, uninstrument
     from tc_langchain.runs import current
 
@@ -22,6 +23,7 @@ TESTED = ("1.6", "1.8")
 """The lowest and the highest version of it that the tests have run with."""
 
 _HOMES = {
+    "HOST_NAMES": "host",
     "TokenCalculatorCallback": "callback",
     "TrackedEmbeddings": "embeddings",
     "current": "runs",
@@ -31,6 +33,7 @@ _HOMES = {
 
 __all__ = [
     "FRAMEWORK",
+    "HOST_NAMES",
     "TESTED",
     "TokenCalculatorCallback",
     "TrackedEmbeddings",

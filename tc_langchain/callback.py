@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import LLMResult
 
 from tc_core import CostTracker
 from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
 from tc_langchain import reading
 from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import Tasks
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import LLMResult
 
 _EMPTY: Mapping[str, Any] = {}
 _CONTROL_FLOW = "GraphBubbleUp"
@@ -45,7 +47,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
-        messages: list[list[BaseMessage]],
+        messages: "list[list[BaseMessage]]",
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
@@ -91,7 +93,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             streamed[key] = reported if before is None or reading.is_sum_so_far(before, reported) else {}
 
     @never_raises
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_end(self, response: "LLMResult", *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a model has answered."""
         key = run_id.bytes
         usage = attempt(reading.usage, response, self._runs.streamed.pop(key, None))

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from langchain_core.runnables.config import var_child_runnable_config
-
 from tc_core.adapter import Recorder, Usage
+from tc_langchain import host
 
 RunKey = bytes
 """The sixteen bytes of a run id."""
@@ -188,12 +187,15 @@ class Runs:
         return failed
 
 
+_config = host.CURRENT.find()
+
+
 def current() -> RunKey | None:
     """Return the key of the recorded run in which this is called, or None outside of any.
 
     LangChain hands the run down in a context variable, which is not public: the only place where we read it.
     """
-    config = var_child_runnable_config.get()
+    config = None if _config is None else _config.get()
     callbacks = None if config is None else config.get("callbacks")
     run_id = getattr(callbacks, "parent_run_id", None)
     return None if run_id is None else Runs.recorded(run_id.bytes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tc_llamaindex.handler import TokenCalculatorHandler
+    from tc_llamaindex.host import HOST_NAMES
     from tc_llamaindex.install import instrument, uninstrument
     from tc_llamaindex.spans import current
 
@@ -32,6 +33,7 @@ ADVICE = [
 """What `token-calc doctor` tells users of it."""
 
 _HOMES = {
+    "HOST_NAMES": "host",
     "TokenCalculatorHandler": "handler",
     "current": "spans",
     "instrument": "install",
@@ -41,6 +43,7 @@ _HOMES = {
 __all__ = [
     "ADVICE",
     "FRAMEWORK",
+    "HOST_NAMES",
     "PACKAGE",
     "TESTED",
     "TokenCalculatorHandler",

@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llama_index_instrumentation import get_dispatcher
-from llama_index_instrumentation.base import BaseEvent
-from llama_index_instrumentation.dispatcher import Dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
@@ -19,6 +17,10 @@ from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings
 from tc_llamaindex.runs import Runs
 from tc_llamaindex.spans import Span, Spans, current
+
+if TYPE_CHECKING:
+    from llama_index_instrumentation.base import BaseEvent
+    from llama_index_instrumentation.dispatcher import Dispatcher
 
 Arguments = inspect.BoundArguments
 
@@ -82,7 +84,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         """What is laid over every event."""
         return self._default_labels
 
-    def attach(self, dispatcher: Dispatcher | None = None) -> "TokenCalculatorHandler":
+    def attach(self, dispatcher: "Dispatcher | None" = None) -> "TokenCalculatorHandler":
         """Have everything told that passes a dispatcher, which is all there is with the root one; return itself."""
         self.detach(dispatcher)
         dispatcher = dispatcher or get_dispatcher()
@@ -90,7 +92,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         dispatcher.add_span_handler(self)
         return self
 
-    def detach(self, dispatcher: Dispatcher | None = None) -> None:
+    def detach(self, dispatcher: "Dispatcher | None" = None) -> None:
         """Be told nothing more."""
         dispatcher = dispatcher or get_dispatcher()
         # New lists, since another thread may be going through the old ones.
@@ -100,7 +102,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
     # Events
 
     @never_raises
-    def handle(self, event: BaseEvent, **_kwargs: Any) -> None:
+    def handle(self, event: "BaseEvent", **_kwargs: Any) -> None:
         """Note what an event says."""
         hook = self._hooks.get(event.class_name())
         if hook is not None:

@@ -12,11 +12,8 @@ from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from llama_index_instrumentation.dispatcher import active_instrument_tags
-from llama_index_instrumentation.span import active_span_id
-
 from tc_core.adapter import Recorder
-from tc_llamaindex import kinds
+from tc_llamaindex import host, kinds
 
 RunKey = str
 """The id of a span, or what is made from one."""
@@ -186,12 +183,15 @@ def _forget(spans: "weakref.ref[Spans]", key: int, _generator: object) -> None:
         found.generators.pop(key, None)
 
 
+_active_span, _active_tags = host.ACTIVE_SPAN.find(), host.ACTIVE_TAGS.find()
+
+
 def current() -> RunKey | None:
     """Return the key of the recorded run in which this is called, or None outside of any.
 
     LlamaIndex hands the span down in a context variable of its instrumentation: we read it only here.
     """
-    key = active_span_id.get()
+    key = None if _active_span is None else _active_span.get()
     if key is None:
         return None
     found = (spans.find(key) for spans in Spans.all())
@@ -200,5 +200,5 @@ def current() -> RunKey | None:
 
 def tags_here() -> Mapping[str, object]:
     """Return the tags that hold where this is called: the span of a workflow's run is told without them."""
-    tags: Mapping[str, object] = active_instrument_tags.get()
+    tags: Mapping[str, object] = {} if _active_tags is None else _active_tags.get()
     return tags

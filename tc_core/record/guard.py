@@ -106,6 +106,16 @@ def attempt(reading: Callable[..., R], *args: Any, default: R | None = None) -> 
         return default
 
 
+def failure_of(where: str, action: Callable[[], object]) -> Exception | None:
+    """Do something, and return the error that it ended with, which is counted: for what `doctor` shows whole."""
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001  # the caller gets it
+        faults.note(where, error)
+        return error
+    return None
+
+
 @contextmanager
 def contained(where: str) -> Iterator[None]:
     """Count errors of a block of our own work, and go on after it."""

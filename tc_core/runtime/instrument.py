@@ -1,32 +1,38 @@
 """`instrument()`: have every installed framework recorded."""
 
-import importlib
-import importlib.util
 import logging
-import sys
 from collections.abc import Iterable, Mapping
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
-
-import wrapt
+from typing import Literal
 
 from tc_core import settings
 from tc_core.errors import ConfigurationError
-from tc_core.record.guard import faults, never_raises
-from tc_core.runtime import recorders
+from tc_core.record.guard import contained, failure_of, faults
+from tc_core.record.host import HostName, missing
+from tc_core.runtime import adapters, recorders
+from tc_core.runtime.hook import Hook
 from tc_core.store.base import StorageBackend
 
 log = logging.getLogger("tc_core")
 
-GROUP = "tc_core.adapters"
-"""The entry-point group in which adapters announce themselves, by the framework's name."""
+State = Literal["hooked", "not hooked", "not imported", "not installed", "failed"]
 
-_wanted: dict[str, StorageBackend] = {}
-"""Where each framework is recorded to, also those that are not imported yet."""
-_awaited: set[str] = set()
-"""The frameworks whose import calls us."""
+_hooks: dict[str, Hook] = {}
+"""By the framework's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkState:
+    """How it stands with the recording of one framework."""
+
+    name: str
+    state: State
+    detail: str
+    """What failed, as `type: message`, or what is waited for."""
+    missing: tuple[HostName, ...] = ()
+    """The names that this version of the framework lacks, each with what is not recorded for want of it."""
 
 
 def instrument(
@@ -42,8 +48,9 @@ def instrument(
     the import of one that is not used. `storage` is a store, a path or a URL, which then is the default one of this
     process; without it the settings say which (TOKEN_CALC_STORAGE, else `./token_calculator.db`). `frameworks` limits
     the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
-    are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests.
-    Calling it again is harmless.
+    are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests. A
+    framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say
+    why. Calling it again is harmless.
     """
     store = recorders.open_storage(storage)
     if storage is not None:
@@ -53,62 +60,78 @@ def instrument(
         recorder.scope = recorder.scope.extended(labels)
     if strict is not None or settings.load().tracking.strict:
         faults.strict = strict is not False
-    adapters = installed_adapters() if frameworks is None else [_asked_for(name) for name in frameworks]
-    for adapter in adapters:
-        _activate(adapter, store)
-    if not adapters:
+    chosen = _installed() if frameworks is None else [_asked_for(name) for name in frameworks]
+    errors = {adapter.name: _want(adapter, store) for adapter in chosen}
+    if not chosen:
         log.warning("token-calculator: no supported framework is installed; only calls tracked by hand are recorded")
-    return tuple(adapter.name for adapter in adapters)
+    for error in errors.values():
+        if error is not None and faults.strict:
+            raise error
+    return tuple(name for name, error in errors.items() if error is None)
 
 
 def uninstrument() -> None:
     """End what `instrument` began: no hook of ours is called any more. What was recorded is flushed."""
-    _wanted.clear()
-    for adapter in installed_adapters():
-        if _is_imported(adapter):
-            adapter.load().uninstrument()
+    for adapter in adapters.known_adapters():
+        _hook(adapter).drop()
     recorders.flush()
     recorders.choose(None)
 
 
-def installed_adapters() -> list[EntryPoint]:
-    """Return the adapters whose framework is installed."""
-    return [adapter for adapter in entry_points(group=GROUP) if is_available(adapter)]
+def framework_states() -> tuple[FrameworkState, ...]:
+    """Return how it stands in this process with each framework that has an adapter; imports none of them."""
+    return tuple(_state_of(adapter) for adapter in adapters.known_adapters())
 
 
-def is_available(adapter: EntryPoint) -> bool:
-    """Tell whether an adapter's framework is installed, without importing it."""
-    return importlib.util.find_spec(_module(adapter).FRAMEWORK) is not None
+def _state_of(adapter: EntryPoint) -> FrameworkState:
+    name, hook = adapter.name, _hook(adapter)
+    found: list[tuple[State, str, tuple[HostName, ...]]] = []
+    error = failure_of(f"{adapter.module}.HOST_NAMES", lambda: found.append(_examined(adapter, hook)))
+    return FrameworkState(name, "failed", told(error)) if error is not None else FrameworkState(name, *found[0])
 
 
-def _activate(adapter: EntryPoint, store: StorageBackend) -> None:
-    _wanted[adapter.name] = store
-    if _is_imported(adapter):
-        adapter.load().instrument(store)
-    elif adapter.name not in _awaited:
-        _awaited.add(adapter.name)
-        wrapt.register_post_import_hook(partial(_on_import, adapter), _module(adapter).FRAMEWORK)
+def _examined(adapter: EntryPoint, hook: Hook) -> tuple[State, str, tuple[HostName, ...]]:
+    if not adapters.is_imported(adapter):
+        if not adapters.is_available(adapter):
+            return "not installed", f"pip install 'token-calculator-suite[{adapter.name}]'", ()
+        waits_for = adapters.module_of(adapter).FRAMEWORK
+        return "not imported", f"hooked when {waits_for} is imported" if hook.is_wanted else "not asked for", ()
+    hook.run()  # where a failed import of the adapter has left it waiting
+    lacking = missing(adapters.host_names(adapter))
+    if hook.error is not None:
+        return "failed", told(hook.error), lacking
+    return ("hooked", "", lacking) if hook.is_hooked else ("not hooked", "not asked for", lacking)
 
 
-@never_raises
-def _on_import(adapter: EntryPoint, _framework: ModuleType) -> None:
-    store = _wanted.get(adapter.name)
-    if store is not None:
-        adapter.load().instrument(store)
+def told(error: BaseException) -> str:
+    """Return what an error says, with its type."""
+    return f"{type(error).__name__}: {error}"
 
 
-def _is_imported(adapter: EntryPoint) -> bool:
-    return _module(adapter).FRAMEWORK in sys.modules
+def _want(adapter: EntryPoint, store: StorageBackend) -> Exception | None:
+    """Have a framework recorded; what goes wrong with it costs no other one."""
+    hook = _hook(adapter)
+    hook.want(store)
+    return hook.error
 
 
-def _module(adapter: EntryPoint) -> ModuleType:
-    return importlib.import_module(adapter.module)
+def _hook(adapter: EntryPoint) -> Hook:
+    return _hooks.setdefault(adapter.name, Hook(adapter))
+
+
+def _installed() -> list[EntryPoint]:
+    found: list[EntryPoint] = []
+    for adapter in adapters.known_adapters():
+        with contained(f"{adapter.module}.FRAMEWORK"):  # an adapter of somebody else's that cannot be imported
+            if adapters.is_available(adapter):
+                found.append(adapter)
+    return found
 
 
 def _asked_for(name: str) -> EntryPoint:
-    known = {adapter.name: adapter for adapter in entry_points(group=GROUP)}
+    known = {adapter.name: adapter for adapter in adapters.known_adapters()}
     if name not in known:
         raise ConfigurationError(f"unknown framework {name!r}: known are {', '.join(sorted(known)) or 'none'}")
-    if not is_available(known[name]):
+    if not adapters.is_available(known[name]):
         raise ImportError(f"{name} is not installed: pip install 'token-calculator-suite[{name}]'")
     return known[name]

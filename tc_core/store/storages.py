@@ -118,3 +118,12 @@ def _is_read_only(path: Path) -> bool:
     if path.exists():
         return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
     return False
+
+
+def path_of(where: str) -> Path | None:
+    """Return the file that a path or URL of a store means; None for a server, and for memory."""
+    if where in ("memory", ":memory:") or ("://" in where and not where.startswith("sqlite:///")):
+        return None
+    path = where.removeprefix("sqlite:///")
+    check_is_path(path)
+    return Path(path).expanduser()

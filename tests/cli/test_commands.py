@@ -321,12 +321,13 @@ def test_an_end_that_several_ids_share_is_said(tmp_path, run_command):
 
 
 def test_doctor_finds_nothing_wrong(recorded, run_command):
-    printed = answer(run_command("doctor", "--store", recorded))
+    printed = answer(run_command("doctor", "--quick", "--store", recorded))
     assert "fault" not in printed
     for word in ("package", "langchain-core", "genai-prices", "o200k_base", "8 events", "spool"):
         assert word in printed
     assert all(
-        finding["state"] == "ok" for finding in json.loads(answer(run_command("doctor", "--store", recorded, "--json")))
+        finding["state"] == "ok"
+        for finding in json.loads(answer(run_command("doctor", "--quick", "--store", recorded, "--json")))
     )
 
 
@@ -337,22 +338,22 @@ def test_a_label_with_too_many_values_is_named_where_it_is_asked_for(recorded, r
     assert warning in answer(run_command("costs", "--by", "ticket", "--store", recorded))
     assert warning in answer(run_command("costs", "--filter", "labels.ticket=7", "--store", recorded))
     assert warning not in answer(run_command("costs", "--by", "agent,user_id", "--store", recorded))
-    assert warning in answer(run_command("doctor", "--store", recorded))
+    assert warning in answer(run_command("doctor", "--quick", "--store", recorded))
 
 
 def test_doctor_of_a_store_that_is_none(run_command, tmp_path):
     (tmp_path / "diary.txt").write_text("dear diary " * 100)
-    result = run_command("doctor", "--store", "diary.txt")
+    result = run_command("doctor", "--quick", "--store", "diary.txt")
     assert result.returncode == 1
     assert "fault   store" in result.stdout
-    assert "warning store" in answer(run_command("doctor", "--store", "not-yet.db"))
+    assert "warning store" in answer(run_command("doctor", "--quick", "--store", "not-yet.db"))
 
 
 def test_doctor_tells_of_spool_files_that_were_damaged(recorded, run_command):
     folder = recorded.with_name("costs.db.spool")
     folder.mkdir()
     (folder / "0123.damaged").write_bytes(b"?")
-    printed = answer(run_command("doctor", "--store", recorded))
+    printed = answer(run_command("doctor", "--quick", "--store", recorded))
     assert "warning spool         1 damaged file kept; what could be read of it is in the store" in printed
 
 

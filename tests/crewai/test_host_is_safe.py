@@ -242,7 +242,7 @@ def test_a_forked_process_that_cannot_be_followed_is_told_in_doctor(run_python, 
     before = "from tc_crewai import install; install._PRIVATE = ('no_longer_there',)"
     child = "tc_core.CostTracker('costs.db').track_call('gpt-4o', 1, 1); tc_core.flush()"
     run_python(FORK.format(before=before, parent="", child=child))
-    said = run_command("doctor", "--store", "costs.db").stdout
+    said = run_command("doctor", "--quick", "--store", "costs.db").stdout
     assert "1 x tc_crewai.install._after_fork: ForkedBusError" in said
 
 

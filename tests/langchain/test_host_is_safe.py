@@ -374,7 +374,7 @@ def test_hooks_that_swallow_are_told_in_doctor(server, chat, store, monkeypatch,
     monkeypatch.setattr(reading, "usage", broken)
     chat().invoke("hello")
     store.flush()
-    printed = run_command("doctor", "--store", store.path).stdout
+    printed = run_command("doctor", "--quick", "--store", store.path).stdout
     assert "1 x" in printed
     assert "KeyError" in printed
     assert "CANARY" not in printed

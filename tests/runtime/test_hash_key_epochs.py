@@ -39,7 +39,7 @@ def test_two_hosts_with_keys_of_their_own_are_told_apart_and_warned(run_python, 
     assert "another key" in warning
     assert "TOKEN_CALC_HASH_KEY" in warning
     assert counted == "[3, 3] 2"
-    doctor = run_command("doctor", "--store", where).stdout
+    doctor = run_command("doctor", "--quick", "--store", where).stdout
     assert "warning hash key 2 keys made ids from texts" in " ".join(doctor.split())
     again = run_python(HOST, where, XDG_DATA_HOME=str(tmp_path / "first"))
     assert again.splitlines()[-1] == "[3, 6] 2"
@@ -49,7 +49,7 @@ def test_two_hosts_with_one_key_agree(run_python, run_command, tmp_path, where):
     for host in ("first", "second"):
         said = run_python(HOST, where, XDG_DATA_HOME=str(tmp_path / host), TOKEN_CALC_HASH_KEY="shared secret")
     assert said == "[6] 1\n"
-    assert "one for all" in run_command("doctor", "--store", where).stdout
+    assert "one for all" in run_command("doctor", "--quick", "--store", where).stdout
 
 
 def test_a_store_without_such_ids_names_no_key(tmp_path):
@@ -81,7 +81,7 @@ def test_doctor_names_few_of_many_keys(tmp_path, monkeypatch, run_command):
             tracker.track_call("gpt-4o", 1, 1, task_type=hash_key.short_id("write a poem"))
             store.flush()
         ids = list(store.hash_keys())
-    findings = json.loads(run_command("doctor", "--store", tmp_path / "s.db", "--json").stdout)
+    findings = json.loads(run_command("doctor", "--quick", "--store", tmp_path / "s.db", "--json").stdout)
     (found,) = [finding for finding in findings if finding["subject"] == "hash key"]
     assert found["state"] == "warning"
     assert found["said"].startswith("20 keys made ids from texts")

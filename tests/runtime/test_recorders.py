@@ -352,7 +352,7 @@ def test_no_thread_and_no_file_before_the_first_event(tmp_path):
 def test_flush_reports_what_it_could_not_write(tmp_path, monkeypatch):
     import sqlite3
 
-    from tc_core.store import sqlite
+    from tc_core.store.engine import sqlite
 
     monkeypatch.setattr(faults, "strict", False)
     tracker = CostTracker("costs.db")

@@ -416,7 +416,7 @@ def test_commands_say_in_one_sentence_that_a_server_is_away(run_command):
     costs = run_command("costs", "--store", away)
     assert (costs.returncode, costs.stdout) == (3, "")
     assert " ".join(costs.stderr.split()).startswith("cannot read postgresql://u@127.0.0.1:9/db: connection failed")
-    doctor = run_command("doctor", "--store", away)
+    doctor = run_command("doctor", "--quick", "--store", away)
     assert doctor.returncode == 1
     assert "fault   store" in doctor.stdout
     assert "hunter2" not in f"{costs}{doctor.stdout}{doctor.stderr}".replace(repr(away), "")
