@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tc_core.record.context import bind_context, labels, session
     from tc_core.runtime.by_hand import CostRecord
     from tc_core.runtime.instrument import instrument, uninstrument
-    from tc_core.runtime.recorders import flush
+    from tc_core.runtime.recorders import add_listener, flush, remove_listener
     from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
@@ -64,7 +64,9 @@ _HOMES = {
     "session": "record.context",
     "instrument": "runtime.instrument",
     "uninstrument": "runtime.instrument",
+    "add_listener": "runtime.recorders",
     "flush": "runtime.recorders",
+    "remove_listener": "runtime.recorders",
     "workflow": "runtime.workflow",
     "StorageBackend": "store.base",
     "InMemoryStorage": "store.storages",
@@ -99,6 +101,7 @@ __all__ = [
     "TrackingEvent",
     "Usage",
     "__version__",
+    "add_listener",
     "analyze_prompt",
     "async_tracking_client",
     "bind_context",
@@ -109,6 +112,7 @@ __all__ = [
     "flush",
     "instrument",
     "labels",
+    "remove_listener",
     "session",
     "tracking_client",
     "uninstrument",

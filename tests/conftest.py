@@ -65,6 +65,7 @@ def _own_world(request, tmp_path, monkeypatch):
     for recorder in list(recorders._recorders.values()):
         recorder.close()
     recorders._recorders.clear()
+    recorders._parts.clear()
     recorders._default = None
     counts, faults.strict = faults.counts, False
     faults.after_fork()

@@ -34,6 +34,8 @@ class PendingEvent:
     """Where the spool goes on after the entry of its end."""
     held_bytes: int = EVENT_BYTES
     """About how much memory its texts keep."""
+    is_again: bool = False
+    """Whether it ended before, and this end only knows more."""
     has_texts: bool = False
     """Whether its texts are kept for the parts that read them."""
 
@@ -47,9 +49,9 @@ class PendingEvent:
 
     def keep_texts(self, output: Content | None) -> None:
         """Keep the texts for the parts that read them, by reference; how large they are is told by the tokens."""
-        if self.content is None and output is None:
+        if self.is_again or (self.content is None and output is None):
             return
-        if self.output is None:
+        if not self.output:
             self.output = output
         self.has_texts = True
         if self.input_characters is None:

@@ -442,7 +442,7 @@ class Recorder:
         if not knows_more:
             return None  # the same end, seen through a second handler
         again = replace(record, status="open", cost_nanos=None, price_source=None, price_date=None)
-        return PendingEvent(key, again, started_ns=call.started_ns)
+        return PendingEvent(key, again, started_ns=call.started_ns, is_again=True)
 
     def _queue(self, call: PendingEvent) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""

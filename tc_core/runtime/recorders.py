@@ -27,7 +27,7 @@ from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime import hash_key
 from tc_core.runtime.parts import load_tables, parts_of
-from tc_core.store.base import StorageBackend
+from tc_core.store.base import Listener, StorageBackend
 from tc_core.store.sql import SqlStore, before_open, on_open
 from tc_core.store.storages import create_storage
 
@@ -122,6 +122,19 @@ def flush(timeout: float = 5.0) -> bool:
     drained = [recorder.drain(timeout) for recorder in recorders]
     read = [recorder.writer.after.wait(deadline - time.monotonic()) for recorder in recorders]
     return all(drained) and all(read)
+
+
+def add_listener(listener: Listener, storage: StorageBackend | str | Path | None = None) -> None:
+    """Have recorded events told to `listener`, some at a time, once they are in the store, on a thread of its own.
+
+    What it raises is counted as a fault. It hears of what this process records, from now on.
+    """
+    open_storage(storage).add_listener(listener)
+
+
+def remove_listener(listener: Listener, storage: StorageBackend | str | Path | None = None) -> None:
+    """Tell a listener no more; ValueError where it is none of that store."""
+    open_storage(storage).remove_listener(listener)
 
 
 def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
