@@ -25,6 +25,7 @@ REVISED = COLUMNS[len(IDENTITY) :]
 
 PRICE = ("cost_nanos", "price_source", "price_day")
 USAGE_COLUMNS = Usage._fields
+_STATUS, _ERROR = map(REVISED.index, ("status", "error_type"))
 _cube = itemgetter(*(REVISED.index(name) for name in CUBE))
 _SEED_VALUES = {key: value for key, _, value in SEED}
 _DAY_ZERO = date(1970, 1, 1).toordinal()
@@ -87,8 +88,11 @@ def rank_of(row: Row[Any]) -> int:
 
 
 def merged(old: Values, new: Values) -> Values:
-    """Lay a revision over a row; what the revision does not know stays."""
-    return tuple(before if after is None else after for before, after in zip(old, new, strict=True))
+    """Lay a revision over a row; what the revision does not know stays, but for the error of another end."""
+    row = [before if after is None else after for before, after in zip(old, new, strict=True)]
+    if new[_STATUS] != old[_STATUS]:
+        row[_ERROR] = new[_ERROR]
+    return tuple(row)
 
 
 def price_columns(price: Priced, keys: Mapping[Term, int]) -> Values:
