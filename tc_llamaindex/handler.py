@@ -19,6 +19,7 @@ from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings
 from tc_llamaindex.runs import Runs
 from tc_llamaindex.spans import Span, Spans, current
+from tc_llamaindex.streams import Streams
 
 Arguments = inspect.BoundArguments
 
@@ -62,7 +63,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             "SpanCancelledEvent": self._cancelled,
             "SpanDropEvent": self._dropped_unseen,
         }
-        register("llamaindex", current)
+        register("llamaindex", current, settle=Streams.settle)
 
     __eq__ = object.__eq__  # two handlers of the same store are not the same handler, as pydantic would have it
     __hash__ = object.__hash__
