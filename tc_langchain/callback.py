@@ -11,7 +11,7 @@ from tc_core import CostTracker
 from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
 from tc_langchain import reading
 from tc_langchain.runs import Runs, current
-from tc_langchain.tasks import Tasks
+from tc_langchain.tasks import ERRORS, OpenCall, Tasks
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -38,8 +38,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self.default_labels = default_labels
         self._recorder = recorder_for(None if tracker is None else tracker.storage)
         self._runs = Runs.of(self._recorder)
-        self._tasks = Tasks(self._cancelled)
-        register("langchain", current)
+        self._tasks = Tasks(self._give_up)
+        register("langchain", current, catch_up=Tasks.catch_up)
 
     # Models
 
@@ -85,7 +85,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     @never_raises
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
-        """Note what a chunk of a stream says of tokens: some providers tell the sum so far in each."""
+        """Note a chunk of a stream, and what it says of tokens: some providers tell the sum so far in each."""
+        self._tasks.piece(run_id.bytes, token)
         reported = reading.chunk_usage(chunk)
         if reported:
             key, streamed = run_id.bytes, self._runs.streamed
@@ -260,7 +261,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             content=content,
             labels=self._labels(key, metadata, parent),
         )
-        self._tasks.began(key)
+        self._tasks.began(key, run_id)
         if above is not None:
             self._link(key, above, repeats=reading.is_later_attempt(tags))
             if "lc_source" not in metadata:
@@ -312,10 +313,18 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             models = {record.model for record in map(self._recorder.record, (key, followed)) if record is not None}
             self._recorder.link(key, "retry_of" if len(models) == 1 else "fallback_for", followed)
 
-    def _cancelled(self, key: bytes) -> None:
-        """Note that a call will have no end, since its task has ended."""
+    def _give_up(self, key: bytes, call: OpenCall) -> None:
+        """Note that a call will have no end that is told."""
+        streamed = self._runs.streamed.pop(key, None)
+        self._runs.batched.discard(key)
         if self._recorder.is_open(key):
-            self._recorder.fail(key, status="cancelled", error_type="CancelledError")
+            self._recorder.fail(
+                key,
+                status=call.status,
+                error_type=ERRORS[call.status],
+                usage=attempt(reading.usage, None, streamed),
+                output=call.pieces,
+            )
 
     def _end_with(self, error: BaseException, run_id: UUID) -> None:
         if _is_control_flow(error):

@@ -17,6 +17,7 @@ from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings
 from tc_llamaindex.runs import Runs
 from tc_llamaindex.spans import Span, Spans, current
+from tc_llamaindex.streams import Streams
 
 if TYPE_CHECKING:
     from llama_index_instrumentation.base import BaseEvent
@@ -64,7 +65,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             "SpanCancelledEvent": self._cancelled,
             "SpanDropEvent": self._dropped_unseen,
         }
-        register("llamaindex", current)
+        register("llamaindex", current, catch_up=Streams.catch_up)
 
     __eq__ = object.__eq__  # two handlers of the same store are not the same handler, as pydantic would have it
     __hash__ = object.__hash__

@@ -1,5 +1,6 @@
 """Answers that come piece by piece: how far they have come, and what becomes of those that nobody reads to the end."""
 
+import asyncio
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,6 +26,10 @@ class Stream:
     """The last piece; the only part of an answer that is held."""
     deltas: list[str] = field(default_factory=list)
     generator: "weakref.ref[Any] | None" = None
+    loop: asyncio.AbstractEventLoop | None = None
+    """What an asynchronous generator runs in: it does not outlast that."""
+    over: Callable[[], object] | None = None
+    """To be called should its end not be told."""
     owner: int = 0
     method: str = ""
     asked: int = 0
@@ -68,8 +73,19 @@ class Streams:
         if stream is None:
             stream = self._begin(key)
         if stream.generator is None:
-            stream.generator = weakref.ref(generator, partial(_collected, collected, key))
+            stream.over = partial(_collected, collected, key)
+            stream.generator = weakref.ref(generator, stream.over)
+            if isinstance(generator, AsyncGeneratorType):
+                stream.loop = asyncio._get_running_loop()
         return stream
+
+    @classmethod
+    def catch_up(cls) -> None:
+        """Have done with the streams whose event loops are closed, though the program may hold them still."""
+        for streams in list(cls._of.values()):
+            for stream in list(streams.open.values()):
+                if stream.loop is not None and stream.loop.is_closed() and stream.over is not None:
+                    stream.over()
 
     def is_untouched_twin(self, owner: int, method: str, asked: int) -> bool:
         """Tell whether a call is what an unread stream of the same object is made from.
@@ -89,5 +105,5 @@ class Streams:
 
 
 @never_raises
-def _collected(collected: Callable[[RunKey], object], key: RunKey, _generator: object) -> None:
+def _collected(collected: Callable[[RunKey], object], key: RunKey, _generator: object = None) -> None:
     collected(key)

@@ -18,6 +18,9 @@ EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 STATUSES: tuple[str, ...] = get_args(Status)
 USAGE_SOURCES: tuple[str, ...] = get_args(UsageSource)
 
+BROKEN_OFF = frozenset({"abandoned", "cancelled", "closed"})
+"""How a run ends that nobody waits for any more; should it come to its own end all the same, that is what holds."""
+
 CALL_TYPES = frozenset({"llm_call", "embedding"})
 """Event types that carry usage and cost, and that `calls` counts."""
 
@@ -295,12 +298,12 @@ _SHARED = (
 
 
 def rank(status: str, usage_source: str | None) -> int:
-    """Order revisions: open < abandoned < ended or estimated < reported by the provider."""
+    """Order revisions: open < abandoned < broken off < ended < the same two with what the provider reports."""
     if status == "open":
         return 0
     if status == "abandoned":
         return 1
-    return 3 if usage_source == "provider" else 2
+    return 2 + (status not in BROKEN_OFF) + 2 * (usage_source == "provider")
 
 
 def to_us(moment: datetime) -> int:

@@ -41,6 +41,9 @@ class PendingEvent:
 
     def count_texts(self, output: Content | None = None) -> None:
         """Take up the texts for the writer, which will count their tokens, and their lengths for the spool."""
+        if self.content is None and self.input_characters is not None:  # it ended before; the prompt's length is left
+            self.output_characters = characters(segments(output))
+            return
         if self.content is None and not output:
             return  # nothing is known of it, which is not a prompt of no length
         self.content, self.output = segments(self.content), segments(output)

@@ -15,7 +15,7 @@ from typing import Any
 
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt, reported
-from tc_core.model.event import CALL_TYPES, EventRecord, Status
+from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
 from tc_core.model.part import ALLOWED, Decision, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
@@ -161,7 +161,7 @@ class Recorder:
         inside.is_busy = True
         try:
             with writer.lock:
-                call = self._open.get(key) or self._reopened(key, usage)
+                call = self._open.get(key) or self._reopened(key, usage, status)
                 if call is None:
                     return
                 record = call.record
@@ -431,7 +431,7 @@ class Recorder:
         number = self._calls[record.model] = self._calls.get(record.model, 0) + 1
         return not number & (number - 1)  # 1, 2, 4, 8, ...
 
-    def _reopened(self, key: Key, usage: Usage | None) -> PendingEvent | None:
+    def _reopened(self, key: Key, usage: Usage | None, status: Status) -> PendingEvent | None:
         """Return a run again whose end says more than what was noted, or None when there is nothing to add."""
         call = self._ended.get(key)
         if call is None:
@@ -439,10 +439,21 @@ class Recorder:
             return None
         record = call.record
         knows_more = record.status == "abandoned" or (usage is not None and record.usage_source != "provider")
-        if not knows_more:
+        goes_further = record.status in BROKEN_OFF and status not in BROKEN_OFF
+        if not (knows_more or goes_further):
             return None  # the same end, seen through a second handler
-        again = replace(record, status="open", cost_nanos=None, price_source=None, price_date=None)
-        return PendingEvent(key, again, started_ns=call.started_ns, is_again=True)
+        content = call.content  # first: the writer, which may be at work on it, forgets it only after counting
+        again = replace(record, status="open", error_type=None, cost_nanos=None, price_source=None, price_date=None)
+        if again.usage_source != "provider":
+            again.usage = again.usage_source = None
+        return PendingEvent(
+            key,
+            again,
+            started_ns=call.started_ns,
+            content=content,
+            input_characters=call.input_characters,
+            is_again=True,
+        )
 
     def _queue(self, call: PendingEvent) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""

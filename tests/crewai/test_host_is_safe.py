@@ -4,6 +4,8 @@ import asyncio
 import gc
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -127,6 +129,38 @@ def test_a_call_that_is_cancelled_is_abandoned_at_the_end(world, store):
     asyncio.run(cancel())
     recorder_for(store).close()
     assert [event.status for event in store.query_events()] == ["abandoned"]
+
+
+# Streams
+
+
+@pytest.mark.parametrize("way", ["tasks", "limits", "threads"])
+def test_a_streaming_crew_whose_pieces_several_tasks_pull(world, store, way):
+    world.server.push(Step(text="Final Answer: one two three four", no_usage=True))
+    crew = world.crew(world.agent(llm=world.llm(stream=True)), stream=True)
+
+    async def pulled():
+        pieces, text = aiter(await asyncio.create_task(crew.akickoff())), ""
+        with suppress(StopAsyncIteration):
+            while True:
+                pull = asyncio.create_task(anext(pieces))
+                text += (await (pull if way == "tasks" else asyncio.wait_for(pull, 10))).content
+        return text
+
+    def pulled_by_threads():
+        pieces, text = iter(crew.kickoff()), ""
+        while True:
+            with ThreadPoolExecutor(1) as pool:
+                piece = pool.submit(next, pieces, None).result()
+            if piece is None:
+                return text
+            text += piece.content
+
+    assert "one two three four" in (pulled_by_threads() if way == "threads" else asyncio.run(pulled()))
+    (event,) = store.query_events({"event_type": "llm_call"})
+    assert (event.status, event.error_type, event.usage_source) == ("ok", None, "exact")
+    assert event.output_tokens == 7  # "Final", " Answer", ":", and a token for each word
+    assert not recorder_for(store)._open
 
 
 # Memory

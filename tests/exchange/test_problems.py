@@ -76,6 +76,15 @@ def test_an_event_with_other_facts_is_refused_by_name_and_the_rest_goes_on(keepe
     assert keeper.storage.relationships() == []  # what is said of a refused event is not believed either
 
 
+def test_an_end_after_all_is_taken_in_and_how_the_call_was_broken_off_is_an_earlier_state(keeper, tmp_path):
+    cancelled = GOOD | {"status": "cancelled", "error_type": "CancelledError", "usage_source": "estimate"}
+    ended = GOOD | {"status": "ok", "output_tokens": 4, "usage_source": "estimate"}
+    done = [taken(keeper, tmp_path / "e.jsonl", line) for line in (cancelled, ended, cancelled)]
+    assert [(each.written, each.unchanged, each.refused) for each in done] == [(1, 0, 0), (1, 0, 0), (0, 1, 0)]
+    event = keeper.storage.get_event("good")
+    assert (event.status, event.error_type, event.output_tokens) == ("ok", None, 4)
+
+
 def test_an_open_event_is_completed_and_its_earlier_state_is_no_conflict(keeper, tmp_path):
     started = {"event_id": "good", "timestamp": GOOD["timestamp"], "model": "m", "status": "open"}
     done = taken(keeper, tmp_path / "e.jsonl", started, GOOD, started)

@@ -292,3 +292,38 @@ async def test_a_model_of_ones_own_around_another_leaves_the_request_to_that(ser
         ("task", None),
         ("llm_call", "gpt-4o-mini"),
     ]
+
+
+# Streams pulled by several tasks
+
+
+@pytest.mark.parametrize("begin", ["here", "in a task"])
+@pytest.mark.parametrize("pull", [asyncio.create_task, lambda piece: asyncio.wait_for(piece, 5)], ids=["task", "limit"])
+async def test_a_stream_that_several_tasks_pull_is_one_whole_call(make, store, truth, begin, pull):
+    asked = make.chat(additional_kwargs={}).astream_chat(HELLO)
+    stream = await (asked if begin == "here" else asyncio.create_task(asked))
+    with suppress(StopAsyncIteration):
+        while True:
+            await pull(anext(stream))
+    truth(store, estimated=1)
+    (event,) = store.query_events()
+    assert (event.status, event.error_type, event.output_tokens) == ("ok", None, 5)  # "You said: hello there"
+    assert nothing_is_open(store)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("is_held", [False, True], ids=["thrown away", "held"])
+def test_a_loop_that_closes_none_of_its_streams(server, make, store, is_held):
+    server.push(Step(text="one two three four five six seven eight"))
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(make.chat().astream_chat(HELLO))
+    for _ in range(3):
+        loop.run_until_complete(anext(stream))
+    loop.close()
+    if not is_held:
+        del stream
+        gc.collect()
+        assert nothing_is_open(store)  # at once
+    (event,) = store.query_events()
+    assert (event.status, event.usage_source, event.output_tokens) == ("closed", "exact", 3)
+    assert nothing_is_open(store)

@@ -70,9 +70,11 @@ def test_cost_is_exact_beside_the_float():
 
 
 def test_revisions_rank_from_open_to_reported():
-    order = [("open", None), ("abandoned", None), ("ok", "estimate"), ("ok", "provider")]
-    assert [rank(*each) for each in order] == [0, 1, 2, 3]
-    assert rank("error", None) == 2
+    estimated = [("open", None), ("abandoned", None), ("cancelled", "estimate"), ("ok", "estimate")]
+    reported = [("cancelled", "provider"), ("ok", "provider")]
+    assert [rank(*each) for each in estimated + reported] == [0, 1, 2, 3, 4, 5]
+    assert rank("closed", "exact") == rank("cancelled", None)
+    assert rank("error", None) == rank("ok", "estimate")
 
 
 def test_record_and_event_say_the_same():

@@ -45,7 +45,8 @@ def differences(store):
     with store._database.reading() as connection:
         kept = {row for row in map(tuple, connection.exec_driver_sql("SELECT * FROM part_sum")) if any(row[1:])}
         summed = connection.exec_driver_sql(
-            "SELECT coalesce(agent.value, ''), sum(CASE WHEN type.value IN ('llm_call', 'embedding') THEN 1 ELSE 0 END),"
+            "SELECT coalesce(agent.value, ''),"
+            " sum(CASE WHEN type.value IN ('llm_call', 'embedding') THEN 1 ELSE 0 END),"
             " sum(coalesce(event.input_tokens, 0)), sum(coalesce(event.cost_nanos, 0)) FROM event"
             " JOIN dimension AS status ON status.id = event.status JOIN dimension AS type ON type.id = event.event_type"
             " LEFT JOIN dimension AS agent ON agent.id = event.agent_id WHERE status.value <> 'open' GROUP BY 1"

@@ -23,15 +23,14 @@ def text(words):
     return [Segment("user", "text", words)]
 
 
-def call(recorder, n, *, usage=None):
-    recorder.start("llm_call", key=n, model="gpt-4o", content=lambda: text(f"question {n}"))
+def call(recorder, n, *, usage=None, model="gpt-4o"):
+    recorder.start("llm_call", key=n, model=model, content=lambda: text(f"question {n}"))
     recorder.finish(n, usage=usage, output=lambda: text(f"answer {n}"))
 
 
 def make(store, folder=None, **part):
-    return Recorder(
-        store.sink, parts=[METERING, Part(name="test", **part)], spool=None if folder is None else Spool(folder)
-    )
+    spool = None if folder is None else Spool(folder)
+    return Recorder(store.sink, parts=[METERING, Part(name="test", **part)], spool=spool)
 
 
 def test_each_text_is_seen_once_and_in_order_under_load(tmp_path):
@@ -87,7 +86,7 @@ def test_what_a_slow_part_misses_is_counted_and_not_held(monkeypatch):
     with InMemoryStorage() as store:
         recorder = make(store, after=slow)
         for n in range(200):
-            call(recorder, n, usage=Usage(1000, 1))  # held for 5,000 bytes each
+            call(recorder, n, usage=Usage(1000, 1), model=None)  # held for 5,000 bytes each
             recorder.drain()
         assert not recorder.writer.after.wait(0.05)
         may_go_on.set()

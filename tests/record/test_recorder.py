@@ -229,6 +229,26 @@ def test_a_second_end_that_knows_the_usage_revises_the_first(recorder, store):
     assert store.aggregate("cost") == {(): 0.0026}  # 1,000 x 2.5 + 10 x 10 millionths
 
 
+@pytest.mark.parametrize("is_written", [False, True], ids=["queued", "written"])
+@pytest.mark.parametrize("status", ["cancelled", "closed"])
+def test_an_end_after_all_takes_back_that_a_run_was_broken_off(recorder, store, status, is_written, monkeypatch):
+    if not is_written:
+        monkeypatch.setattr(recorder.writer, "wake", lambda: None)
+    recorder.start("llm_call", key="k", model="gpt-4o", content=[Segment("human", "text", "hello world")])
+    recorder.fail("k", status=status, error_type="CancelledError")
+    if is_written:
+        assert (one(store).status, one(store).output_tokens) == (status, 0)
+    recorder.finish("k", output=[Segment("ai", "text", "one two three four")])
+    recorder.fail("k", status=status, error_type="CancelledError")  # through a second handler
+    event = one(store)
+    assert (event.status, event.error_type, event.usage_source) == ("ok", None, "estimate" if is_written else "exact")
+    # Queued texts are counted: 2 + 4 for a message + 3 for the reply, and 4. Of written ones lengths are left: 11 and
+    # 18 characters, four of them a token.
+    assert (event.input_tokens, event.output_tokens) == ((3, 5) if is_written else (9, 4))
+    assert (store.totals()[()].calls, store.totals()[()].errors) == (1, 0)
+    assert event.cost == pytest.approx(event.input_tokens * 2.5e-6 + event.output_tokens * 10e-6)
+
+
 @pytest.mark.swallows
 def test_a_run_id_that_is_used_again_gets_an_event_of_its_own(recorder, store):
     own = ids.new_id()

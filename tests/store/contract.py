@@ -250,6 +250,23 @@ class RevisionContract:
         total = store.totals(["agent_id"])[("a",)]
         assert (total.calls, total.input_tokens, total.cost_nanos, total.estimated, total.unpriced) == (1, 60, 9, 0, 0)
 
+    @pytest.mark.parametrize("status", ["abandoned", "cancelled", "closed"])
+    @pytest.mark.parametrize(("final", "error"), [("ok", None), ("error", "RateLimitError")])
+    def test_an_end_after_all_takes_back_how_a_run_was_broken_off(self, store, status, final, error):
+        before = record("r", model="gpt-4o", status=status, error_type="CancelledError", latency_us=5)
+        store.sink.write(Batch([before]))
+        store.sink.write(Batch([record("r", status=final, error_type=error, usage=Usage(2, 4), usage_source="exact")]))
+        store.sink.write(Batch([before]))
+        found = store.get_event("r")
+        assert (found.status, found.error_type, found.output_tokens) == (final, error, 4)
+        assert (found.model, found.latency_ms) == ("gpt-4o", 0.005)  # what the later end does not know stays
+        assert store.totals()[()].errors == (final == "error")
+
+    def test_the_same_end_with_more_tokens_keeps_its_error(self, store):
+        store.sink.write(Batch([record("r", status="error", error_type="TimeoutError")]))
+        store.sink.write(Batch([record("r", status="error", usage=Usage(2, 0), usage_source="provider")]))
+        assert store.get_event("r").error_type == "TimeoutError"
+
     def test_a_revision_that_moves_an_event_moves_its_sums(self, store):
         before = record("r", status="abandoned", scope=Scope(agent_id="a", labels={"user_id": "u1"}))
         after = record(

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 
-from tc_core.model.event import EventRecord, TrackingEvent, from_us, rank, to_us
+from tc_core.model.event import BROKEN_OFF, EventRecord, TrackingEvent, from_us, rank, to_us
 from tc_core.model.ports import Batch
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.usage import Usage
@@ -48,7 +48,8 @@ def _refusal(event: TrackingEvent, before: TrackingEvent | None, removed_days: C
         return ""
     if before == event or _rank(event) < _rank(before):  # an earlier state of what is known
         return ""
-    if before.status in ("open", "abandoned") and _rank(event) > _rank(before):
+    is_unfinished = before.status == "open" or before.status in BROKEN_OFF
+    if is_unfinished and event.status != before.status and _rank(event) > _rank(before):
         return ""
     return "is already recorded with other facts"
 

@@ -41,6 +41,7 @@ if _WRITTEN != REVISED:  # else each value would land in another column
     raise AssertionError(f"`values` writes {_WRITTEN}, the table has {REVISED}")
 
 PRICE = ("cost_nanos", "price_source", "price_day")
+_STATUS, _ERROR = map(REVISED.index, ("status", "error_type"))
 _cube = itemgetter(*(REVISED.index(name) for name in CUBE))
 _SEED_VALUES = {key: value for key, _, value in SEED}
 _NO_USAGE = Usage()
@@ -102,8 +103,11 @@ def rank_of(row: Row[Any]) -> int:
 
 
 def merged(old: Values, new: Values) -> Values:
-    """Lay a revision over a row; what the revision does not know stays."""
-    return tuple(before if after is None else after for before, after in zip(old, new, strict=True))
+    """Lay a revision over a row; what the revision does not know stays, but for the error of another end."""
+    row = [before if after is None else after for before, after in zip(old, new, strict=True)]
+    if new[_STATUS] != old[_STATUS]:
+        row[_ERROR] = new[_ERROR]
+    return tuple(row)
 
 
 def price_columns(price: Priced, keys: Mapping[Term, int]) -> Values:
