@@ -15,8 +15,7 @@ from types import FrameType
 from typing import ClassVar
 from uuid import UUID
 
-from tc_core.adapter import Segment, never_raises
-from tc_core.model.event import Status
+from tc_core.adapter import Segment, Status, never_raises
 
 RunKey = bytes
 
