@@ -1,14 +1,18 @@
 # make demo    install what is needed into .venv, run a real agent, and show what it cost
+# make quick   the checks, and the tests that need no server, no forks and no real pauses: while you work
 # make test    install what is needed into .venv, run every check and test
 # make bench   the measurements of docs/performance.md, as one table (about a quarter of an hour)
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test quick check bench clean
 
 demo: .venv/demo
 	$(BIN)/token-calc demo
+
+quick: check
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --quiet -m "not slow"
 
 test: check
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-report=term

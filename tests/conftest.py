@@ -48,6 +48,19 @@ from tc_core.runtime.instrument import uninstrument  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "swallows: this test has hooks swallow errors, and looks at the counts itself")
+    config.addinivalue_line("markers", "slow: needs a database server, processes or forks of its own, or real pauses")
+
+
+SLOW_FIXTURES = {"postgresql", "each_store", "in_a_child", "run_python", "run_command", "address"}
+SLOW_FOLDERS = {"crewai", "faults", "hosts"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what `make quick` leaves out, by what it uses: nobody has to think of it."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        if SLOW_FIXTURES & set(item.fixturenames) or folder in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

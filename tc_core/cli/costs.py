@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from tc_core.costs.plain_totals import FIELDS
 from tc_core.costs.report import CostGroup, CostReport, report
 from tc_core.costs.zones import TIME_UNITS
 from tc_core.errors import ConfigurationError
+from tc_core.model import clock
 from tc_core.model.period import Period, period
 from tc_core.model.ports import FilterValue
 from tc_core.store.engine.wide_labels import meaning_of
@@ -171,7 +172,7 @@ def _so_far(since: str, asked: Period, tz: tzinfo) -> Period:
     if before.start is None or before.end is None or asked.start is None:
         return before
     start, end = before.start.astimezone(UTC), before.end.astimezone(UTC)
-    return Period(start, min(end, start + (datetime.now(UTC) - asked.start.astimezone(UTC))))
+    return Period(start, min(end, start + (clock.now() - asked.start.astimezone(UTC))))
 
 
 def _when(since: str | None, until: str | None) -> str:

@@ -1,6 +1,6 @@
 """`token-calc models` and `token-calc reprice`: what models cost, and pricing what had no price."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.tracker import CostTracker
 from tc_core.meter import price_table
-from tc_core.model import period
+from tc_core.model import clock, period
 
 MOST_MODELS = 40
 
@@ -73,7 +73,7 @@ def show(
     Example: token-calc models show openai/gpt-4o --at 2026-01-31
     """
     with common.told():
-        moment = datetime.now(UTC) if at is None else period.period(at, at, tz=UTC).start
+        moment = clock.now() if at is None else period.period(at, at, tz=UTC).start
         found = price_table.show(model, provider, moment)
         if as_json:
             text.print_json(found.to_dict())

@@ -3,12 +3,12 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tc_core.errors import PriceNotFoundError
 from tc_core.meter import own_prices, prices, tokens
-from tc_core.model import event
+from tc_core.model import clock, event
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
@@ -80,7 +80,7 @@ def search(text: str, provider: str | None = None) -> list[ModelPrices]:
         return all(any(word in name.lower() for name in names if name) for word in words)
 
     mine = [each for each in own() if is_meant(each.model, each.provider) and provider in (None, each.provider)]
-    now = event.to_us(datetime.now(UTC))
+    now = event.to_us(clock.now())
     found = [
         _described(each.id, model, now)
         for each in providers
@@ -104,7 +104,7 @@ def show(model: str, provider: str | None = None, at: datetime | None = None) ->
 
     Raises PriceNotFoundError, with names that are near, for a model without a price.
     """
-    at = at or datetime.now(UTC)
+    at = at or clock.now()
     price = own_prices.load().find(model, provider, None, at.date())
     if price is not None:
         return _own(price)
@@ -130,7 +130,7 @@ def _own(price: own_prices.OwnPrice) -> ModelPrices:
     if price.like is None:
         written = _written(price.prices())
     else:
-        prices.prices_like(price, price.provider, price.service_tier, event.to_us(datetime.now(UTC)))
+        prices.prices_like(price, price.provider, price.service_tier, event.to_us(clock.now()))
         written = {"like": price.like, **({"factor": f"{price.factor}"} if price.factor != 1 else {})}
     return ModelPrices(
         price.provider or "",

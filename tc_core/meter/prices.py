@@ -6,13 +6,13 @@ size of the prompt. An unknown model has no price, which is not a price of zero.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tc_core.errors import PriceNotFoundError
 from tc_core.meter import arithmetic, catalogue, loading, own_prices
-from tc_core.model import event, money
+from tc_core.model import clock, event, money
 from tc_core.model.ports import Priced
 from tc_core.model.usage import Usage, whole_usage
 
@@ -54,7 +54,7 @@ def calculate_cost(
     the prices: the user's own, else the table of genai-prices. Raises ValueError for counts that no call can have.
     """
     usage = whole_usage(Usage(input_tokens, output_tokens, cached_tokens, cache_write_tokens))
-    at_us = event.to_us(at or datetime.now(UTC))
+    at_us = event.to_us(at or clock.now())
     price = price_of(usage, model, provider=provider, service_tier=service_tier, at_us=at_us)
     return None if price is None else money.to_dollars(price.cost_nanos)
 
@@ -94,7 +94,7 @@ def table_date() -> date:
     """Return the newest day up to today on which a price of the table took effect: it is at least that new."""
     from genai_prices.data import providers
 
-    today = datetime.now(UTC).date()
+    today = clock.now().date()
     starts: list[date] = [
         start
         for provider in providers

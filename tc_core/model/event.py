@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, Self, get_args
 
 from tc_core.model import ids, money
+from tc_core.model.clock import now
 from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope, label_text
 from tc_core.model.usage import Usage, check_usage
 
@@ -46,7 +47,7 @@ class TrackingEvent:
     """
 
     event_id: str = field(default_factory=lambda: ids.to_text(ids.new_id()))
-    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+    timestamp: datetime = field(default_factory=now)
     event_type: str = "llm_call"
     model: str | None = None
     input_tokens: int | None = None

@@ -9,8 +9,8 @@ import hashlib
 import os
 import random
 import re
-import time
 
+from tc_core.model.clock import clock
 from tc_core.model.scope import label_text
 
 EventId = bytes
@@ -26,7 +26,7 @@ if hasattr(os, "register_at_fork"):
 
 def new_id() -> EventId:
     """Make a UUID version 7 whose order follows the clock down to a quarter of a microsecond."""
-    milliseconds, rest = divmod(time.time_ns(), _NANOS_PER_MS)
+    milliseconds, rest = divmod(clock.wall_ns(), _NANOS_PER_MS)
     sub_ms = (rest << 12) // _NANOS_PER_MS  # RFC 9562, method 3: the fraction fills rand_a
     return (milliseconds << 80 | 0x7 << 76 | sub_ms << 64 | 0b10 << 62 | _random.getrandbits(62)).to_bytes(16)
 

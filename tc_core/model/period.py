@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tc_core.errors import ConfigurationError
+from tc_core.model import clock
 
 NAMED = "today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year or last-N-days"
 
@@ -59,7 +60,7 @@ def period(
     named period. A named start without an end means that whole period. Raises ConfigurationError
     for text that is none of these and for a start that does not lie before the end.
     """
-    now = (now or datetime.now(UTC)).astimezone(tz)
+    now = (now or clock.now()).astimezone(tz)
     try:
         first = _span(start, tz, now) if start is not None else None
         last = _span(end, tz, now) if end is not None else None

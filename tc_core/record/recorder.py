@@ -4,7 +4,6 @@ A run is known by its host's own id (`key`). On the caller's thread its facts go
 and into the queue; strings are kept by reference. Nothing here waits for the store.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from typing import Any
 
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt, reported
+from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
 from tc_core.model.part import ALLOWED, Decision, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
@@ -99,7 +99,7 @@ class Recorder:
             id_ = self._new_id(key, event_id) if known is None else known.record.id
             inside.put_off.append(partial(Recorder.start, **{**arguments, "event_id": id_}))
             return ids.to_text(id_)
-        began_us, started_ns = (time.time_ns() // 1000, time.perf_counter_ns()) if at_us is None else _moment(at_us)
+        began_us, started_ns = (clock.wall_ns() // 1000, clock.steady_ns()) if at_us is None else _moment(at_us)
         here, writer = context.here(), self.writer
         # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
@@ -157,7 +157,7 @@ class Recorder:
         if inside.is_busy:
             inside.put_off.append(partial(Recorder.finish, **locals()))
             return
-        ended_ns, writer = time.perf_counter_ns() if at_us is None else _moment(at_us)[1], self.writer
+        ended_ns, writer = clock.steady_ns() if at_us is None else _moment(at_us)[1], self.writer
         inside.is_busy = True
         try:
             with writer.lock:
@@ -478,7 +478,7 @@ class Recorder:
 
     def _sweep(self) -> None:
         """Give up runs that have been open too long, and the oldest when there are too many."""
-        now_ns = time.perf_counter_ns()
+        now_ns = clock.steady_ns()
         for key, call in list(self._open.items()):
             limit = LEAF_SECONDS if call.record.event_type in CALL_TYPES else PARENT_SECONDS
             if now_ns - call.started_ns > limit * 1_000_000_000:
@@ -496,4 +496,4 @@ class Recorder:
 
 def _moment(at_us: int) -> tuple[int, int]:
     """Return a moment gone by, as microseconds since 1970 and as nanoseconds of the steady clock."""
-    return at_us, time.perf_counter_ns() - max(time.time_ns() // 1000 - at_us, 0) * 1000
+    return at_us, clock.steady_ns() - max(clock.wall_ns() // 1000 - at_us, 0) * 1000

@@ -1,7 +1,6 @@
 """Recording a call by hand: what trackers of all branches do alike."""
 
 import copy
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 from tc_core.meter import prices
 from tc_core.model import ids, money
+from tc_core.model.clock import clock
 from tc_core.model.event import (
     STATUSES,
     EventRecord,
@@ -71,7 +71,7 @@ def record_call(
     record = EventRecord(
         id=ids.new_id() if event_id is None else ids.from_text(event_id),
         event_type="llm_call",
-        at_us=time.time_ns() // 1000 if moment is None else to_us(check_moment(moment)),
+        at_us=clock.wall_ns() // 1000 if moment is None else to_us(check_moment(moment)),
         parent_id=None if parent_id is None else ids.from_text(parent_id),
         model=model,
         provider=provider,

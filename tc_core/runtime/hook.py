@@ -26,7 +26,7 @@ class Hook:
         self.is_hooked = False
         self.error: Exception | None = None
         """What the last attempt failed with."""
-        self._store: StorageBackend | None = None
+        self.store: StorageBackend | None = None
         self._is_awaited = self._is_due = False
         self._busy = threading.Lock()  # nobody ever waits for it: who finds it taken leaves the work to its holder
         self._finished: set[str] = set()
@@ -35,18 +35,18 @@ class Hook:
     @property
     def is_wanted(self) -> bool:
         """Tell whether the framework is to be recorded, now or as soon as it is imported."""
-        return self._store is not None
+        return self.store is not None
 
     def want(self, store: StorageBackend) -> None:
         """Record the framework into a store: at once where it is imported, else as soon as it is."""
-        self._store, self._is_due, self.error = store, True, None
+        self.store, self._is_due, self.error = store, True, None
         if not adapters.is_imported(self.adapter):
             self._await()
         self.run()
 
     def drop(self) -> None:
         """Record it no longer; what that fails with is counted."""
-        self._store, self._is_due = None, False
+        self.store, self._is_due = None, False
         if self.is_hooked or self.error is None:
             failure_of(f"{self.adapter.module}.uninstrument", self._uninstrument)
         self.is_hooked, self.error = False, None
@@ -67,8 +67,8 @@ class Hook:
     def _instrument(self) -> None:
         finished = len(self._finished)
         try:
-            if self._store is not None:
-                self.adapter.load().instrument(self._store)
+            if self.store is not None:
+                self.adapter.load().instrument(self.store)
         except ImportError:
             # Another thread may have been half through the same module, and Python then gives the half to this one.
             if not self._importing() and len(self._finished) == finished:

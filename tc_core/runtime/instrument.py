@@ -78,6 +78,11 @@ def uninstrument() -> None:
     recorders.choose(None)
 
 
+def wanted() -> dict[str, StorageBackend]:
+    """Return where each framework is recorded to, also those that are not imported yet."""
+    return {name: hook.store for name, hook in _hooks.items() if hook.store is not None}
+
+
 def framework_states() -> tuple[FrameworkState, ...]:
     """Return how it stands in this process with each framework that has an adapter; imports none of them."""
     return tuple(_state_of(adapter) for adapter in adapters.known_adapters())

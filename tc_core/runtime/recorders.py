@@ -99,6 +99,11 @@ def choose(storage: StorageBackend | None) -> None:
     _chosen = storage
 
 
+def chosen() -> StorageBackend | None:
+    """Return the default store of this process, where one was chosen."""
+    return _chosen
+
+
 def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder:
     """Return the recorder of a store, the same for every way to that store."""
     storage = open_storage(storage)

@@ -1,11 +1,11 @@
 """Retention: events older than so many whole days leave the store, a few at a time, once a day."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table
 
+from tc_core.model.clock import clock
 from tc_core.store.engine.database import Database
 from tc_core.store.keep import deletion
 from tc_core.store.read.query import Place
@@ -29,10 +29,10 @@ class Retention:
     deletes some texts; `now` gives the seconds since 1970.
     """
 
-    def __init__(self, database: Database, days: int | None, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, days: int | None, now: Callable[[], float] | None = None) -> None:
         self._database = database
         self._days = days
-        self._now = now
+        self._now = now or (lambda: clock.wall_ns() / 1e9)
         self._done_on: int | None = None
         self._begin()
 
