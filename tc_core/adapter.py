@@ -8,7 +8,7 @@ find the host's innermost run. `short_id` stands for a text that must not be sto
 
 from tc_core.model.usage import Usage
 from tc_core.record.call import Content, Segment, status_of
-from tc_core.record.context import register, requesting
+from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, never_raises
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.hash_key import short_id
@@ -16,6 +16,7 @@ from tc_core.runtime.recorders import recorder_for
 
 __all__ = [
     "Content",
+    "Note",
     "Recorder",
     "Segment",
     "Usage",

@@ -12,7 +12,7 @@ from crewai.events.types import flow_events, knowledge_events
 from tc_core.adapter import Recorder, never_raises, recorder_for, register
 from tc_core.trackers.cost_tracker import CostTracker
 from tc_crewai.reading import INTERNAL_FLOWS
-from tc_crewai.runs import current, runs
+from tc_crewai.runs import caller, current, runs
 
 _MODULES = (events, flow_events, knowledge_events)
 
@@ -102,7 +102,7 @@ def add(listener: TokenCalculatorListener) -> None:
         for event in ENDS:
             crewai_event_bus.register_handler(event, _on_end)
         crewai_event_bus.register_handler(events.LLMGuardrailCompletedEvent, _on_guardrail)
-        register("crewai", current, settle=runs.settle)
+        register("crewai", current, settle=runs.settle, caller=caller)
 
 
 def drop(*listeners: TokenCalculatorListener) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.event_context import VALID_EVENT_PAIRS, get_current_parent_id
+from crewai.llms import base_llm
 
-from tc_core.adapter import attempt
+from tc_core.adapter import Note, attempt
 from tc_crewai import embeddings, reading, relations, telling
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.telling import Request
@@ -91,6 +92,12 @@ class Runs:
             scope = None if event_id is None else self._known(event_id, state)
             found = None if scope is None else scope.recorded
             return None if found is None else found.key
+
+    def is_tool(self, event_id: str, state: Any) -> bool:
+        """Tell whether a scope is that of a tool."""
+        with self.lock:
+            scope = self._known(event_id, state)
+            return scope is not None and scope.event_type == "tool"
 
     def settle(self) -> None:
         """Wait, for a short while, until everything that was emitted is handled; not on the bus's own threads."""
@@ -236,3 +243,22 @@ def current() -> str | None:
     if threading.current_thread().name.startswith(_BUS_THREADS) or not runs.sinks:
         return None  # a handler runs in a copy of the context in which its own event is the innermost
     return runs.key_of(get_current_parent_id(), crewai_event_bus.runtime_state)
+
+
+def caller() -> Note | None:
+    """Return what takes note of the requests of the model call in which this is called, or None outside of any.
+
+    CrewAI hands the id of the call down in a context variable, whose public reader warns where there is none. A tool
+    that CrewAI runs inside the call is no part of it.
+    """
+    call_id = base_llm._current_call_id.get()
+    if call_id is None or not runs.sinks:
+        return None
+    innermost = get_current_parent_id()
+    if innermost is not None and runs.is_tool(innermost, crewai_event_bus.runtime_state):
+        return None
+    return partial(_requested, call_id)
+
+
+def _requested(call_id: str, **request: Any) -> None:
+    runs.requested(call_id, Request(**request))
