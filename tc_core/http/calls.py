@@ -25,7 +25,7 @@ NOTHING_SAID = Answer()
 
 
 @never_raises
-def begin(storage: StorageBackend, request: Any) -> "Attempt | Call | None":
+def begin(storage: StorageBackend | None, request: Any) -> "Attempt | Call | None":
     """Note that a request is sent; return what is to be told of its answer, or None for what is no business of ours."""
     if request.method != "POST":
         return None

@@ -51,7 +51,7 @@ class _Sending:
 
     def __init__(self, *, storage: Storage, **options: Any) -> None:
         super().__init__(**options)
-        self._storage = open_storage(storage)
+        self._storage = None if storage is None else open_storage(storage)  # the default may be chosen later
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request as the client does, and note it."""
@@ -72,7 +72,7 @@ class _AsyncSending:
 
     def __init__(self, *, storage: Storage, **options: Any) -> None:
         super().__init__(**options)
-        self._storage = open_storage(storage)
+        self._storage = None if storage is None else open_storage(storage)  # the default may be chosen later
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send a request as the client does, and note it."""

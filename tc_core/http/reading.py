@@ -135,14 +135,14 @@ def _said(body: Mapping[str, Any]) -> list[str]:
     if _text(body.get("delta")):  # of the Responses API
         return [body["delta"]]
     found: list[str] = []
-    for choice in body.get("choices") or ():
+    for choice in _listed(body.get("choices")):
         said = _get(choice, "delta") or _get(choice, "message") or choice
         found += [
             text for name in ("content", "reasoning_content", "refusal", "text") for text in _texts(_get(said, name))
         ]
-        for call in _get(said, "tool_calls") or ():
+        for call in _listed(_get(said, "tool_calls")):
             found += _texts(_get(_get(call, "function"), "arguments"))
-    for candidate in body.get("candidates") or ():
+    for candidate in _listed(body.get("candidates")):
         found += _texts(_get(candidate, "content"))
     found += _texts(body.get("delta")) + _texts(_get(_get(body.get("output"), "message"), "content"))
     if body.get("type") == "message" or body.get("object") == "response":
@@ -218,6 +218,10 @@ def _count(said: object, name: str) -> int | None:
 
 def _get(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: object) -> str | None:

@@ -4,17 +4,16 @@ import json
 
 import pytest
 
-pytest.importorskip("httpx2", reason="httpx2 is not installed: an older anthropic than 2 has none")
-anthropic = pytest.importorskip("anthropic", minversion="2", reason="anthropic 2 is not installed")
-
-import httpx2
-
 from tc_core import async_tracking_client, tracking_client
 from tests.http.conftest import Said
 
+httpx2 = pytest.importorskip("httpx2", reason="httpx2 is not installed: it comes with anthropic 2")
+anthropic = pytest.importorskip("anthropic", minversion="2", reason="anthropic 2 is not installed")
+
 ASKED = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "one two three"}]}
 MESSAGE = {
-    "id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "content": [{"type": "text", "text": "Hi"}],
+    "id": "m", "type": "message", "role": "assistant", "model": "claude-haiku-4-5",
+    "content": [{"type": "text", "text": "Hi"}],
     "stop_reason": "end_turn", "stop_sequence": None,
     "usage": {"input_tokens": 9, "output_tokens": 8, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 2},
 }  # fmt: skip

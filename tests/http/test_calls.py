@@ -5,15 +5,14 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
-openai = pytest.importorskip("openai", reason="openai is not installed")
-
 import httpx
+import pytest
 
 from tc_core import InMemoryStorage, async_tracking_client, bind_context, labels, tracking_client, workflow
 from tc_core.demo.script import Step
 from tests.http.conftest import Said
+
+openai = pytest.importorskip("openai", reason="openai is not installed")
 
 MESSAGES = [{"role": "user", "content": "one two three four"}]
 
@@ -307,6 +306,13 @@ def test_options_and_a_transport_of_ones_own_are_passed_on():
     (event,) = storage.query_events()
     assert (event.provider, event.input_tokens, event.output_tokens) == ("openai", 3, 2)
     assert sent == ["/v1/chat/completions"]
+
+
+def test_a_client_from_before_the_store_was_chosen_records_into_it(raw, server, request):
+    client = raw()
+    store = request.getfixturevalue("store")
+    ask(client)
+    assert store.totals()[()].calls == 1
 
 
 def test_an_unknown_library_is_refused_by_name():

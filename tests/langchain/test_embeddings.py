@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import OpenAIEmbeddings
 from openai import OpenAI
@@ -118,7 +119,7 @@ def test_a_stream_is_not_read_by_the_client(server, chat, store):
 
 def test_the_requests_for_several_prompts_are_no_calls_of_their_own(server, chat, store):
     model = chat(http_client=tracking_client())
-    model.generate([[("human", "one")], [("human", "two")]])
+    model.generate([[HumanMessage("one")], [HumanMessage("two")]])
     assert len(server.exchanges) == store.totals()[()].calls == 2
     OpenAI(base_url=server.base_url, api_key="x", http_client=tracking_client()).chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "hello"}]
