@@ -104,7 +104,7 @@ def content(request: Any) -> bytes:
     """Return what a request sends, where that is there already; nothing of what is handed over piece by piece."""
     try:
         sent: bytes = request.content
-    except Exception:  # noqa: BLE001  # RequestNotRead, of httpx or of httpx2
+    except RuntimeError:  # RequestNotRead, of httpx or of httpx2
         return b""
     return sent
 
