@@ -7,12 +7,12 @@ find the host's innermost run. `short_id` stands for a text that must not be sto
 that some of its versions lack.
 """
 
-from tc_core.model.event import Status
+from tc_core.model.event import EventRecord, Status
 from tc_core.model.part import Decision, Request
 from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment
 from tc_core.model.usage import Usage
-from tc_core.record.context import register, requesting
+from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, never_raises
 from tc_core.record.host import HostName
 from tc_core.record.pending import status_of
@@ -23,7 +23,9 @@ from tc_core.runtime.recorders import recorder_for
 __all__ = [
     "Content",
     "Decision",
+    "EventRecord",
     "HostName",
+    "Note",
     "Recorder",
     "Relation",
     "Request",

@@ -6,6 +6,9 @@ _BUS = "crewai.events.event_bus"
 
 IS_REPLAYING = HostName(_BUS, "is_replaying", "events that a checkpoint tells again may be recorded twice")
 EVENT_PAIRS = HostName("crewai.events.event_context", "VALID_EVENT_PAIRS", "ends may be taken for those of other runs")
+CALL_ID = HostName(
+    "crewai.llms.base_llm", "_current_call_id", "requests of its models through a tracking client count twice"
+)
 CURRENT = HostName(
     "crewai.events.event_context", "get_current_parent_id", "what other frameworks do inside a run hangs under none"
 )
@@ -77,6 +80,7 @@ HOST_NAMES = (
     HostName(f"{_BUS}:crewai_event_bus", "runtime_state", "what other frameworks do inside a run may hang under none"),
     IS_REPLAYING,
     EVENT_PAIRS,
+    CALL_ID,
     CURRENT,
     *STARTS,
     *ENDS,

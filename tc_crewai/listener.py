@@ -11,7 +11,7 @@ from tc_core import CostTracker
 from tc_core.adapter import HostName, Recorder, never_raises, recorder_for, register
 from tc_crewai import host
 from tc_crewai.reading import INTERNAL_FLOWS
-from tc_crewai.runs import current, runs
+from tc_crewai.runs import caller, current, runs
 
 
 class TokenCalculatorListener:
@@ -50,7 +50,7 @@ def add(listener: TokenCalculatorListener) -> None:
         runs.since_us = time.time_ns() // 1000
         for event, handler in _handlers():
             crewai_event_bus.register_handler(event, handler)
-        register("crewai", current, catch_up=runs.catch_up)
+        register("crewai", current, catch_up=runs.catch_up, caller=caller)
 
 
 def drop(*listeners: TokenCalculatorListener) -> None:

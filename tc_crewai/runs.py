@@ -6,13 +6,14 @@ One table serves all listeners, so that a run that several of them see counts on
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
-from tc_core.adapter import attempt
+from tc_core.adapter import Note, attempt
 from tc_crewai import embeddings, host, reading, relations, telling
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.telling import Request
@@ -24,6 +25,7 @@ _STEPS = frozenset({"crew_kickoff_started", "flow_started", "method_execution_st
 _ROOTS = frozenset({"crew_kickoff_started", "flow_started"})
 _EVENT_PAIRS: Mapping[str, str] = host.EVENT_PAIRS.find({})
 _current_parent_id: Callable[[], str | None] | None = host.CURRENT.find()
+_CALL_ID: ContextVar[str | None] | None = host.CALL_ID.find()
 _BUS_THREADS = ("CrewAISyncHandler", "CrewAIEventsLoop")
 
 
@@ -93,6 +95,12 @@ class Runs:
             scope = None if event_id is None else self._known(event_id, state)
             found = None if scope is None else scope.recorded
             return None if found is None else found.key
+
+    def is_tool(self, event_id: str, state: Any) -> bool:
+        """Tell whether a scope is that of a tool."""
+        with self.lock:
+            scope = self._known(event_id, state)
+            return scope is not None and scope.event_type == "tool"
 
     def catch_up(self) -> None:
         """Wait, for a short while, until everything that was emitted is handled; not on the bus's own threads."""
@@ -241,3 +249,22 @@ def current() -> str | None:
     if _current_parent_id is None:
         return None
     return runs.key_of(_current_parent_id(), getattr(crewai_event_bus, "runtime_state", None))
+
+
+def caller() -> Note | None:
+    """Return what takes note of the requests of the model call in which this is called, or None outside of any.
+
+    CrewAI hands the id of the call down in a context variable, whose public reader warns where there is none. A tool
+    that CrewAI runs inside the call is no part of it.
+    """
+    call_id = _CALL_ID.get() if _CALL_ID is not None else None
+    if call_id is None or not runs.sinks:
+        return None
+    innermost = None if _current_parent_id is None else _current_parent_id()
+    if innermost is not None and runs.is_tool(innermost, getattr(crewai_event_bus, "runtime_state", None)):
+        return None
+    return partial(_requested, call_id)
+
+
+def _requested(call_id: str, **request: Any) -> None:
+    runs.requested(call_id, Request(**request))

@@ -10,6 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from tc_core import CostTracker
 from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
 from tc_langchain import reading
+from tc_langchain.batches import Batch
 from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
 
@@ -59,8 +60,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         parameters = kwargs.get("invocation_params") or _EMPTY
         content = partial(reading.prompt, list(messages[0]) if messages else [], parameters)
         self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
-        if kwargs.get("batch_size", 1) == 1:
-            requesting.set((self._recorder, run_id.bytes))
+        self._requests(run_id, kwargs.get("batch_size", 1))
 
     @never_raises
     def on_llm_start(
@@ -80,8 +80,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._runs.begin_batched(run_id.bytes)
         content = partial(reading.texts, list(prompts))
         self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
-        if kwargs.get("batch_size", 1) == 1:
-            requesting.set((self._recorder, run_id.bytes))
+        self._requests(run_id, kwargs.get("batch_size", 1))
 
     @never_raises
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
@@ -238,6 +237,18 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self._end_with(error, run_id)
 
     # All of them
+
+    def _requests(self, run_id: UUID, batch_size: int) -> None:
+        """Note that what is sent from now on here belongs to this call, or to one of several that are asked at once."""
+        key = run_id.bytes
+        if batch_size == 1:
+            requesting.set((self._recorder, key))
+            return
+        batch = (requesting.get() or (None, None))[0]
+        if not isinstance(batch, Batch) or not batch.takes(self._recorder):
+            batch = Batch(self._recorder, batch_size)
+        batch.keys.append(key)
+        requesting.set((batch, key))
 
     def _start_model(
         self,

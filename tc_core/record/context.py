@@ -115,17 +115,36 @@ hosts: dict[str, Callable[[], Hashable | None]] = {}
 _catch_ups: dict[str, Callable[[], object]] = {}
 
 
+Note = Callable[..., object]
+"""Takes note of an HTTP request of a model call: `retry`, `status`, `latency_us`, `usage`, as `Recorder.attempt`."""
+
+_callers: dict[str, Callable[[], Note | None]] = {}
+
+
 def register(
-    name: str, current: Callable[[], Hashable | None], *, catch_up: Callable[[], object] | None = None
+    name: str,
+    current: Callable[[], Hashable | None],
+    *,
+    catch_up: Callable[[], object] | None = None,
+    caller: Callable[[], Note | None] | None = None,
 ) -> None:
     """Make known how a framework's innermost run is found, so that runs of others can hang under it.
 
     `catch_up` is for a framework that tells of its runs later, on threads of its own: it is called before a question to
-    the store is answered, and waits, for a short while, until all is told.
+    the store is answered, and waits, for a short while, until all is told. `caller` is for one that cannot set
+    `requesting` where its models are asked: it returns what takes note of the requests of the model call that is open
+    where it is called, or None outside of any.
     """
     hosts[name] = current
     if catch_up is not None:
-        _catch_ups[name] = catch_up
+        catch_up_by(name, catch_up)
+    if caller is not None:
+        _callers[name] = caller
+
+
+def catch_up_by(name: str, catch_up: Callable[[], object]) -> None:
+    """Have something called before a question to the store is answered."""
+    _catch_ups[name] = catch_up
 
 
 def host_runs() -> list[Hashable]:
@@ -143,6 +162,22 @@ requesting: contextvars.ContextVar[tuple[Any, Hashable] | None] = contextvars.Co
     "token_calculator_requesting", default=None
 )
 """The recorder and the key of the model call that began last here; what is sent while it is open belongs to it."""
+
+
+def caller(event_type: str | None) -> Note | None:
+    """Return what takes note of a request of the framework's model call that is open here, or None outside of any.
+
+    `event_type` is what the request asks for, None where that is not known: a question to a model is no part of a call
+    for embeddings, nor the other way round.
+    """
+    belongs = requesting.get()
+    if belongs is not None:
+        recorder, key = belongs
+        record = recorder.record(key) if recorder.is_open(key) else None
+        if record is not None and event_type in (None, record.event_type):
+            return functools.partial(recorder.attempt, key)
+    found = (attempt(each) for each in list(_callers.values()))
+    return next((note for note in found if note is not None), None)
 
 
 def bind_context(function: Callable[P, R]) -> Callable[P, R]:

@@ -2,8 +2,8 @@
 
 import asyncio
 
-import httpx
 import pytest
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import OpenAIEmbeddings
 from openai import OpenAI
@@ -117,12 +117,11 @@ def test_a_stream_is_not_read_by_the_client(server, chat, store):
     assert (attempt.status, attempt.input_tokens, event.usage_source) == (200, None, "provider")
 
 
-def test_other_requests_of_the_client_are_no_business_of_ours(server, store):
-    client = tracking_client()
-    assert client.get(f"{server.base_url}/models").status_code == 200
-    OpenAI(base_url=server.base_url, api_key="x", http_client=client).chat.completions.create(
+def test_the_requests_for_several_prompts_are_no_calls_of_their_own(server, chat, store):
+    model = chat(http_client=tracking_client())
+    model.generate([[HumanMessage("one")], [HumanMessage("two")]])
+    assert len(server.exchanges) == store.totals()[()].calls == 2
+    OpenAI(base_url=server.base_url, api_key="x", http_client=tracking_client()).chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "hello"}]
     )
-    with pytest.raises(httpx.ConnectError):
-        client.post("http://127.0.0.1:9/v1/embeddings", json={})
-    assert store.query_events() == []
+    assert store.totals()[()].calls == 3
