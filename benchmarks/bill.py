@@ -2,8 +2,8 @@
 
 The bodies lie beside the repository, in ../shared/data/usage_bodies.json; without them there is nothing to measure.
 What is right is worked out here by itself, from what each API documents and from the totals that bodies state, not by
-the tables that the reader uses. Each body is handed over as JSON, as its usage alone, as the objects of a client library
-and, where clients have one, in snake case; it is right when all of them are.
+the tables that the reader uses. Each body is handed over as JSON, as its usage alone, as the objects of a client
+library and, where clients have one, in snake case; it is right when all of them are.
 
 python -m benchmarks.bill [--json] [--bodies FILE]
 """

@@ -8,9 +8,9 @@ import genai_prices
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from tc_core.meter.usage import read, usage_part
+from tc_core.meter.usage import join_parts, read, usage_part
 from tc_core.meter.usage.counts import Counts
 from tc_core.meter.usage.extraction import extract
 from tc_core.meter.usage.spelling import spell
@@ -385,6 +385,18 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         {"token_usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}, "model_name": "gpt-4o"},
         {"input": 5, "output": 2},
     ),
+    "alibaba": (
+        {"usage": {"input_tokens": 20, "output_tokens": 5, "prompt_tokens_details": {"cached_tokens": 16}}},
+        {"input": 20, "output": 5, "cached": 16},
+    ),
+    "gemini live": (
+        {"usage_metadata": {"prompt_token_count": 4, "response_token_count": 6, "total_token_count": 10}},
+        {"input": 4, "output": 6},
+    ),
+    "the end of a stream of cohere's": (
+        {"type": "message-end", "delta": {"usage": {"billed_units": {"input_tokens": 5, "output_tokens": 2}}}},
+        {"input": 5, "output": 2},
+    ),
     "one count follows from the total": ({"prompt_tokens": 5, "total_tokens": 7}, {"input": 5, "output": 2}),
     "the other follows from the total": ({"usage": {"output_tokens": 2, "total_tokens": 7}}, {"input": 5, "output": 2}),
 }
@@ -542,6 +554,16 @@ TOKENS = {"input_tokens": 10, "output_tokens": 5}
             id="images of a router",
         ),
         pytest.param(
+            {"usage": {"prompt_tokens": 9, "completion_tokens": 7, "server_tool_use": {"web_search_requests": 1}}},
+            {"web_searches": 1},
+            id="openrouter's searches",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 7, "prompt_tokens_details": {"web_search_requests": 1}},
+            {"web_searches": 1},
+            id="litellm's searches",
+        ),
+        pytest.param(
             {"usage": {**TOKENS, "num_sources_used": 4, "server_side_tool_usage_details": {"x_search_calls": 2}}},
             {"search_sources": 4, "social_searches": 2},
             id="xai's searches",
@@ -597,6 +619,7 @@ CHAT = {"prompt_tokens": 10, "completion_tokens": 5}
         pytest.param({"usage": {**CHAT, "cost": math.nan}}, None, id="no number"),
         pytest.param({"usage": {**CHAT, "cost": True}}, None, id="a truth"),
         pytest.param({"usage": {**CHAT, "cost": 1e30}}, None, id="more than there is"),
+        pytest.param({"usage": CHAT, "response_cost": 10**400}, None, id="more than a float holds"),
     ],
 )
 def test_the_cost_that_a_provider_states(body, expected):
@@ -685,6 +708,18 @@ def test_output_alone_is_not_whole():
     assert (reading.usage, reading.is_possible, reading.is_whole) == (Usage(None, 528), True, False)
 
 
+def test_a_total_alone_is_the_input_of_embeddings_and_nothing_else():
+    assert read_body({"usage": {"total_tokens": 8}}) is None
+    assert read_body({"usage": {"total_tokens": 8}}, is_embedding=True).usage[:2] == (8, 0)
+
+
+def test_a_stream_that_tells_the_input_first_and_the_output_last_tells_both():
+    first = usage_part({"message": {"model": "claude-a", "usage": {"input_tokens": 9548, "output_tokens": 1}}})
+    for last in ({"output_tokens": 528}, {"input_tokens": 0, "output_tokens": 528, "cache_read_input_tokens": 0}):
+        reading = read(join_parts(first, usage_part({"type": "message_delta", "usage": last})))
+        assert (compared(reading), reading.model) == ({"input": 9548, "output": 528}, "claude-a")
+
+
 def test_more_in_total_that_nobody_names_is_no_output():
     reading = read_body({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 900}})
     assert compared(reading) == {"input": 10, "output": 5}
@@ -751,6 +786,14 @@ def test_fields_that_a_client_library_does_not_know_yet_are_read():
         usage=Inner.model_validate({"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 8})
     )
     assert compared(read_body(body)) == {"input": 10, "output": 5, "cached": 8}
+
+
+def test_the_cost_that_litellm_hides_in_its_objects_is_read():
+    class Response(BaseModel):
+        usage: dict[str, int]
+        _hidden_params: dict[str, Any] = PrivateAttr(default_factory=lambda: {"response_cost": 0.25})
+
+    assert read_body(Response(usage=CHAT)).billed_nanos == 250_000_000
 
 
 def test_enumerations_of_a_client_library_are_read():

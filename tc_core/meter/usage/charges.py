@@ -8,7 +8,6 @@ OpenRouter and LiteLLM, the tools of Bedrock, Cohere's search units, pages, seco
 """
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import Any
 
 from tc_core.model.usage import is_count
@@ -120,5 +119,5 @@ def _count(place: Fields, name: str) -> int:
 def _seconds(usage: Fields) -> int | float:
     """Return the length of audio that is transcribed by the second; OpenAI tells it as a usage of type duration."""
     seconds = usage.get("seconds", usage.get("prompt_audio_seconds"))
-    is_length = isinstance(seconds, (int, float)) and type(seconds) is not bool and isfinite(seconds)
-    return seconds if is_length and 0 < seconds < MOST_SECONDS else 0
+    is_number = isinstance(seconds, (int, float)) and type(seconds) is not bool
+    return seconds if is_number and 0 < seconds < MOST_SECONDS else 0

@@ -11,7 +11,9 @@ def gemini(counts: Counts) -> Spelled:
     first = counts.first
     usage: dict[str, Any] = {
         "promptTokenCount": first("promptTokenCount", "prompt_token_count"),
-        "candidatesTokenCount": first("candidatesTokenCount", "candidates_token_count", "responseTokenCount"),
+        "candidatesTokenCount": first(
+            "candidatesTokenCount", "candidates_token_count", "responseTokenCount", "response_token_count"
+        ),
         "cachedContentTokenCount": first(
             "cachedContentTokenCount", "cached_content_token_count", "cached_prompt_tokens"
         ),
@@ -33,7 +35,12 @@ def gemini(counts: Counts) -> Spelled:
 
 _MODALITIES = {
     "promptTokensDetails": ("promptTokensDetails", "prompt_tokens_details", "promptTokenDetails"),
-    "candidatesTokensDetails": ("candidatesTokensDetails", "candidates_tokens_details", "responseTokensDetails"),
+    "candidatesTokensDetails": (
+        "candidatesTokensDetails",
+        "candidates_tokens_details",
+        "responseTokensDetails",
+        "response_tokens_details",
+    ),
     "cacheTokensDetails": ("cacheTokensDetails", "cache_tokens_details"),
     "toolUsePromptTokensDetails": ("toolUsePromptTokensDetails", "tool_use_prompt_tokens_details"),
 }

@@ -26,7 +26,7 @@ _USAGE = (
     "usage_info",
     "amazon-bedrock-invocationMetrics",
 )
-_WITHIN = ("response", "message", "result", "metadata", "x_groq", "meta")
+_WITHIN = ("response", "message", "result", "metadata", "x_groq", "meta", "delta")
 """Where streams, wrappers and Cohere keep the usage one level deeper."""
 
 
@@ -79,6 +79,15 @@ def usage_part(body: object) -> dict[str, Any] | None:
     return None
 
 
+def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return what two events of one stream report: Anthropic tells the input in the first, the output in the last.
+
+    What is told later counts, but a zero does not take back a count: some servers fill up what they do not tell.
+    """
+    known = {name: value for name, value in later["usage"].items() if value not in (0, NO_NUMBER)}
+    return {**earlier, **later, "usage": {**later["usage"], **earlier["usage"], **known}}
+
+
 def _places(fields: Fields) -> Iterator[Fields]:
     yield fields
     for name in _WITHIN:
@@ -108,12 +117,12 @@ class _Copy:
         copied: dict[str, Any] = {}
         for name, value in fields.items():
             kind = type(value)
-            if value is None or type(name) is not str or len(name) > MOST_NAME:
-                continue
             if self.left <= 0:
                 self.is_cut = True
                 break
             self.left -= 1
+            if value is None or type(name) is not str or len(name) > MOST_NAME:
+                continue
             if kind is int or kind is bool:
                 copied[name] = value if -MOST_NUMBER <= value <= MOST_NUMBER else NO_NUMBER
             elif kind is float:
@@ -177,7 +186,7 @@ def _cost(whole: Fields) -> int | float | None:
     """Return the cost that LiteLLM adds to the answer."""
     hidden = whole.get("_hidden_params")
     cost = whole.get("response_cost") if hidden is None else (_fields(hidden) or {}).get("response_cost")
-    return cost if isinstance(cost, (int, float)) and isfinite(cost) else None
+    return cost if isinstance(cost, (int, float)) and -MOST_NUMBER < cost < MOST_NUMBER else None
 
 
 def _tools(place: Fields) -> dict[str, int] | None:
@@ -210,7 +219,9 @@ def _searches(place: Fields) -> int | None:
 
 def _grounding(place: Fields) -> int:
     grounding = place.get("groundingMetadata") or place.get("grounding_metadata")
-    fields = _fields(grounding) or {}
+    fields = _fields(grounding)
+    if fields is None:
+        return 0
     found = (fields.get(name) for name in ("webSearchQueries", "web_search_queries"))
     return next((len(queries) for queries in found if isinstance(queries, list)), 0)
 

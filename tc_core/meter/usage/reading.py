@@ -14,6 +14,9 @@ from tc_core.meter.usage.spelling import spell
 from tc_core.meter.usage.totals import complete
 from tc_core.model.usage import Usage
 
+_EMBEDDINGS = ("list", "embedding", "embeddings")
+"""What bodies of embeddings call themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -42,11 +45,13 @@ class Reading:
         return self.is_possible and self.usage.total_tokens is not None
 
 
-def read(part: object, *, provider: str | None = None, model: str | None = None) -> Reading | None:
+def read(
+    part: object, *, provider: str | None = None, model: str | None = None, is_embedding: bool = False
+) -> Reading | None:
     """Return what a part of a body reports; None where it reports nothing.
 
-    `part` is what `usage_part` returned, also through a spool's JSON. `provider` and `model` are what the caller knows;
-    they decide only where a body does not say which of two ways of counting it follows.
+    `part` is what `usage_part` returned, also through a spool's JSON. `provider`, `model` and `is_embedding` are what
+    the caller knows; they decide only where a body does not say which of two ways of counting it follows.
     """
     if type(part) is not dict or type(part.get("usage")) is not dict:
         return None
@@ -63,7 +68,8 @@ def read(part: object, *, provider: str | None = None, model: str | None = None)
     steps = Steps(usage)
     if spelled is not None:
         maker = f"{provider} {told_model}".lower()
-        usage = complete(_usage(reported), spelled, body_object=_word(found.get("object")), maker=maker, faults=faults)
+        has_output = not is_embedding and found.get("object") not in _EMBEDDINGS
+        usage = complete(_usage(reported), spelled, has_output=has_output, maker=maker, faults=faults)
         before = len(faults)
         steps = add_steps(usage, found["usage"].get("iterations"), told_model, faults)
         usage = possible(steps.usage, spelled.usage.get("total_tokens"), faults)

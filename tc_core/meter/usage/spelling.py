@@ -95,8 +95,9 @@ def _is_beside(prompt: int, completion: int | None, total: int | None, cache: in
 
 def _responses(counts: Counts) -> Spelled:
     first = counts.first
-    read = "input_tokens_details" if counts.has("input_tokens_details") else "input_token_details"
-    written = "output_tokens_details" if counts.has("output_tokens_details") else "output_token_details"
+    read, written = (
+        next((name for name in names if counts.has(name)), names[0]) for names in (_READ_DETAILS, _WRITTEN_DETAILS)
+    )
     tier = next((each for each in ("flex_", "priority_") if f"{each}cache_read" in counts.within(read).usage), "")
     cached = first("cached_tokens", "cache_read_input_tokens", f"{tier}cache_read", of=read)
     wrote = first("cache_write_tokens", f"{tier}cache_creation", of=read)
@@ -120,6 +121,11 @@ def _responses(counts: Counts) -> Spelled:
         "cache_image_read_tokens": of_cached.first("image_tokens"),
     }
     return Spelled("openai", "responses", usage, more=more)
+
+
+_READ_DETAILS = ("input_tokens_details", "input_token_details", "prompt_tokens_details")
+_WRITTEN_DETAILS = ("output_tokens_details", "output_token_details", "completion_tokens_details")
+"""OpenAI's names, those of its realtime API and of LangChain, and those that Alibaba has beside `input_tokens`."""
 
 
 def _kept_writes(counts: Counts, details: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from tc_core.model import money
@@ -72,8 +71,8 @@ def _tier(told: object) -> str | None:
 def _nanos(cost: object, faults: list[str]) -> int | None:
     if cost is None:
         return None
-    if type(cost) not in (int, float) or not isfinite(cost):  # type: ignore[arg-type]  # is a number by then
-        faults.append("cost is not a number")
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not abs(cost) < MOST_COST_NANOS:
+        faults.append("cost is no cost")  # what is not a number is not below that either
         return None
     return _bounded(Decimal(repr(cost)), faults)
 
@@ -82,5 +81,5 @@ def _bounded(dollars: Decimal, faults: list[str]) -> int | None:
     nanos = money.to_nanos(dollars)
     if 0 <= nanos <= MOST_COST_NANOS:
         return nanos
-    faults.append("cost is impossible")
+    faults.append("cost is no cost")
     return None

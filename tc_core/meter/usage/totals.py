@@ -11,23 +11,20 @@ from typing import Any
 from tc_core.meter.usage.counts import Spelled
 from tc_core.model.usage import Usage
 
-_LISTS = frozenset({"list", "embedding", "embeddings"})
-"""What bodies of embeddings call themselves."""
-
 _OF_XAI = ("x-ai", "xai", "grok")
 """Whose chats count reasoning beside the completion."""
 
 
-def complete(usage: Usage, spelled: Spelled, *, body_object: str | None, maker: str, faults: list[str]) -> Usage:
+def complete(usage: Usage, spelled: Spelled, *, has_output: bool, maker: str, faults: list[str]) -> Usage:
     """Return the usage with what follows from the total that the provider states.
 
-    `body_object` is what the body calls itself, `maker` names the provider and the model.
+    `has_output` is false for embeddings, which have none to tell; `maker` names the provider and the model.
     """
     if spelled.provider == "google":
         return _gemini(usage, spelled.usage, faults)
     total: int | None = spelled.usage.get("total_tokens")
     read, written, reasoning = usage.input_tokens, usage.output_tokens, usage.reasoning_tokens or 0
-    if written is None and (body_object in _LISTS or (read is not None and read == total)):
+    if written is None and (not has_output or (read is not None and read == total)):
         return usage._replace(input_tokens=total if read is None else read, output_tokens=0)
     if total is None:
         is_of_xai = spelled.flavor == "chat" and any(name in maker for name in _OF_XAI)
