@@ -25,6 +25,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("queries", ["--events", "{events}"]),
     ("memory", []),
     ("startup", []),
+    ("bill", []),
 )
 """Which benchmarks, and with which arguments."""
 

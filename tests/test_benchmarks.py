@@ -131,6 +131,29 @@ def test_startup(capsys):
     assert figures(json.loads(capsys.readouterr().out))[0].aim == "40 ms"
 
 
+def test_bill(capsys, tmp_path):
+    from benchmarks.bill import figures, main
+
+    right = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    # Three more in total than is named: whose they are nobody knows, so that the two readings differ.
+    wrong = {**right, "total_tokens": 18}
+    bodies = [{"api": "chat", "model": "gpt-4o", "body": {"usage": usage}} for usage in (right, wrong)]
+    (tmp_path / "bodies.json").write_text(json.dumps(bodies))
+    main(["--bodies", str(tmp_path / "bodies.json"), "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [(row["api"], row["right"], row["all"]) for row in result["rows"]] == [("chat", 1, 2), ("all", 1, 2)]
+    assert [each["body"] for each in result["wrong"]] == [1]
+    assert figures(result)[0].measured == "50.0% (1 of 2)"
+
+
+def test_bill_without_bodies_says_so(capsys, tmp_path):
+    from benchmarks.bill import figures, main
+
+    result = main(["--bodies", str(tmp_path / "none.json")])
+    assert capsys.readouterr().out.startswith("skipped")
+    assert figures(result) == []
+
+
 def test_the_table_of_all_figures(capsys, monkeypatch):
     from benchmarks import __main__ as table
 

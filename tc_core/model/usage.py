@@ -1,6 +1,6 @@
 """Token usage of one model call."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 MOST_TOKENS = 1_000_000_000_000
 """More than this in one event is taken for a mistake."""
@@ -31,7 +31,7 @@ class Usage(NamedTuple):
         return self.input_tokens + self.output_tokens
 
 
-def is_count(value: object) -> bool:
+def is_count(value: object) -> TypeGuard[int]:
     """Tell whether a value can be a number of tokens."""
     return type(value) is int and 0 <= value <= MOST_TOKENS
 

@@ -1,0 +1,245 @@
+"""What of a provider's body is about usage, as a small plain value that a spool can hold."""
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+MOST_DEPTH = 6
+MOST_NODES = 1000
+MOST_NAME = 64
+MOST_WORD = 128
+MOST_NUMBER = 2**53
+
+NO_NUMBER = "?"
+"""Stands where a text, or a number that JSON cannot hold, was in the place of a count: seen by `read`, never kept."""
+
+_USAGE = (
+    "usage",
+    "usageMetadata",
+    "usage_metadata",
+    "token_usage",
+    "token_count",
+    "usage_info",
+    "amazon-bedrock-invocationMetrics",
+)
+_WITHIN = ("response", "message", "result", "metadata", "x_groq", "meta", "delta")
+"""Where streams, wrappers and Cohere keep the usage one level deeper."""
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+_FLAT = _names(
+    """
+    prompt_tokens completion_tokens total_tokens prompt_tokens_details completion_tokens_details cached_tokens
+    cached_prompt_tokens cache_creation_tokens reasoning_tokens prompt_cache_hit_tokens prompt_cache_miss_tokens
+    input_tokens output_tokens input_tokens_details output_tokens_details input_token_details output_token_details
+    cache_read_input_tokens cache_creation_input_tokens cache_write_input_tokens cache_creation server_tool_use
+    iterations speed inference_geo promptTokenCount candidatesTokenCount thoughtsTokenCount toolUsePromptTokenCount
+    totalTokenCount cachedContentTokenCount promptTokensDetails promptTokenDetails candidatesTokensDetails
+    cacheTokensDetails toolUsePromptTokensDetails trafficType serviceTier prompt_token_count candidates_token_count
+    thoughts_token_count tool_use_prompt_token_count total_token_count cached_content_token_count
+    candidates_tokens_details cache_tokens_details tool_use_prompt_tokens_details traffic_type inputTokens outputTokens
+    totalTokens cacheReadInputTokens
+    cacheWriteInputTokens cacheReadInputTokenCount cacheWriteInputTokenCount cacheDetails serverToolUsage
+    inputTokenCount outputTokenCount inputTextTokenCount generation_token_count prompt_eval_count eval_count
+    results billed_units tokens cost cost_details is_byok num_search_queries citation_tokens
+    """
+)
+"""What is usage where it stands among the other fields of a body, or was handed over alone."""
+
+_COUNTS = tuple(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
+_WORDS = _names("type modality ttl model service_tier serviceTier speed inference_geo traffic_type trafficType")
+"""Fields of a usage whose short texts are words of the provider's, not of people."""
+
+
+def usage_part(body: object) -> dict[str, Any] | None:
+    """Return what a body says about usage as plain JSON, or None where it says nothing.
+
+    `body` is a provider's answer, or its usage alone: a dict or the object of a client library. Texts are neither
+    read nor copied, and size and depth are bounded, since a call waits for this. What comes out: `usage` as the
+    provider spells it, and where they are told `model`, `provider`, `object`, `service_tier`, `response_cost`, `tools`
+    (how often the provider's own tools ran) and `searches` (how many it made); `is_cut` where there was too much.
+    """
+    fields = _fields(body)
+    if fields is None:
+        return None
+    for place in _places(fields):
+        usage = _usage(place)
+        if usage is not None:
+            copy = _Copy()
+            copied = copy.of(usage, MOST_DEPTH)
+            if copied:
+                return _with_facts(copied, place, fields, is_cut=copy.is_cut)
+    return None
+
+
+def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return what two events of one stream report: Anthropic tells the input in the first, the output in the last.
+
+    What is told later counts, but a zero does not take back a count: some servers fill up what they do not tell.
+    """
+    known = {name: value for name, value in later["usage"].items() if value not in (0, NO_NUMBER)}
+    return {**earlier, **later, "usage": {**later["usage"], **earlier["usage"], **known}}
+
+
+def _places(fields: Fields) -> Iterator[Fields]:
+    yield fields
+    for name in _WITHIN:
+        inner = _fields(fields.get(name))
+        if inner is not None:
+            yield inner
+
+
+def _usage(place: Fields) -> Fields | None:
+    for name in _USAGE:
+        found = place.get(name)
+        if found is not None and (fields := _fields(found)):
+            return fields
+    if any(place.get(name) is not None for name in _COUNTS):
+        return {name: place[name] for name in _FLAT if name in place}
+    return None
+
+
+class _Copy:
+    """A bounded plain copy of what providers report."""
+
+    def __init__(self) -> None:
+        self.left, self.is_cut = MOST_NODES, False
+
+    def of(self, fields: Fields, depth: int) -> dict[str, Any]:
+        """Return the numbers of some fields, and the words that are the provider's own."""
+        copied: dict[str, Any] = {}
+        for name, value in fields.items():
+            kind = type(value)
+            if self.left <= 0:
+                self.is_cut = True
+                break
+            self.left -= 1
+            if value is None or type(name) is not str or len(name) > MOST_NAME:
+                continue
+            if kind is int or kind is bool:
+                copied[name] = value if -MOST_NUMBER <= value <= MOST_NUMBER else NO_NUMBER
+            elif kind is float:
+                copied[name] = value if isfinite(value) else NO_NUMBER
+            elif kind is str or isinstance(value, Enum):
+                copied[name] = (_word(value) if name in _WORDS else None) or NO_NUMBER
+            elif kind is list:
+                copied[name] = self._items(value, depth - 1)
+            else:
+                inner = _fields(value)
+                if inner is None:
+                    copied[name] = NO_NUMBER
+                elif depth <= 1:
+                    self.is_cut = True
+                else:
+                    copied[name] = self.of(inner, depth - 1)
+        return copied
+
+    def _items(self, values: list[Any], depth: int) -> list[dict[str, Any]]:
+        """Return the items of a list that have fields; nobody reports counts in bare lists."""
+        self.is_cut |= depth <= 0 or len(values) > MOST_NODES
+        inner = [_fields(value) for value in values[:MOST_NODES]] if depth > 0 else []
+        return [self.of(fields, depth) for fields in inner if fields is not None and self.left > 0]
+
+
+def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: bool) -> dict[str, Any]:
+    part: dict[str, Any] = {"usage": usage}
+    facts: dict[str, Any] = {name: _first_word(names, place, whole) for name, names in _FACTS}
+    if facts["service_tier"] is None and (of_bedrock := _fields(whole.get("serviceTier"))):
+        facts["service_tier"] = _word(of_bedrock.get("type"))
+    facts |= {"response_cost": _cost(whole), "tools": _tools(place), "searches": _searches(place)}
+    part |= {name: value for name, value in facts.items() if value}
+    if is_cut or whole.get("is_cut") is True:
+        part["is_cut"] = True
+    return part
+
+
+_FACTS = (
+    ("model", ("model", "modelVersion", "model_version", "model_name", "modelId")),
+    ("provider", ("provider", "model_provider")),
+    ("object", ("object",)),
+    ("service_tier", ("service_tier", "serviceTier")),
+)
+
+
+def _first_word(names: tuple[str, ...], place: Fields, whole: Fields) -> str | None:
+    for fields in (place,) if place is whole else (place, whole):
+        for name in names:
+            value = fields.get(name)
+            if value is not None and (word := _word(value)):
+                return word
+    return None
+
+
+def _word(value: object) -> str | None:
+    value = value.value if isinstance(value, Enum) else value
+    return str(value) if isinstance(value, str) and 0 < len(value) <= MOST_WORD else None
+
+
+def _cost(whole: Fields) -> int | float | None:
+    """Return the cost that LiteLLM adds to the answer."""
+    hidden = whole.get("_hidden_params")
+    cost = whole.get("response_cost") if hidden is None else (_fields(hidden) or {}).get("response_cost")
+    return cost if isinstance(cost, (int, float)) and -MOST_NUMBER < cost < MOST_NUMBER else None
+
+
+def _tools(place: Fields) -> dict[str, int] | None:
+    """Count how often the provider's own tools ran, by the type of what it put out for them."""
+    told, output = place.get("tools"), place.get("output")
+    if type(told) is dict:  # an earlier reading
+        return {name: count for name, count in told.items() if type(name) is str and type(count) is int}
+    ran: dict[str, int] = {}
+    for item in islice(output, MOST_NODES) if isinstance(output, list) else ():
+        fields = _fields(item) or {}
+        kind = fields.get("type")
+        if type(kind) is not str or not kind.endswith("_call") or kind == "function_call" or len(kind) > MOST_NAME:
+            continue
+        action = (_fields(fields.get("action")) or {}).get("type")
+        if kind != "web_search_call" or action in (None, "search"):  # opening a page that was found is no search
+            ran[kind] = ran.get(kind, 0) + 1
+    return ran or None
+
+
+def _searches(place: Fields) -> int | None:
+    """Count the searches with which Gemini grounded its candidates."""
+    told, candidates = place.get("searches"), place.get("candidates")
+    if type(told) is int:
+        return told
+    count = _grounding(place)
+    for each in islice(candidates, MOST_NODES) if isinstance(candidates, list) else ():
+        count += _grounding(_fields(each) or {})
+    return count or None
+
+
+def _grounding(place: Fields) -> int:
+    grounding = place.get("groundingMetadata") or place.get("grounding_metadata")
+    fields = _fields(grounding)
+    if fields is None:
+        return 0
+    found = (fields.get(name) for name in ("webSearchQueries", "web_search_queries"))
+    return next((len(queries) for queries in found if isinstance(queries, list)), 0)
+
+
+def _fields(value: object) -> Fields | None:
+    """Return the fields of a dict or of a client library's object, without running any code of its own."""
+    if type(value) is dict:
+        return value
+    if value is None or type(value) in _PLAIN:
+        return None
+    if isinstance(value, Mapping):
+        return value
+    fields = getattr(value, "__dict__", None)
+    if type(fields) is not dict or isinstance(value, (type, Enum)):
+        return None
+    extra = getattr(value, "__pydantic_extra__", None)  # what the library's model does not know yet
+    private = getattr(value, "__pydantic_private__", None)  # where LiteLLM keeps the cost
+    return {**fields, **(extra or {}), **(private or {})} if extra or private else fields
+
+
+_PLAIN = frozenset({str, int, float, bool, bytes, list, tuple, set})
