@@ -52,6 +52,22 @@ def test_the_programs_about_frameworks_run(number, model_environment, run_python
     assert ("'labels.customer': 'acme'" in said) == ("Crew(" in program)
 
 
+def test_the_programs_about_extending_run(run_python):
+    table, listener = blocks("docs/extending.md", "python")
+    check = (
+        "import sys; sys.modules['mine'] = sys.modules['__main__']\n"
+        "from tc_core.runtime import parts\nparts.LIVE.append('mine')\n"
+        "from tc_core import CostTracker, SQLiteStorage\n"
+        "with SQLiteStorage('s.db') as store:\n"
+        "    record = CostTracker(store).track_call('gpt-4o', 1000, 100, agent_id='a')\n"
+        "    store.flush()\n"
+        "    with store._database.reading() as connection:\n"
+        "        assert connection.exec_driver_sql('SELECT * FROM agent_cost').all() == [('a', 3_500_000)]\n"
+    )
+    run_python(table + check)
+    assert run_python(listener + "\nimport time; time.sleep(0.2)").strip() == "1 events are in the store"
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0
@@ -61,6 +77,7 @@ EXAMPLES = {
     "existing_program.py": r"\$0\.\d+ for 2 calls about tokens",
     "langgraph_agent.py": r"agent grocer: \d+ nano-dollars\n  task model: \d+ nano-dollars\n    llm_call gpt-4o-mini",
     "embeddings_and_retrieval.py": r"text-embedding-3-small: 2 calls, \d+ tokens in\n(.*\n)+  retrieval nearest\n",
+    "in_a_test.py": r"gpt-4o-mini: 40 in, 3 out, \$[\d.e-]+",
     "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
 }
 
