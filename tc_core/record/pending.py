@@ -49,7 +49,7 @@ class PendingEvent:
         """Keep the texts for the parts that read them, by reference; how large they are is told by the tokens."""
         if self.content is None and output is None:
             return
-        if self.output is None:
+        if not self.output:  # where the prompt alone was counted, that is empty
             self.output = output
         self.has_texts = True
         if self.input_characters is None:
