@@ -3,7 +3,8 @@
 >>> import tc_langchain
 >>> tc_langchain.instrument()  # every run, in every thread and task, from now on
 
-or, for one model or one call only, `TokenCalculatorCallback` in its `callbacks`.
+or, for one model or one call only, `TokenCalculatorCallback` in its `callbacks`. `TokenCalculatorMiddleware` lets
+what is set up for a store swap the model of an agent, or answer in its place.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tc_langchain.callback import TokenCalculatorCallback
     from tc_langchain.embeddings import TrackedEmbeddings
     from tc_langchain.install import instrument, uninstrument
+    from tc_langchain.middleware import TokenCalculatorMiddleware
     from tc_langchain.runs import current
 
 FRAMEWORK = "langchain_core"
@@ -23,6 +25,7 @@ TESTED = ("1.6", "1.8")
 
 _HOMES = {
     "TokenCalculatorCallback": "callback",
+    "TokenCalculatorMiddleware": "middleware",
     "TrackedEmbeddings": "embeddings",
     "current": "runs",
     "instrument": "install",
@@ -33,6 +36,7 @@ __all__ = [
     "FRAMEWORK",
     "TESTED",
     "TokenCalculatorCallback",
+    "TokenCalculatorMiddleware",
     "TrackedEmbeddings",
     "current",
     "instrument",
