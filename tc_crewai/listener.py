@@ -11,6 +11,7 @@ from crewai.events.types import flow_events, knowledge_events
 
 from tc_core import CostTracker
 from tc_core.adapter import Recorder, never_raises, recorder_for, register
+from tc_crewai import admission
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import current, runs
 
@@ -102,6 +103,7 @@ def add(listener: TokenCalculatorListener) -> None:
         for event in ENDS:
             crewai_event_bus.register_handler(event, _on_end)
         crewai_event_bus.register_handler(events.LLMGuardrailCompletedEvent, _on_guardrail)
+        admission.install()
         register("crewai", current, catch_up=runs.catch_up)
 
 
@@ -120,6 +122,7 @@ def drop(*listeners: TokenCalculatorListener) -> None:
         for event in ENDS:
             crewai_event_bus.off(event, _on_end)
         crewai_event_bus.off(events.LLMGuardrailCompletedEvent, _on_guardrail)
+        admission.remove()
         runs.give_up()
 
 

@@ -107,6 +107,18 @@ def identity(event: Any) -> tuple[str | None, ...]:
     )
 
 
+def asked_model(llm: Any) -> tuple[str | None, str | None]:
+    """Return model and provider of a model object, or of what stands for one."""
+    found, provider = llm if isinstance(llm, str) else getattr(llm, "model", None), getattr(llm, "provider", None)
+    return (found if isinstance(found, str) else None, provider if isinstance(provider, str) else None)
+
+
+def most_output_tokens(llm: Any) -> int | None:
+    """Return the limit that a model object sets to its answers."""
+    found = getattr(llm, "max_completion_tokens", None) or getattr(llm, "max_tokens", None)
+    return found if type(found) is int else None
+
+
 def prompt(messages: object, tools: object) -> list[Segment]:
     """Return the parts of a request: the schemas of its tools, and its messages."""
     segments = [Segment("system", "tool_schema", list(tools))] if isinstance(tools, list) and tools else []
@@ -124,6 +136,21 @@ def answer(response: Any) -> list[Segment]:
     if isinstance(response, list):
         return _tool_calls("assistant", response)
     return [Segment("assistant", "text", response)] if isinstance(response, Mapping) else []
+
+
+def found(event: Any) -> list[Segment]:
+    """Return what a tool has said, or what memory or knowledge has found; nothing of other ends."""
+    if event.type == "tool_usage_finished":
+        said = event.output
+        if said is None:
+            return []
+        body = said if isinstance(said, str | int | float | list | dict) else str(said)
+        return [Segment("tool", "tool_result", body)]
+    if event.type == "knowledge_search_query_completed":
+        return [Segment("tool", "text", event.retrieved_knowledge)] if event.retrieved_knowledge else []
+    if event.type == "memory_query_completed" and isinstance(event.results, Sequence):
+        return [Segment("tool", "text", text) for each in event.results if (text := _remembered(each))]
+    return []
 
 
 def has_failed(event: Any) -> bool:
@@ -203,6 +230,15 @@ def _output_tokens(reported: Mapping[str, Any]) -> int | None:
     total = _count(reported.get("total_tokens"))
     is_more = read is not None and written is not None and total is not None and total > read + written
     return (total or 0) - (read or 0) if is_more else written
+
+
+def _remembered(match: Any) -> str | None:
+    """Return the text of one memory, in whichever way a version of CrewAI tells it."""
+    if isinstance(match, Mapping):
+        text = match.get("content") or match.get("context") or match.get("memory")
+    else:
+        text = getattr(getattr(match, "record", match), "content", None)
+    return text if isinstance(text, str) else None
 
 
 def _parts(message: Any) -> list[Segment]:
