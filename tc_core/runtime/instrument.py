@@ -87,7 +87,9 @@ def _activate(adapter: EntryPoint, store: StorageBackend) -> None:
         adapter.load().instrument(store)
     elif adapter.name not in _awaited:
         _awaited.add(adapter.name)
-        wrapt.register_post_import_hook(partial(_on_import, adapter), _module(adapter).FRAMEWORK)
+        module = _module(adapter)
+        for name in (module.FRAMEWORK, *getattr(module, "AWAITED", ())):
+            wrapt.register_post_import_hook(partial(_on_import, adapter), name)
 
 
 @never_raises
