@@ -269,8 +269,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             return None
         refusal = self._refusal(run_id, metadata, parameters, content)
         not_sent = self._batches.admitted(run_id, batch_size, is_refused=refusal is not None)
-        for each in not_sent if refusal is not None else ():
-            self.on_llm_error(refusal, run_id=each, parent_run_id=parent_run_id)
+        if refusal is not None:
+            for each in not_sent:
+                self.on_llm_error(refusal, run_id=each, parent_run_id=parent_run_id)
         return refusal
 
     def _refusal(

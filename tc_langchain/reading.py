@@ -18,6 +18,8 @@ _HOUR = "ephemeral_1h_input_tokens"
 _RUN_ID = re.compile(r"lc_run--([0-9a-f-]{36})(?:-\d+)?$")
 
 _EMPTY: Mapping[str, Any] = {}
+_ROLES_OF_CHUNKS = {"AIMessageChunk": "ai", "HumanMessageChunk": "human", "SystemMessageChunk": "system"}
+"""What a message is that a stream was put together to: its type names a class, unlike that of all others."""
 
 
 def model_name(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> str | None:
@@ -254,7 +256,7 @@ def _output(response: LLMResult | None) -> Mapping[str, Any]:
 
 
 def _parts(message: BaseMessage) -> list[Segment]:
-    role, content = message.type, message.content
+    role, content = _ROLES_OF_CHUNKS.get(message.type, message.type), message.content
     kind = "tool_result" if role == "tool" else "text"
     if type(content) is str:
         parts = [Segment(role, kind, content)]
