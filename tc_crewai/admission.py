@@ -52,10 +52,9 @@ def aborted(refusal: Exception) -> HookAborted:
 
 @lru_cache(maxsize=64)
 def _kind(refusal: Any) -> type[HookAborted] | None:
-    if issubclass(refusal, HookAborted):
-        return refusal
+    bases = (refusal,) if issubclass(refusal, HookAborted) else (HookAborted, refusal)
     try:
-        return type(refusal.__name__, (HookAborted, refusal), {"__module__": refusal.__module__})
+        return type(refusal.__name__, bases, {"__module__": refusal.__module__})
     except TypeError:  # two that are laid out differently
         return None
 

@@ -32,6 +32,11 @@ _NAMED = {
     "tool_usage_started": "tool_name",
 }
 _RETRIEVALS = {"memory_query_started": "memory", "knowledge_search_query_started": "knowledge"}
+_BROUGHT = {
+    "tool_usage_finished": "output",
+    "memory_query_completed": "results",
+    "knowledge_search_query_completed": "retrieved_knowledge",
+}
 _HTTP_STATUS = re.compile(r"Error code: (\d{3})\b")
 
 
@@ -138,19 +143,22 @@ def answer(response: Any) -> list[Segment]:
     return [Segment("assistant", "text", response)] if isinstance(response, Mapping) else []
 
 
-def found(event: Any) -> list[Segment]:
-    """Return what a tool has said, or what memory or knowledge has found; nothing of other ends."""
-    if event.type == "tool_usage_finished":
-        said = event.output
-        if said is None:
-            return []
-        body = said if isinstance(said, str | int | float | list | dict) else str(said)
-        return [Segment("tool", "tool_result", body)]
-    if event.type == "knowledge_search_query_completed":
-        return [Segment("tool", "text", event.retrieved_knowledge)] if event.retrieved_knowledge else []
-    if event.type == "memory_query_completed" and isinstance(event.results, Sequence):
-        return [Segment("tool", "text", text) for each in event.results if (text := _remembered(each))]
-    return []
+def brought(event: Any) -> Any:
+    """Return what a tool has said, or what memory or knowledge has found, as CrewAI has it; None of other ends."""
+    return getattr(event, _BROUGHT.get(event.type, ""), None)
+
+
+def tool_result(said: Any) -> list[Segment]:
+    """Return what a tool has said."""
+    if said is None:
+        return []
+    return [Segment("tool", "tool_result", said if isinstance(said, str | int | float | list | dict) else str(said))]
+
+
+def passages(found: Any) -> list[Segment]:
+    """Return the passages that memory or knowledge has found."""
+    texts = [found] if isinstance(found, str) else [_remembered(each) for each in found or ()]
+    return [Segment("tool", "text", text) for text in texts if text]
 
 
 def has_failed(event: Any) -> bool:

@@ -98,7 +98,8 @@ def _output(scope: Scope, event: Any, *, is_needed: bool) -> Content | None:
         read, said = reading.answer, copied(event.response)
         return attempt(read, said) if is_needed else deferred(read, said)
     if scope.event_type in ("tool", "retrieval") and keeps_texts:
-        return deferred(reading.found, event)
+        brought = copied(reading.brought(event))
+        return deferred(reading.tool_result if scope.event_type == "tool" else reading.passages, brought)
     return None
 
 
