@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from tc_core.testing import FakeClock, ModelServer, Step, recorded
 
 
 def answer(question: str, base_url: str) -> str:
     """The program that is tested."""
-    model = ChatOpenAI(model="gpt-4o-mini", base_url=base_url, api_key="none")
+    model = ChatOpenAI(model="gpt-4o-mini", base_url=base_url, api_key=SecretStr("none"))
     return str(model.invoke(question).content)
 
 

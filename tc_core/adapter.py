@@ -2,7 +2,9 @@
 
 An adapter translates its host's hooks into calls of a `Recorder`: `start` when a run begins, `finish` or `fail` when it
 ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
-host's payloads are called through `attempt`. `recorder_for` gives the recorder of a store; `register` tells how to
+host's payloads are called through `attempt`, and through `deferred` where texts are only needed by a part that reads
+them (`Recorder.keeps_texts`). Where `Recorder.wants_to_admit`, `Recorder.admit` says what becomes of a request, on the
+caller's thread and before anything is sent. `recorder_for` gives the recorder of a store; `register` tells how to
 find the host's innermost run. `short_id` stands for a text that must not be stored. `HostName` is a name of the host
 that some of its versions lack.
 """
@@ -13,7 +15,7 @@ from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment
 from tc_core.model.usage import Usage
 from tc_core.record.context import Note, register, requesting
-from tc_core.record.guard import attempt, never_raises
+from tc_core.record.guard import attempt, deferred, never_raises
 from tc_core.record.host import HostName
 from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
@@ -33,6 +35,7 @@ __all__ = [
     "Status",
     "Usage",
     "attempt",
+    "deferred",
     "never_raises",
     "recorder_for",
     "register",

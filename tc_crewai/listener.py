@@ -9,7 +9,7 @@ from crewai.events.event_bus import crewai_event_bus
 
 from tc_core import CostTracker
 from tc_core.adapter import HostName, Recorder, never_raises, recorder_for, register
-from tc_crewai import host
+from tc_crewai import admission, host
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import caller, current, runs
 
@@ -50,6 +50,7 @@ def add(listener: TokenCalculatorListener) -> None:
         runs.since_us = time.time_ns() // 1000
         for event, handler in _handlers():
             crewai_event_bus.register_handler(event, handler)
+        admission.install()
         register("crewai", current, catch_up=runs.catch_up, caller=caller)
 
 
@@ -66,6 +67,7 @@ def drop(*listeners: TokenCalculatorListener) -> None:
         if hasattr(crewai_event_bus, "off"):
             for event, handler in _handlers():
                 crewai_event_bus.off(event, handler)
+        admission.remove()
         runs.give_up()
 
 

@@ -32,6 +32,11 @@ _NAMED = {
     "tool_usage_started": "tool_name",
 }
 _RETRIEVALS = {"memory_query_started": "memory", "knowledge_search_query_started": "knowledge"}
+_BROUGHT = {
+    "tool_usage_finished": "output",
+    "memory_query_completed": "results",
+    "knowledge_search_query_completed": "retrieved_knowledge",
+}
 _HTTP_STATUS = re.compile(r"Error code: (\d{3})\b")
 
 
@@ -107,6 +112,18 @@ def identity(event: Any) -> tuple[str | None, ...]:
     )
 
 
+def asked_model(llm: Any) -> tuple[str | None, str | None]:
+    """Return model and provider of a model object, or of what stands for one."""
+    found, provider = llm if isinstance(llm, str) else getattr(llm, "model", None), getattr(llm, "provider", None)
+    return (found if isinstance(found, str) else None, provider if isinstance(provider, str) else None)
+
+
+def most_output_tokens(llm: Any) -> int | None:
+    """Return the limit that a model object sets to its answers."""
+    found = getattr(llm, "max_completion_tokens", None) or getattr(llm, "max_tokens", None)
+    return found if type(found) is int else None
+
+
 def prompt(messages: object, tools: object) -> list[Segment]:
     """Return the parts of a request: the schemas of its tools, and its messages."""
     segments = [Segment("system", "tool_schema", list(tools))] if isinstance(tools, list) and tools else []
@@ -124,6 +141,24 @@ def answer(response: Any) -> list[Segment]:
     if isinstance(response, list):
         return _tool_calls("assistant", response)
     return [Segment("assistant", "text", response)] if isinstance(response, Mapping) else []
+
+
+def brought(event: Any) -> Any:
+    """Return what a tool has said, or what memory or knowledge has found, as CrewAI has it; None of other ends."""
+    return getattr(event, _BROUGHT.get(event.type, ""), None)
+
+
+def tool_result(said: Any) -> list[Segment]:
+    """Return what a tool has said."""
+    if said is None:
+        return []
+    return [Segment("tool", "tool_result", said if isinstance(said, str | int | float | list | dict) else str(said))]
+
+
+def passages(found: Any) -> list[Segment]:
+    """Return the passages that memory or knowledge has found."""
+    texts = [found] if isinstance(found, str) else [_remembered(each) for each in found or ()]
+    return [Segment("tool", "text", text) for text in texts if text]
 
 
 def has_failed(event: Any) -> bool:
@@ -203,6 +238,15 @@ def _output_tokens(reported: Mapping[str, Any]) -> int | None:
     total = _count(reported.get("total_tokens"))
     is_more = read is not None and written is not None and total is not None and total > read + written
     return (total or 0) - (read or 0) if is_more else written
+
+
+def _remembered(match: Any) -> str | None:
+    """Return the text of one memory, in whichever way a version of CrewAI tells it."""
+    if isinstance(match, Mapping):
+        text = match.get("content") or match.get("context") or match.get("memory")
+    else:
+        text = getattr(getattr(match, "record", match), "content", None)
+    return text if isinstance(text, str) else None
 
 
 def _parts(message: Any) -> list[Segment]:

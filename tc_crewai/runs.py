@@ -78,6 +78,12 @@ class Runs:
             if agent is not None and agent.type == "lite_agent_execution_started":
                 relations.refused(agent, reading.at_us(event))
 
+    def stopped(self, event_id: str | None, error_type: str) -> None:
+        """Note why a model call is refused whose failure CrewAI tells of, since it does not tell that."""
+        with self.lock:
+            if event_id is not None:
+                self.scopes.note_refusal(event_id, error_type)
+
     def requested(self, call_id: str, request: Request) -> None:
         """Note an HTTP request of a model call, whose start may not have been handled yet."""
         with self.lock:
@@ -218,7 +224,7 @@ class Runs:
             return
         if is_call and usage is None and reading.has_run_a_tool(event):
             self._wait_for(lambda: scope.asked is not None)
-        telling.end(scope, event, usage)
+        telling.end(scope, event, usage, refused=self.scopes.refusals.pop(scope.key, None))
         attempt(embeddings.on_end, scope, event, self.sinks)
         self.scopes.close(scope)
         if reading.has_failed(event):

@@ -103,6 +103,14 @@ class Scopes:
         """Model calls outside of any run that have failed, by what they asked; and when."""
         self.roles: OrderedDict[str, str] = OrderedDict()
         """The role of each agent, by the agent's id."""
+        self.refusals: OrderedDict[str, str] = OrderedDict()
+        """The types of the errors by which parts have refused model calls, by the keys of these."""
+
+    def note_refusal(self, key: str, error_type: str) -> None:
+        """Note that a model call is refused, whose start may not have been handled yet."""
+        self.refusals[key] = error_type
+        if len(self.refusals) > MOST_EARLY:
+            self.refusals.popitem(last=False)
 
     def add(self, scope: Scope, state: Any) -> None:
         """Take a scope in."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from tc_core.adapter import Segment, Usage, attempt
+from tc_core.adapter import Content, Segment, Usage, attempt, deferred
 from tc_crewai import embeddings, reading
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.tracking import labels_of
@@ -23,7 +23,7 @@ def start(scope: Scope, event: Any, source: Any, sinks: Sinks, scopes: Scopes) -
     """Tell that a run begins, to each recorder that does not know it."""
     above = None if scope.above is None else scope.above.recorded
     is_call = scope.event_type == "llm_call"
-    content = partial(reading.prompt, event.messages, event.tools) if is_call else None
+    content = partial(reading.prompt, copied(event.messages), copied(event.tools)) if is_call else None
     said = attempt(_labels, event, source, scopes) or {}
     own = labels_of(source if source is not None else getattr(event, "crew", None), event.type)
     for recorder, given in sinks.items():
@@ -63,24 +63,44 @@ def request(scope: Scope, request: Request) -> None:
         )
 
 
-def end(scope: Scope, event: Any, usage: Usage | None) -> None:
-    """Tell that a run has ended; where a model call does not say what it used, also what it answered."""
+def end(scope: Scope, event: Any, usage: Usage | None, *, refused: str | None = None) -> None:
+    """Tell that a run has ended, and what it answered or found where that is needed.
+
+    A model call that does not say what it used is counted by that. `refused` is the type of error by which a part has
+    stopped it.
+    """
     has_failed = reading.has_failed(event)
-    output: list[Segment] | None = None
-    if scope.event_type == "llm_call" and usage is None and not has_failed:
-        asked = scope.asked
-        output = [Segment("assistant", "tool_call", asked)] if asked else attempt(reading.answer, event.response)
+    output = None if has_failed else _output(scope, event, is_needed=usage is None)
     for recorder in scope.recorders:
         if getattr(event, "from_cache", False) is True:
             recorder.start("tool", key=scope.key, labels={"from_cache": True})
         recorder.finish(
             scope.key,
             status="error" if has_failed else "ok",
-            error_type=attempt(reading.error_type, event) if has_failed else None,
+            error_type=(refused or attempt(reading.error_type, event)) if has_failed else None,
             usage=usage,
-            output=output,
+            output=output if usage is None or recorder.keeps_texts else None,
             at_us=reading.at_us(event),
         )
+
+
+def copied(said: Any) -> Any:
+    """Return a list or a mapping as it is now: an agent adds to the same one, and the program may change it."""
+    return said.copy() if type(said) in (list, dict) else said
+
+
+def _output(scope: Scope, event: Any, *, is_needed: bool) -> Content | None:
+    """Return what a run has answered or found; at once where that `is_needed`, else by reference if a part reads it."""
+    keeps_texts = any(recorder.keeps_texts for recorder in scope.recorders)
+    if scope.event_type == "llm_call" and (is_needed or keeps_texts):
+        if scope.asked:
+            return [Segment("assistant", "tool_call", scope.asked)]
+        read, said = reading.answer, copied(event.response)
+        return attempt(read, said) if is_needed else deferred(read, said)
+    if scope.event_type in ("tool", "retrieval") and keeps_texts:
+        brought = copied(reading.brought(event))
+        return deferred(reading.tool_result if scope.event_type == "tool" else reading.passages, brought)
+    return None
 
 
 def give_up(scope: Scope, *, is_lost: bool) -> None:

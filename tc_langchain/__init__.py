@@ -3,7 +3,8 @@
 >>> import tc_langchain
 >>> tc_langchain.instrument()  # every run, in every thread and task, from now on
 
-or, for one model or one call only, `TokenCalculatorCallback` in its `callbacks`.
+or, for one model or one call only, `TokenCalculatorCallback` in its `callbacks`. `TokenCalculatorMiddleware` lets
+what is set up for a store swap the model of an agent, or answer in its place.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tc_langchain.embeddings import TrackedEmbeddings
     from tc_langchain.host import HOST_NAMES
     from tc_langchain.install import instrument, uninstrument
+    from tc_langchain.middleware import TokenCalculatorMiddleware
     from tc_langchain.runs import current
 
 FRAMEWORK = "langchain_core"
@@ -25,6 +27,7 @@ TESTED = ("1.6", "1.8")
 _HOMES = {
     "HOST_NAMES": "host",
     "TokenCalculatorCallback": "callback",
+    "TokenCalculatorMiddleware": "middleware",
     "TrackedEmbeddings": "embeddings",
     "current": "runs",
     "instrument": "install",
@@ -36,6 +39,7 @@ __all__ = [
     "HOST_NAMES",
     "TESTED",
     "TokenCalculatorCallback",
+    "TokenCalculatorMiddleware",
     "TrackedEmbeddings",
     "current",
     "instrument",

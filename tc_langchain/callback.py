@@ -1,15 +1,25 @@
 """LangChain's callbacks, translated into calls of the recorder."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
 from tc_core import CostTracker
-from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
-from tc_langchain import reading
+from tc_core.adapter import (
+    Content,
+    Request,
+    Segment,
+    attempt,
+    deferred,
+    never_raises,
+    recorder_for,
+    register,
+    requesting,
+    status_of,
+)
+from tc_langchain import admission, reading
 from tc_langchain.batches import Batch
 from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
@@ -40,11 +50,16 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self._recorder = recorder_for(None if tracker is None else tracker.storage)
         self._runs = Runs.of(self._recorder)
         self._tasks = Tasks(self._give_up)
+        self._batches = admission.Batches()
         register("langchain", current, catch_up=Tasks.catch_up)
+
+    @property
+    def raise_error(self) -> bool:  # type: ignore[override]  # LangChain only ever reads it
+        """Whether LangChain lets through what a hook raises: a refusal, the only thing that hooks of ours raise."""
+        return self._recorder.wants_to_admit
 
     # Models
 
-    @never_raises
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
@@ -56,13 +71,11 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note that a chat model is asked."""
-        parameters = kwargs.get("invocation_params") or _EMPTY
-        content = partial(reading.prompt, list(messages[0]) if messages else [], parameters)
-        self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
-        self._requests(run_id, kwargs.get("batch_size", 1))
+        """Note that a chat model is asked; raises what a part refuses it with."""
+        refusal = self._asked(reading.chat, messages, run_id, parent_run_id, tags, metadata, kwargs)
+        if refusal is not None:
+            raise refusal
 
-    @never_raises
     def on_llm_start(
         self,
         serialized: dict[str, Any],
@@ -74,13 +87,10 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note that a completion model is asked."""
-        parameters = kwargs.get("invocation_params") or _EMPTY
-        if kwargs.get("batch_size", 1) > 1:
-            self._runs.begin_batched(run_id.bytes)
-        content = partial(reading.texts, list(prompts))
-        self._start_model(run_id, parent_run_id, tags, metadata or _EMPTY, parameters, content)
-        self._requests(run_id, kwargs.get("batch_size", 1))
+        """Note that a completion model is asked; raises what a part refuses it with."""
+        refusal = self._asked(reading.completion, prompts, run_id, parent_run_id, tags, metadata, kwargs)
+        if refusal is not None:
+            raise refusal
 
     @never_raises
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
@@ -106,7 +116,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             key,
             usage=usage,
             model=said.model,
-            output=attempt(reading.answer, response) if usage is None else None,
+            output=self._texts(reading.answer, response) if usage is not None else attempt(reading.answer, response),
             service_tier=said.service_tier,
             is_cached=said.cached_run is not None,
         )
@@ -200,7 +210,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     @never_raises
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a tool has answered."""
-        self._recorder.finish(run_id.bytes)
+        self._recorder.finish(run_id.bytes, output=self._texts(reading.tool_result, copied(output)))
         self._runs.tool_calls.pop(getattr(output, "tool_call_id", None) or "", None)
 
     @never_raises
@@ -229,7 +239,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     @never_raises
     def on_retriever_end(self, documents: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note that passages are found."""
-        self._recorder.finish(run_id.bytes)
+        self._recorder.finish(run_id.bytes, output=self._texts(reading.passages, copied(documents)))
 
     @never_raises
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -249,6 +259,49 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             batch = Batch(self._recorder, batch_size)
         batch.keys.append(key)
         requesting.set((batch, key))
+
+    @never_raises
+    def _asked(
+        self,
+        content_of: Callable[[Any, Mapping[str, Any]], Content],
+        prompts: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        kwargs: Mapping[str, Any],
+    ) -> Exception | None:
+        """Note that a model is asked; return what a part refuses that with, which then is noted too."""
+        metadata, parameters = metadata or {}, kwargs.get("invocation_params") or _EMPTY
+        batch_size, recorder = kwargs.get("batch_size", 1), self._recorder
+        content = content_of(prompts, parameters)
+        if batch_size > 1 and content_of is reading.completion:
+            self._runs.begin_batched(run_id.bytes)
+        asks = recorder.wants_to_admit and not recorder.is_open(run_id.bytes)
+        self._start_model(run_id, parent_run_id, tags, metadata, parameters, content)
+        self._requests(run_id, batch_size)
+        if not asks or admission.is_asked(recorder, metadata):
+            return None
+        refusal = self._refusal(run_id, metadata, parameters, content)
+        not_sent = self._batches.admitted(run_id, batch_size, is_refused=refusal is not None)
+        if refusal is not None:
+            for each in not_sent:
+                self.on_llm_error(refusal, run_id=each, parent_run_id=parent_run_id)
+        return refusal
+
+    def _refusal(
+        self, run_id: UUID, metadata: Mapping[str, Any], parameters: Mapping[str, Any], content: Content
+    ) -> Exception | None:
+        record = self._recorder.record(run_id.bytes)
+        if record is None:
+            return None
+        most = reading.most_output_tokens(metadata, parameters)
+        request = Request(record.model, record.provider, scope=record.scope, content=content, most_output_tokens=most)
+        return self._recorder.admit(request).refusal
+
+    def _texts(self, read: Callable[[Any], Sequence[Segment]], said: Any) -> Content | None:
+        """Return texts by reference, where a part reads them."""
+        return deferred(read, said) if self._recorder.keeps_texts else None
 
     def _start_model(
         self,
@@ -342,6 +395,11 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._recorder.finish(run_id.bytes)
         else:
             self._recorder.fail(run_id.bytes, status=status_of(error), error_type=type(error).__name__)
+
+
+def copied(said: Any) -> Any:
+    """Return a list or a mapping as it is now: the program gets the same one, and may change it."""
+    return said.copy() if type(said) in (list, dict) else said
 
 
 def _is_control_flow(error: BaseException) -> bool:

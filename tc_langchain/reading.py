@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Segment, Usage
+from tc_core.adapter import Content, Segment, Usage
 
 CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
@@ -17,12 +18,30 @@ _HOUR = "ephemeral_1h_input_tokens"
 _RUN_ID = re.compile(r"lc_run--([0-9a-f-]{36})(?:-\d+)?$")
 
 _EMPTY: Mapping[str, Any] = {}
+_ROLES_OF_CHUNKS = {"AIMessageChunk": "ai", "HumanMessageChunk": "human", "SystemMessageChunk": "system"}
+"""What a message is that a stream was put together to: its type names a class, unlike that of all others."""
 
 
 def model_name(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> str | None:
     """Return the model that was asked for."""
     name = metadata.get("ls_model_name") or parameters.get("model_name") or parameters.get("model")
     return name if isinstance(name, str) else None
+
+
+def most_output_tokens(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> int | None:
+    """Return the limit that a request sets to its answer."""
+    found = metadata.get("ls_max_tokens") or parameters.get("max_completion_tokens") or parameters.get("max_tokens")
+    return found if type(found) is int else None
+
+
+def chat(messages: Sequence[Sequence[BaseMessage]], parameters: Mapping[str, Any]) -> Content:
+    """Return the prompt of a chat model by reference; the list may be changed once the model is asked."""
+    return partial(prompt, list(messages[0]) if messages else [], parameters)
+
+
+def completion(prompts: Sequence[str], _parameters: Mapping[str, Any]) -> Content:
+    """Return the prompt of a completion model by reference."""
+    return partial(texts, list(prompts))
 
 
 def prompt(messages: Sequence[BaseMessage], parameters: Mapping[str, Any]) -> list[Segment]:
@@ -47,6 +66,26 @@ def answer(response: LLMResult | None) -> list[Segment]:
         return _parts(message)
     text = getattr(generation, "text", "")
     return [Segment("ai", "text", text)] if text else []
+
+
+def tool_result(output: Any) -> list[Segment]:
+    """Return what a tool has said: to the model, or where it hands over (a `Command`) in its messages."""
+    if isinstance(output, BaseMessage):
+        return _parts(output)
+    update = getattr(output, "update", None)
+    said = update.get("messages") if isinstance(update, Mapping) else output
+    if isinstance(said, list) and said and all(isinstance(each, BaseMessage) for each in said):
+        return [part for each in said if each.type == "tool" for part in _parts(each)]
+    if output is None or said is not output:
+        return []
+    return [
+        Segment("tool", "tool_result", output if isinstance(output, str | int | float | list | dict) else str(output))
+    ]
+
+
+def passages(documents: Sequence[Any]) -> list[Segment]:
+    """Return the passages that a retriever has found."""
+    return [Segment("tool", "text", each.page_content) for each in documents]
 
 
 def usage(response: LLMResult | None, last_of_stream: Mapping[str, Any] | None = None) -> Usage | None:
@@ -217,7 +256,7 @@ def _output(response: LLMResult | None) -> Mapping[str, Any]:
 
 
 def _parts(message: BaseMessage) -> list[Segment]:
-    role, content = message.type, message.content
+    role, content = _ROLES_OF_CHUNKS.get(message.type, message.type), message.content
     kind = "tool_result" if role == "tool" else "text"
     if type(content) is str:
         parts = [Segment(role, kind, content)]

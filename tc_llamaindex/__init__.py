@@ -24,6 +24,9 @@ PACKAGE = "llama-index-core"
 TESTED = ("0.14.3", "0.14")
 """The lowest and the highest version of it that the tests have run with, as docs/versions.md has them."""
 
+AWAITED = ("llama_index.core",)
+"""What else is waited for: the package above is imported in the midst of that one, which is not whole then."""
+
 ADVICE = [
     (
         "streams, which agents use unless streaming=False, tell their tokens only when asked to: "
@@ -42,6 +45,7 @@ _HOMES = {
 
 __all__ = [
     "ADVICE",
+    "AWAITED",
     "FRAMEWORK",
     "HOST_NAMES",
     "PACKAGE",

@@ -7,7 +7,7 @@ itself; and models that answer a chat by a completion of their own tell of one r
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.adapter import Content, Recorder, Relation, attempt, requesting, status_of
+from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of
 from tc_llamaindex import reading
 from tc_llamaindex.spans import Span, Spans
 from tc_llamaindex.streams import Streams
@@ -55,11 +55,16 @@ class Calls:
             return
         said = attempt(reading.said, response) or reading.NOTHING_SAID
         deltas = stream.deltas if stream is not None else ()
+        output: Content | None = None
+        if said.usage is None:
+            output = attempt(reading.answer, response, deltas)
+        elif self._recorder.keeps_texts:
+            output = deferred(reading.answer, response, deltas)
         self._recorder.finish(
             key,
             usage=said.usage,
             model=said.model,
-            output=attempt(reading.answer, response, deltas) if said.usage is None else None,
+            output=output,
             service_tier=said.service_tier,
         )
 

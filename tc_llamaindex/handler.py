@@ -110,7 +110,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             hook(event)
 
     def _chat_began(self, event: Any) -> None:
-        self._calls.began(event, partial(reading.prompt, event.messages, event.additional_kwargs))
+        self._calls.began(event, partial(reading.prompt, list(event.messages), event.additional_kwargs))
 
     def _completion_began(self, event: Any) -> None:
         self._calls.began(event, partial(reading.text, event.prompt))

@@ -1,19 +1,30 @@
 """Recording everything: one handler on the root dispatcher, to which all others pass on what happens."""
 
+import sys
+from importlib import import_module
+
 from tc_core import CostTracker, StorageBackend
+from tc_core.adapter import recorder_for
 from tc_llamaindex.handler import TokenCalculatorHandler
 
 _handler: TokenCalculatorHandler | None = None
+_GUARD = "tc_llamaindex.admission"
+"""Imported only where it is needed: it imports all of LlamaIndex."""
 
 
 def instrument(storage: StorageBackend | str | None = None) -> None:
     """Record every run of LlamaIndex from now on, in all threads and tasks.
 
-    `storage` is a store, a path or a URL; without it the default store is used. Calling it again changes the store.
+    `storage` is a store, a path or a URL; without it the default store is used. Calling it again changes the store. If
+    something that is set up for the store may refuse calls by now, models made from now on can be stopped.
     """
     global _handler
     uninstrument()
-    _handler = TokenCalculatorHandler(CostTracker(storage)).attach()
+    tracker = CostTracker(storage)
+    _handler = TokenCalculatorHandler(tracker).attach()
+    recorder = recorder_for(tracker.storage)
+    if recorder.wants_to_admit and _is_whole():
+        import_module(_GUARD).install(recorder)
 
 
 def uninstrument() -> None:
@@ -22,3 +33,10 @@ def uninstrument() -> None:
     if _handler is not None:
         _handler.detach()
         _handler = None
+    if _GUARD in sys.modules:
+        import_module(_GUARD).remove()
+
+
+def _is_whole() -> bool:
+    """Tell whether LlamaIndex is imported, and not just being imported: that would undo what we change in it."""
+    return hasattr(sys.modules.get("llama_index.core"), "global_handler")

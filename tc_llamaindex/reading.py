@@ -37,6 +37,13 @@ def session(tags: Mapping[str, object]) -> str | None:
 # Prompts and answers
 
 
+def most_output_tokens(payload: Mapping[str, Any]) -> int | None:
+    """Return the limit that a request sets to its answer."""
+    asked, model = payload.get("additional_kwargs") or _EMPTY, payload.get("serialized") or _EMPTY
+    found = asked.get("max_tokens") or asked.get("max_completion_tokens") or model.get("max_tokens")
+    return found if type(found) is int else None
+
+
 def prompt(messages: Sequence[Any], parameters: Mapping[str, Any]) -> list[Segment]:
     """Return the parts of a request: the schemas of its tools, and its messages."""
     tools = parameters.get("tools")
@@ -73,6 +80,25 @@ def answer(response: Any, deltas: Sequence[str] = ()) -> list[Segment]:
         others = [part for part in parts if part.kind != "text"]
         return [Segment("assistant", "text", streamed), *others]
     return parts
+
+
+def tool_result(result: Any) -> list[Segment]:
+    """Return what a tool has said."""
+    blocks = getattr(result, "blocks", None)
+    if blocks is not None:
+        texts = [getattr(block, "text", None) for block in blocks]
+        return [Segment("tool", "tool_result", text) for text in texts if isinstance(text, str) and text]
+    if result is None:
+        return []
+    return [
+        Segment("tool", "tool_result", result if isinstance(result, str | int | float | list | dict) else str(result))
+    ]
+
+
+def passages(found: Sequence[Any]) -> list[Segment]:
+    """Return the passages that a retriever has found, or a reranker has kept."""
+    texts = [getattr(each, "node", each).get_content() for each in found]
+    return [Segment("tool", "text", text) for text in texts if isinstance(text, str)]
 
 
 def delta(response: object) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
-from tc_core.adapter import Recorder, Status, attempt, status_of
+from tc_core.adapter import Content, Recorder, Status, attempt, deferred, status_of
 from tc_llamaindex import kinds, reading
 from tc_llamaindex.calls import Calls
 from tc_llamaindex.spans import Span, tags_here
@@ -48,7 +48,7 @@ class Runs:
         if span.event_type is None:
             return
         found = attempt(reading.nodes, result) if span.event_type == "retrieval" else None
-        self._end(span, "cancelled" if span.is_cancelled else "ok", None, found)
+        self._end(span, "cancelled" if span.is_cancelled else "ok", None, found, self._texts(span, result))
         self._collect(span)
 
     def failed(self, span: Span, error: BaseException | None) -> None:
@@ -145,19 +145,32 @@ class Runs:
     # Ending
 
     def _end(
-        self, span: Span, status: Status, error_type: str | None, metadata: Mapping[str, Any] | None = None
+        self,
+        span: Span,
+        status: Status,
+        error_type: str | None,
+        metadata: Mapping[str, Any] | None = None,
+        output: Content | None = None,
     ) -> None:
         turn, span.agent = span.agent, None
         if turn is not None:
             self._end(turn, status, error_type)
         if self._recorder.is_open(span.key):
-            self._recorder.finish(span.key, status=status, error_type=error_type, metadata=metadata)
+            self._recorder.finish(span.key, status=status, error_type=error_type, output=output, metadata=metadata)
         run = span.run
         if status == "error" and run is not None and span.given is not None:
             failed = run.failed_steps = run.failed_steps or {}
             failed[id(span.given())] = span.given, span
             while len(failed) > MOST_FAILED_STEPS:
                 del failed[next(iter(failed))]
+
+    def _texts(self, span: Span, result: Any) -> Content | None:
+        """Return what a tool has said or what was found, by reference, where a part reads it."""
+        if not self._recorder.keeps_texts or span.event_type not in ("tool", "retrieval"):
+            return None
+        if type(result) in (list, dict):
+            result = result.copy()  # the program gets the same one, and may change it
+        return deferred(reading.tool_result if span.event_type == "tool" else reading.passages, result)
 
     def _collect(self, span: Span) -> None:
         """Note for what comes after it what a retriever has found, or an inner query engine has said."""

@@ -7,7 +7,7 @@ counted, logged once for each kind, and raised again in strict mode, which tests
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -114,6 +114,15 @@ def failure_of(where: str, action: Callable[[], object]) -> Exception | None:
         faults.note(where, error)
         return error
     return None
+
+
+def deferred(reading: Callable[..., Sequence[R]], *args: Any) -> Callable[[], Sequence[R]]:
+    """Return what reads texts from a foreign object once somebody needs them; a failure costs these texts alone."""
+    return partial(_read_now, reading, args)
+
+
+def _read_now(reading: Callable[..., Sequence[R]], args: Sequence[Any]) -> Sequence[R]:
+    return attempt(reading, *args) or ()
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class PendingEvent:
         """Keep the texts for the parts that read them, by reference; how large they are is told by the tokens."""
         if self.is_again or (self.content is None and output is None):
             return
-        if not self.output:
+        if not self.output:  # where the prompt alone was counted, that is empty
             self.output = output
         self.has_texts = True
         if self.input_characters is None:

@@ -37,10 +37,15 @@ class Hook:
         """Tell whether the framework is to be recorded, now or as soon as it is imported."""
         return self.store is not None
 
+    @property
+    def _further(self) -> tuple[str, ...]:
+        """The modules after whose import it is hooked again, since what it hooks is there only then."""
+        return tuple(getattr(adapters.module_of(self.adapter), "AWAITED", ()))
+
     def want(self, store: StorageBackend) -> None:
         """Record the framework into a store: at once where it is imported, else as soon as it is."""
         self.store, self._is_due, self.error = store, True, None
-        if not adapters.is_imported(self.adapter):
+        if not (adapters.is_imported(self.adapter) and all(name in sys.modules for name in self._further)):
             self._await()
         self.run()
 
@@ -86,7 +91,7 @@ class Hook:
         self._is_awaited = True
         module = adapters.module_of(self.adapter)
         inner = pkgutil.iter_modules(getattr(module, "__path__", None) or [], f"{module.__name__}.")
-        for name in (module.FRAMEWORK, *(each.name for each in inner)):
+        for name in (module.FRAMEWORK, *self._further, *(each.name for each in inner)):
             wrapt.register_post_import_hook(self._on_import, name)
 
     def _importing(self) -> bool:
@@ -102,6 +107,8 @@ class Hook:
     @never_raises
     def _on_import(self, module: ModuleType) -> None:
         self._finished.add(module.__name__)
+        if module.__name__ in self._further and self.store is not None:
+            self._is_due = True
         self.run()
         if self.error is not None and faults.strict:
             raise self.error
