@@ -4,19 +4,19 @@ CrewAI lets nothing through that a hook raises but its own `HookAborted`. So wha
 refusal's own type, which the program may catch.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import lru_cache, partial
 from typing import Any, cast
 
-from crewai.events.event_context import get_current_parent_id
 from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
 from crewai.hooks.dispatch import HookAborted
 
 from tc_core.adapter import Request, attempt, never_raises
-from tc_crewai import reading
+from tc_crewai import host, reading
 from tc_crewai.runs import current, runs
 
 SOURCE = "token-calculator"
+_current_parent_id: Callable[[], str | None] = host.CURRENT.find(lambda: None)
 
 
 def install() -> None:
@@ -80,7 +80,7 @@ def _refusal(context: Any) -> Exception | None:
 def _note(context: Any, error_type: str, request: Request) -> None:
     """Note a refused call: CrewAI itself tells of one that no agent makes, but not why it failed."""
     if context.executor is None:
-        runs.stopped(get_current_parent_id(), error_type)
+        runs.stopped(_current_parent_id(), error_type)
         return
     key = object()
     for recorder, labels in runs.sinks.items():

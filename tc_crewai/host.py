@@ -12,6 +12,12 @@ CALL_ID = HostName(
 CURRENT = HostName(
     "crewai.events.event_context", "get_current_parent_id", "what other frameworks do inside a run hangs under none"
 )
+_NO_REFUSAL = "no call of it can be refused before it is made"
+ADMISSION = (
+    HostName("crewai.hooks", "register_before_llm_call_hook", _NO_REFUSAL),
+    HostName("crewai.hooks", "unregister_before_llm_call_hook", _NO_REFUSAL),
+    HostName("crewai.hooks.dispatch", "HookAborted", _NO_REFUSAL),
+)
 
 
 def _events(without: str, home: str, *names: str) -> tuple[HostName, ...]:
@@ -82,6 +88,7 @@ HOST_NAMES = (
     EVENT_PAIRS,
     CALL_ID,
     CURRENT,
+    *ADMISSION,
     *STARTS,
     *ENDS,
     GUARDRAIL,

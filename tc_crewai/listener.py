@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
@@ -9,9 +10,12 @@ from crewai.events.event_bus import crewai_event_bus
 
 from tc_core import CostTracker
 from tc_core.adapter import HostName, Recorder, never_raises, recorder_for, register
-from tc_crewai import admission, host
+from tc_crewai import host
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import caller, current, runs
+
+admission = import_module("tc_crewai.admission") if all(each.find() for each in host.ADMISSION) else None
+"""What asks about calls before they are made, where this version of CrewAI has the names for it."""
 
 
 class TokenCalculatorListener:
@@ -50,7 +54,8 @@ def add(listener: TokenCalculatorListener) -> None:
         runs.since_us = time.time_ns() // 1000
         for event, handler in _handlers():
             crewai_event_bus.register_handler(event, handler)
-        admission.install()
+        if admission is not None:
+            admission.install()
         register("crewai", current, catch_up=runs.catch_up, caller=caller)
 
 
@@ -67,7 +72,8 @@ def drop(*listeners: TokenCalculatorListener) -> None:
         if hasattr(crewai_event_bus, "off"):
             for event, handler in _handlers():
                 crewai_event_bus.off(event, handler)
-        admission.remove()
+        if admission is not None:
+            admission.remove()
         runs.give_up()
 
 

@@ -10,6 +10,13 @@ ACTIVE_TAGS = HostName(
     f"{_ROOT}.dispatcher", "active_instrument_tags", "runs of workflows do not know the session that tags name"
 )
 
+_NO_REFUSAL = "no call of it can be refused before it is made"
+ADMISSION = (
+    HostName("llama_index.core.callbacks", "CBEventType", _NO_REFUSAL),
+    HostName("llama_index.core.callbacks", "EventPayload", _NO_REFUSAL),
+    HostName("llama_index.core.callbacks.base_handler", "BaseCallbackHandler", _NO_REFUSAL),
+)
+
 HOST_NAMES = (
     HostName(_ROOT, "get_dispatcher", "nothing is recorded"),
     HostName(f"{_ROOT}.event_handlers", "BaseEventHandler", "nothing is recorded"),
@@ -17,6 +24,7 @@ HOST_NAMES = (
     HostName(f"{_ROOT}.span_handlers", "BaseSpanHandler", "nothing is recorded"),
     ACTIVE_SPAN,
     ACTIVE_TAGS,
+    *ADMISSION,
     HostName(f"{_ROOT}.events.span", "SpanDropEvent", "calls whose span began unseen stay open when they fail"),
     HostName(f"{_EVENTS}.llm", "LLMChatStartEvent", "chats are not recorded"),
     HostName(f"{_EVENTS}.llm", "LLMChatInProgressEvent", "streamed chats that are broken off lose their tokens"),

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from tc_core import CostTracker, StorageBackend
 from tc_core.adapter import recorder_for
+from tc_llamaindex import host
 from tc_llamaindex.handler import TokenCalculatorHandler
 
 _handler: TokenCalculatorHandler | None = None
@@ -23,7 +24,7 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     tracker = CostTracker(storage)
     _handler = TokenCalculatorHandler(tracker).attach()
     recorder = recorder_for(tracker.storage)
-    if recorder.wants_to_admit and _is_whole():
+    if recorder.wants_to_admit and _is_whole() and all(each.find() for each in host.ADMISSION):
         import_module(_GUARD).install(recorder)
 
 
