@@ -3,7 +3,8 @@
 An adapter translates its host's hooks into calls of a `Recorder`: `start` when a run begins, `finish` or `fail` when it
 ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
 host's payloads are called through `attempt`. `recorder_for` gives the recorder of a store; `register` tells how to
-find the host's innermost run. `short_id` stands for a text that must not be stored. `HostName` is a name of the host
+find the host's innermost run. What is copied or pickled with the host's objects keeps a `Destination`, and its labels as
+`label_texts`. `short_id` stands for a text that must not be stored. `HostName` is a name of the host
 that some of its versions lack.
 """
 
@@ -15,14 +16,17 @@ from tc_core.model.usage import Usage
 from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, never_raises
 from tc_core.record.host import HostName
+from tc_core.record.label_texts import label_texts
 from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
+from tc_core.runtime.destination import Destination
 from tc_core.runtime.hash_key import short_id
 from tc_core.runtime.recorders import recorder_for
 
 __all__ = [
     "Content",
     "Decision",
+    "Destination",
     "EventRecord",
     "HostName",
     "Note",
@@ -33,6 +37,7 @@ __all__ = [
     "Status",
     "Usage",
     "attempt",
+    "label_texts",
     "never_raises",
     "recorder_for",
     "register",

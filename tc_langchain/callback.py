@@ -8,7 +8,16 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 
 from tc_core import CostTracker
-from tc_core.adapter import Content, attempt, never_raises, recorder_for, register, requesting, status_of
+from tc_core.adapter import (
+    Content,
+    Destination,
+    attempt,
+    label_texts,
+    never_raises,
+    register,
+    requesting,
+    status_of,
+)
 from tc_langchain import reading
 from tc_langchain.batches import Batch
 from tc_langchain.runs import Runs, current
@@ -29,7 +38,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     >>> model = ChatOpenAI(callbacks=[TokenCalculatorCallback(agent_id="rag", environment="production")])
 
     `tracker` says where to; without one the default store is used. `default_labels` are laid over every event; names of
-    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
+    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once. It may be
+    copied and pickled with the models that hold it: a copy records into the same store, in another process by its path or
+    URL.
     """
 
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
@@ -37,10 +48,22 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         self.tracker = tracker
         self.default_labels = default_labels
-        self._recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._record_to(Destination(None if tracker is None else tracker.storage))
+
+    def _record_to(self, destination: Destination) -> None:
+        self._destination, self._recorder = destination, destination.recorder
         self._runs = Runs.of(self._recorder)
         self._tasks = Tasks(self._give_up)
         register("langchain", current, catch_up=Tasks.catch_up)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_recorder", "_runs", "_tasks")}
+        return {**kept, "tracker": self.tracker is not None, "default_labels": dict(label_texts(self.default_labels))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        destination = state["_destination"]
+        self.__dict__.update(state, tracker=CostTracker(destination.storage) if state["tracker"] else None)
+        self._record_to(destination)
 
     # Models
 
