@@ -2,8 +2,8 @@
 
 An argument in the program beats the environment, which beats the file.
 
-A program may go anywhere: the first reading fixes the folder from which relative paths are meant, and which file is read.
-After `instrument()` nothing that a setting says changes any more, until that is called again.
+A program may go anywhere: the first reading fixes the folder from which relative paths are meant, and which file is
+read. After `instrument()` nothing that a setting says changes any more, until that is called again.
 """
 
 import os

@@ -39,8 +39,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     `tracker` says where to; without one the default store is used. `default_labels` are laid over every event; names of
     dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once. It may be
-    copied and pickled with the models that hold it: a copy records into the same store, in another process by its path or
-    URL.
+    copied and pickled with the models that hold it: a copy records into the same store, in another process by its path
+    or URL.
     """
 
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places

@@ -1,7 +1,7 @@
 """The clients of httpx, and of httpx2, that note what they send."""
 
 import importlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -58,7 +58,8 @@ class _Made:
     def __reduce__(self) -> tuple[Any, ...]:
         library = next(each.__module__ for each in type(self).__mro__[3:]).partition(".")[0]
         destination = None if self._storage is None else Destination(self._storage)
-        return _made_again, (library, isinstance(self, _AsyncSending), destination, self._options)
+        again = partial(_made_again, is_async=isinstance(self, _AsyncSending))
+        return again, (library, destination, self._options)
 
 
 class _Sending(_Made):
@@ -102,7 +103,7 @@ def _make(library: Library | None, *, is_async: bool, storage: Storage, options:
     return kind(storage=storage, **{"follow_redirects": True, "limits": limits, **options})
 
 
-def _made_again(library: Library, is_async: bool, destination: Destination | None, options: dict[str, Any]) -> Any:
+def _made_again(library: Library, destination: Destination | None, options: dict[str, Any], *, is_async: bool) -> Any:
     storage = None if destination is None else destination.storage
     return _kind(library, is_async=is_async)(storage=storage, **options)
 

@@ -65,7 +65,7 @@ MOST_CHARACTERS = 600
 
 
 def bounded_text(value: object) -> str:
-    """Return the text under which a value is booked: at most `MOST_CHARACTERS` of it; what its `str` raises is raised."""
+    """Return the text that a value is booked under, at most `MOST_CHARACTERS` of it; raise what its `str` raises."""
     text = value if type(value) is str else str(value)
     return label_text(str.__getitem__(text, slice(MOST_CHARACTERS)))  # of a subclass of str, this is a plain one
 

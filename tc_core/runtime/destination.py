@@ -1,7 +1,7 @@
 """Where something of a host's records to, and what its copies and pickles take along of that.
 
-Models are copied and pickled with their callbacks. A store is not: every copy has the same one, and in another process the
-one at the same path or URL.
+Models are copied and pickled with their callbacks. A store is not: every copy has the same one, and in another process
+the one at the same path or URL.
 """
 
 import logging
@@ -22,9 +22,9 @@ log = logging.getLogger("tc_core")
 class Destination:
     """A store and its recorder, shared by all copies.
 
-    Pickling names the store by its path or its whole URL, with the password. A store in memory is found again in the same
-    process; elsewhere a new one takes its place. So it does where the store cannot be opened, which is a fault: what is
-    unpickled is the host's. Pickling raises StorageError for a backend of the user's own that cannot be pickled.
+    Pickling names the store by its path or its whole URL, with the password. A store in memory is found again in the
+    same process; elsewhere a new one takes its place. So it does where the store cannot be opened, which is a fault:
+    what is unpickled is the host's. It raises StorageError for a backend of the user's own that cannot be pickled.
     """
 
     def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:

@@ -51,8 +51,8 @@ def instrument(
     the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
     are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests. A
     framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say
-    why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them anew, and is
-    harmless.
+    why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them anew,
+    and is harmless.
     """
     settings.fix()
     store = recorders.open_storage(storage)

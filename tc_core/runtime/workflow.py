@@ -36,7 +36,10 @@ class workflow(Block):  # noqa: N801  # used like a function
         self._key = object()
         self._recorder = recorder_for(self._storage)
         self.event_id = self._recorder.start(
-            "workflow", key=self._key, name=attempt(bounded_text, self.workflow_id), labels={"workflow_id": self.workflow_id}
+            "workflow",
+            key=self._key,
+            name=attempt(bounded_text, self.workflow_id),
+            labels={"workflow_id": self.workflow_id},
         )
 
     def _changed(self, before: Here) -> Here:

@@ -76,7 +76,8 @@ import tc_core
 from tc_llamaindex import TokenCalculatorHandler
 
 handler = TokenCalculatorHandler(tc_core.CostTracker("s.db"), agent_id="a").attach()
-for again in (copy.copy(handler), copy.deepcopy(handler), handler.model_copy(deep=True), pickle.loads(pickle.dumps(handler))):
+pickled = pickle.loads(pickle.dumps(handler))
+for again in (copy.copy(handler), copy.deepcopy(handler), handler.model_copy(deep=True), pickled):
     assert type(again) is TokenCalculatorHandler and again is not handler
     assert (again.tracker.storage.path, dict(again.default_labels)) == (handler.tracker.storage.path, {"agent_id": "a"})
 handler.detach()
@@ -99,17 +100,15 @@ import tc_core
 from own_model import Model
 from tc_langchain import TokenCalculatorCallback
 
-def work(model, embeddings):
+def work(model):
     assert model.invoke("x").content == "hi"
     assert tc_core.flush()
 
 if __name__ == "__main__":
-    import shutil
-    tc_core.InMemoryStorage()
     for where, calls in (("s.db", 1), (tc_core.InMemoryStorage(), 0)):
         tracker = tc_core.CostTracker(where)
         model = Model(callbacks=[TokenCalculatorCallback(tracker)])
-        process = multiprocessing.get_context("spawn").Process(target=work, args=(model, None))
+        process = multiprocessing.get_context("spawn").Process(target=work, args=(model,))
         process.start()
         process.join()
         assert process.exitcode == 0, process.exitcode
@@ -158,7 +157,8 @@ def test_a_spawned_process_records_into_the_same_file_and_keeps_what_is_in_memor
     (tmp_path / "own_model.py").write_text(MODEL)
     (tmp_path / "program.py").write_text(SPAWNED)
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
-    run_python("import runpy, sys; sys.argv = ['program.py']; runpy.run_path('program.py', run_name='__main__')", PYTHONPATH=path)
+    program = "import runpy, sys; sys.argv = ['program.py']; runpy.run_path('program.py', run_name='__main__')"
+    run_python(program, PYTHONPATH=path)
 
 
 def test_a_store_that_cannot_be_opened_where_it_is_unpickled_costs_the_host_nothing(run_python):

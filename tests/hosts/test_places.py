@@ -103,13 +103,13 @@ import os, tempfile
 import tc_core, tc_core.adapter
 from tc_core.record.guard import faults
 
-tc_core.instrument(os.path.join(tempfile.mkdtemp(dir="/tmp"), "warm.db"))  # all is imported before this user may read no module any more
+tc_core.instrument(os.path.join(tempfile.mkdtemp(), "warm.db"))  # all is imported before it cannot be read any more
 Model().invoke("x")
 assert tc_core.CostTracker().get_costs().total_calls == 1
 tc_core.uninstrument()
 for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
     os.environ.pop(name, None)
-folder = tempfile.mkdtemp(dir="/tmp")
+folder = tempfile.mkdtemp()
 os.chdir(folder)
 def become_nobody(mode):
     os.chown(folder, 54321, 54321)
@@ -151,9 +151,12 @@ tc_core.uninstrument()
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 
 
-@pytest.mark.parametrize("after", [AFTER_INSTRUMENT, AFTER_A_TRACKER, GONE_FILES], ids=["instrument", "tracker", "gone"])
+AFTERS = {"instrument": AFTER_INSTRUMENT, "tracker": AFTER_A_TRACKER, "gone": GONE_FILES}
+
+
+@pytest.mark.parametrize("after", AFTERS)
 def test_where_the_program_goes_changes_nothing(run_python, after):
-    run_python(MODEL + ELSEWHERE + after)
+    run_python(MODEL + ELSEWHERE + AFTERS[after])
 
 
 @pytest.mark.parametrize("program", [GONE_FOLDER, GOES_WHILE_RECORDING], ids=["before", "while"])
