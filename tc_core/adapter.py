@@ -4,8 +4,8 @@ An adapter translates its host's hooks into calls of a `Recorder`: `start` when 
 ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
 host's payloads are called through `attempt`. `recorder_for` gives the recorder of a store; `register` tells how to
 find the host's innermost run. What is copied or pickled with the host's objects keeps a `Destination`, and its labels
-as `label_texts`. `short_id` stands for a text that must not be stored. `HostName` is a name of the host that some of its
-versions lack.
+as `label_texts`. `short_id` stands for a text that must not be stored. `HostName` is a name of the host that some of
+its versions lack.
 """
 
 from tc_core.model.event import EventRecord, Status

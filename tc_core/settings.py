@@ -254,33 +254,16 @@ def load() -> Settings:
     known = _reading
     if known is not None and known.is_fixed:
         return known.settings
-    said = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
-    wanted = dict(said).get("TOKEN_CALC_CONFIG")
-    start = _working_directory() if known is None else known.folder
-    path = known.file if known is not None and known.wanted == wanted else _file(wanted, start)
-    try:
-        changed_ns = None if path is None else path.stat().st_mtime_ns
-    except OSError as error:
-        if known is None or known.file != path:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-        return known.settings  # a file that has gone said what it said
-    settings = _load(said, path, changed_ns)
-    _reading = _Reading(start, wanted, path, settings)
-    return settings
+    found = _read_again(known)
+    if _reading is known:  # else another thread has fixed them meanwhile
+        _reading = found
+    return found.settings
 
 
-def fix() -> Settings:
+def fix() -> None:
     """Read the settings anew, from where the program is now, and have them hold until `forget` or `fix` is called."""
     global _reading
-    before, _reading = _reading, None
-    try:
-        load()
-    except ConfigurationError:
-        _reading = before
-        raise
-    if _reading is not None:
-        _reading = replace(_reading, is_fixed=True)
-    return load()
+    _reading = replace(_read_again(None), is_fixed=True)
 
 
 def forget() -> None:
@@ -313,6 +296,21 @@ def _known_place(path: str | Path) -> Path | None:
     if not Path(path).is_absolute():
         load()
     return _whole(path, None if _reading is None else _reading.folder)
+
+
+def _read_again(known: _Reading | None) -> _Reading:
+    """Read the settings where they were read before, else from where the program is."""
+    said = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
+    wanted = dict(said).get("TOKEN_CALC_CONFIG")
+    folder = _working_directory() if known is None else known.folder
+    file = known.file if known is not None and known.wanted == wanted else _file(wanted, folder)
+    try:
+        changed_ns = None if file is None else file.stat().st_mtime_ns
+    except OSError as error:
+        if known is None or known.file != file:
+            raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
+        return known  # a file that has gone said what it said
+    return _Reading(folder, wanted, file, _load(said, file, changed_ns))
 
 
 def _working_directory() -> Path | None:

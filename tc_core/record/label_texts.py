@@ -16,7 +16,7 @@ def label_texts(values: Mapping[str, object]) -> Mapping[str, str | None]:
     for name, value in values.items():
         is_name = type(name) is str and len(name) <= MOST_CHARACTERS
         if is_name and (value is None or (type(value) is str and len(value) <= MOST_CHARACTERS)):
-            texts[name] = value  # type: ignore[assignment]  # what mypy does not see: None or str
+            texts[name] = value
             continue
         said = attempt(bounded_text, value)
         written = name if is_name else attempt(bounded_text, name)

@@ -47,7 +47,9 @@ def stand_ins(adapter: EntryPoint) -> list[str]:
     where = {module.FRAMEWORK: None, **{each.where.partition(":")[0]: None for each in host_names(adapter)}}
     parts = (name.split(".") for name in where)
     names = {".".join(each[:size]): None for each in parts for size in range(1, len(each) + 1)}
-    return [name for name in names if is_stand_in(name)]
+    # Of a part in whose place is None, Python itself says that it is not there.
+    blocked = {name for name in names if name != module.FRAMEWORK and sys.modules.get(name, name) is None}
+    return [name for name in names if is_stand_in(name) and name not in blocked]
 
 
 def is_stand_in(name: str) -> bool:

@@ -102,8 +102,9 @@ class Hook:
         """Tell whether a module of the adapter is being imported, or the framework itself, whose end will be told."""
         prefix, framework = f"{self.adapter.module}.", adapters.module_of(self.adapter).FRAMEWORK
         return any(
-            isinstance(name, str)  # a program may put anything there
-            and (name.startswith(prefix) or (name == framework and self._is_awaited))
+            (
+                f"{name}".startswith(prefix) or (name == framework and self._is_awaited)
+            )  # a program may put any key there
             and name not in self._finished
             and _is_unfinished(module)
             for name, module in list(sys.modules.items())

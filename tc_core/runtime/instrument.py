@@ -15,6 +15,7 @@ from tc_core.record.label_texts import label_texts
 from tc_core.runtime import adapters, recorders
 from tc_core.runtime.hook import Hook
 from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
 
 log = logging.getLogger("tc_core")
 
@@ -52,10 +53,13 @@ def instrument(
     are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests. A
     framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say
     why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them anew,
-    and is harmless.
+    and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for settings
+    that cannot be read.
     """
     settings.fix()
     store = recorders.open_storage(storage)
+    if isinstance(store, SqlStore):
+        store.check_writable()
     if storage is not None:
         recorders.choose(store)
     recorder = recorders.recorder_for(store)
@@ -76,12 +80,13 @@ def instrument(
 def uninstrument() -> None:
     """End what `instrument` began: no hook of ours is called any more. What was recorded is flushed.
 
-    It never raises: what it fails with is counted.
+    Settings are read anew where they are next needed. It never raises: what it fails with is counted.
     """
     for adapter in adapters.known_adapters():
         failure_of(f"{adapter.module}: drop", _hook(adapter).drop)
     failure_of("flush", recorders.flush)
     recorders.choose(None)
+    settings.forget()
 
 
 def wanted() -> dict[str, StorageBackend]:

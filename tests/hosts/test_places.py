@@ -136,8 +136,10 @@ else:
 """
 
 READ_ONLY = """
+tc_core.CostTracker("kept.db").track_call("gpt-4o", 1, 1)
+tc_core.flush()
 become_nobody(0o555)
-for where in (None, "s.db", "none/s.db"):
+for where in (None, "s.db", "none/s.db", "kept.db"):
     try:
         tc_core.instrument(where)
     except tc_core.StorageError as error:
