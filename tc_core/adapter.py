@@ -5,8 +5,9 @@ ends, `link` for what the host says about relations. Hooks are wrapped in `never
 host's payloads are called through `attempt`, and through `deferred` where texts are only needed by a part that reads
 them (`Recorder.keeps_texts`). Where `Recorder.wants_to_admit`, `Recorder.admit` says what becomes of a request, on the
 caller's thread and before anything is sent. `recorder_for` gives the recorder of a store; `register` tells how to
-find the host's innermost run. `short_id` stands for a text that must not be stored. `HostName` is a name of the host
-that some of its versions lack.
+find the host's innermost run. What is copied or pickled with the host's objects keeps a `Destination`, and its labels
+as `label_texts`. `short_id` stands for a text that must not be stored. `HostName` is a name of the host that some of
+its versions lack.
 """
 
 from tc_core.model.event import EventRecord, Status
@@ -17,14 +18,17 @@ from tc_core.model.usage import Usage
 from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, deferred, never_raises
 from tc_core.record.host import HostName
+from tc_core.record.label_texts import label_texts
 from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
+from tc_core.runtime.destination import Destination
 from tc_core.runtime.hash_key import short_id
 from tc_core.runtime.recorders import recorder_for
 
 __all__ = [
     "Content",
     "Decision",
+    "Destination",
     "EventRecord",
     "HostName",
     "Note",
@@ -36,6 +40,7 @@ __all__ = [
     "Usage",
     "attempt",
     "deferred",
+    "label_texts",
     "never_raises",
     "recorder_for",
     "register",

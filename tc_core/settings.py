@@ -1,10 +1,15 @@
 """What can be set from outside: environment variables, and the file `token_calculator.yaml`.
 
 An argument in the program beats the environment, which beats the file.
+
+A program may go anywhere: the first reading fixes the folder from which relative paths are meant, and which file is
+read. After `instrument()` nothing that a setting says changes any more, until that is called again.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -222,15 +227,97 @@ VARIABLES = frozenset({f"{PREFIX}{name.upper()}" for name in Environment.model_f
 """The names of all variables that mean something."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Where the settings were read, and what they said."""
+
+    folder: Path | None
+    """The working directory of that time, None where it was gone."""
+    wanted: str | None
+    """What TOKEN_CALC_CONFIG said."""
+    file: Path | None
+    settings: Settings
+    is_fixed: bool = False
+
+
+_reading: _Reading | None = None
+
+
 def load() -> Settings:
-    """Return what environment and file say now.
+    """Return what environment and file say, or what they said when `fix` was called.
 
     The file is what TOKEN_CALC_CONFIG names, else `token_calculator.yaml` in the working directory, else in the
-    user's configuration directory. Raises ConfigurationError that names variable or file, key and value.
+    user's configuration directory; the first reading chooses it. Raises ConfigurationError that names variable or file,
+    key and value.
     """
+    global _reading
+    known = _reading
+    if known is not None and known.is_fixed:
+        return known.settings
+    found = _read_again(known)
+    if _reading is known:  # else another thread has fixed them meanwhile
+        _reading = found
+    return found.settings
+
+
+def fix() -> None:
+    """Read the settings anew, from where the program is now, and have them hold until `forget` or `fix` is called."""
+    global _reading
+    _reading = replace(_read_again(None), is_fixed=True)
+
+
+def forget() -> None:
+    """Have the next reading be the first one."""
+    global _reading
+    _reading = None
+    _load.cache_clear()
+
+
+def absolute(path: str | Path) -> Path:
+    """Return a path of the settings, with `~` and what is relative made whole by where they were read.
+
+    Raises ConfigurationError where that cannot be: without a home, or in a folder that was gone.
+    """
+    found = _known_place(path)
+    if found is None:
+        raise ConfigurationError(f"{path}: there is no home or working directory to begin from: name the whole path")
+    return found
+
+
+def user_folder(find: Callable[..., Path], name: str) -> Path | None:
+    """Return a folder of the user's that platformdirs finds, as an absolute path; None for a user without a home."""
+    try:
+        return _known_place(find(name, appauthor=False))
+    except RuntimeError:
+        return None
+
+
+def _known_place(path: str | Path) -> Path | None:
+    if not Path(path).is_absolute():
+        load()
+    return _whole(path, None if _reading is None else _reading.folder)
+
+
+def _read_again(known: _Reading | None) -> _Reading:
+    """Read the settings where they were read before, else from where the program is."""
     said = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
-    path = _file(dict(said).get("TOKEN_CALC_CONFIG"))
-    return _load(said, path, None if path is None else path.stat().st_mtime_ns)
+    wanted = dict(said).get("TOKEN_CALC_CONFIG")
+    folder = _working_directory() if known is None else known.folder
+    file = known.file if known is not None and known.wanted == wanted else _file(wanted, folder)
+    try:
+        changed_ns = None if file is None else file.stat().st_mtime_ns
+    except OSError as error:
+        if known is None or known.file != file:
+            raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
+        return known  # a file that has gone said what it said
+    return _Reading(folder, wanted, file, _load(said, file, changed_ns))
+
+
+def _working_directory() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
 
 
 def unknown_variables() -> list[str]:
@@ -251,14 +338,28 @@ def _load(_said: tuple[tuple[str, str], ...], path: Path | None, _changed_ns: in
     return Settings.model_validate(values)
 
 
-def _file(wanted: str | None) -> Path | None:
+def _file(wanted: str | None, start: Path | None) -> Path | None:
     if wanted:
-        path = Path(wanted).expanduser().absolute()
-        if not path.is_file():
-            raise ConfigurationError(f"TOKEN_CALC_CONFIG: there is no file {path}")
+        path = _whole(wanted, start)
+        if path is None or not os.path.isfile(path):  # noqa: PTH113  # also where we may not look
+            raise ConfigurationError(f"TOKEN_CALC_CONFIG: there is no file {path or wanted}")
         return path
-    places = (Path.cwd() / FILE_NAME, user_config_path("token_calculator", appauthor=False) / FILE_NAME)
-    return next((path for path in places if os.path.isfile(path)), None)  # noqa: PTH113  # also where we may not look
+    folders = [start]
+    with suppress(RuntimeError):  # a user without a home
+        folders.append(_whole(user_config_path("token_calculator", appauthor=False), start))
+    paths = (folder / FILE_NAME for folder in folders if folder is not None)
+    return next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113  # the same
+
+
+def _whole(path: str | Path, start: Path | None) -> Path | None:
+    """Return a path that does not depend on where the program is; None without the home or the folder it needs."""
+    try:
+        found = Path(path).expanduser()
+    except RuntimeError:  # "~", and nobody knows this user's home
+        return None
+    if found.is_absolute():
+        return found
+    return None if start is None else start / found
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -276,7 +377,7 @@ def _read(path: Path) -> dict[str, Any]:
         *above, last = keys
         part = _part(values, above)
         if part is not None and isinstance(part.get(last), str) and part[last]:
-            part[last] = str(path.parent / Path(part[last]).expanduser())
+            part[last] = str(_whole(part[last], path.parent) or part[last])
     return values
 
 

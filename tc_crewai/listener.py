@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
 from tc_core import CostTracker
-from tc_core.adapter import HostName, Recorder, never_raises, recorder_for, register
+from tc_core.adapter import Destination, HostName, Recorder, label_texts, never_raises, register
 from tc_crewai import host
 from tc_crewai.reading import INTERNAL_FLOWS
 from tc_crewai.runs import caller, current, runs
@@ -30,12 +30,33 @@ class TokenCalculatorListener:
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         self.tracker = tracker
         self.default_labels = default_labels
-        self.recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._destination = Destination(None if tracker is None else tracker.storage)
+        self.recorder: Recorder = self._destination.recorder
         add(self)
+
+    def __copy__(self) -> Self:
+        """Return itself: it is no part of what holds it, but listens to all of CrewAI."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self._destination, dict(label_texts(self.default_labels)))
 
     def remove(self) -> None:
         """Record nothing more by this listener."""
         drop(self)
+
+
+def _again(
+    kind: type[TokenCalculatorListener], destination: Destination, labels: Mapping[str, object]
+) -> TokenCalculatorListener:
+    """Return the listener that does this already, else a new one, as in another process."""
+    for each in _listeners:
+        if type(each) is kind and each.recorder is destination.recorder and label_texts(each.default_labels) == labels:
+            return each
+    return kind(CostTracker(destination.storage), **labels)
 
 
 Handler = Callable[[Any, Any, Any], None]

@@ -9,12 +9,13 @@ from langchain_core.callbacks import BaseCallbackHandler
 from tc_core import CostTracker
 from tc_core.adapter import (
     Content,
+    Destination,
     Request,
     Segment,
     attempt,
     deferred,
+    label_texts,
     never_raises,
-    recorder_for,
     register,
     requesting,
     status_of,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _EMPTY: Mapping[str, Any] = {}
 _CONTROL_FLOW = "GraphBubbleUp"
 """The base of the errors by which LangGraph leaves a node that waits for a human, or hands over to another agent."""
+_OWN_TO_A_PROCESS = ("_recorder", "_runs", "_tasks", "_batches")
+"""What a copy makes anew."""
 
 
 class TokenCalculatorCallback(BaseCallbackHandler):
@@ -39,7 +42,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     >>> model = ChatOpenAI(callbacks=[TokenCalculatorCallback(agent_id="rag", environment="production")])
 
     `tracker` says where to; without one the default store is used. `default_labels` are laid over every event; names of
-    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
+    dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once. It may be
+    copied and pickled with the models that hold it: a copy records into the same store, in another process by its path
+    or URL.
     """
 
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
@@ -47,7 +52,10 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         self.tracker = tracker
         self.default_labels = default_labels
-        self._recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._record_to(Destination(None if tracker is None else tracker.storage))
+
+    def _record_to(self, destination: Destination) -> None:
+        self._destination, self._recorder = destination, destination.recorder
         self._runs = Runs.of(self._recorder)
         self._tasks = Tasks(self._give_up)
         self._batches = admission.Batches()
@@ -57,6 +65,15 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def raise_error(self) -> bool:  # type: ignore[override]  # LangChain only ever reads it
         """Whether LangChain lets through what a hook raises: a refusal, the only thing that hooks of ours raise."""
         return self._recorder.wants_to_admit
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name not in _OWN_TO_A_PROCESS}
+        return {**kept, "tracker": self.tracker is not None, "default_labels": dict(label_texts(self.default_labels))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        destination = state["_destination"]
+        self.__dict__.update(state, tracker=CostTracker(destination.storage) if state["tracker"] else None)
+        self._record_to(destination)
 
     # Models
 

@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from tc_core import CostTracker
-from tc_core.adapter import Segment, attempt, never_raises, recorder_for, register, requesting, status_of
+from tc_core.adapter import Destination, Segment, attempt, label_texts, never_raises, register, requesting, status_of
 from tc_langchain.runs import current
 
 
@@ -33,9 +33,20 @@ class TrackedEmbeddings(Embeddings):
         self.embeddings = embeddings
         self._model = model or attempt(_model, embeddings)
         self._provider = provider or _provider(embeddings)
-        self._recorder = recorder_for(None if tracker is None else tracker.storage)
         self._labels = labels
+        self._record_to(Destination(None if tracker is None else tracker.storage))
+
+    def _record_to(self, destination: Destination) -> None:
+        self._destination, self._recorder = destination, destination.recorder
         register("langchain", current)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name != "_recorder"}
+        return {**kept, "_labels": dict(label_texts(self._labels))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._record_to(state["_destination"])
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts."""
@@ -58,6 +69,9 @@ class TrackedEmbeddings(Embeddings):
             return await self.embeddings.aembed_query(text)
 
     def __getattr__(self, name: str) -> Any:
+        # What Python asks of any object (`__deepcopy__`, ...) would be answered with the model alone, unrecorded.
+        if "embeddings" not in self.__dict__ or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(name)
         return getattr(self.__dict__["embeddings"], name)
 
     @contextmanager

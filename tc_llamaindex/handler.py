@@ -11,7 +11,7 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
 from tc_core import CostTracker
-from tc_core.adapter import never_raises, recorder_for, register
+from tc_core.adapter import Destination, label_texts, never_raises, register
 from tc_llamaindex import reading
 from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings
@@ -38,6 +38,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
     if TYPE_CHECKING:  # pydantic would look private attributes up in 7 us each, and every hook reads some
         _tracker: CostTracker | None
         _default_labels: dict[str, object]
+        _destination: Destination
         _spans: Spans
         _calls: Calls
         _embeddings: Embeddings
@@ -46,7 +47,8 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         BaseSpanHandler.__init__(self)
-        recorder = recorder_for(None if tracker is None else tracker.storage)
+        self._destination = Destination(None if tracker is None else tracker.storage)
+        recorder = self._destination.recorder
         self._tracker, self._default_labels = tracker, default_labels
         self._spans = Spans.of(recorder)
         self._calls = Calls(recorder, self._spans, default_labels)
@@ -69,6 +71,16 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
 
     __eq__ = object.__eq__  # two handlers of the same store are not the same handler, as pydantic would have it
     __hash__ = object.__hash__
+
+    def __copy__(self) -> "TokenCalculatorHandler":
+        """Return another handler that records into the same store; it is attached to nothing."""
+        return _again(type(self), self._destination, dict(self._default_labels))
+
+    def __deepcopy__(self, _memo: Any = None) -> "TokenCalculatorHandler":
+        return _again(type(self), self._destination, dict(label_texts(self._default_labels)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self._destination, dict(label_texts(self._default_labels)))
 
     @classmethod
     def class_name(cls) -> str:
@@ -201,6 +213,12 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             self._embeddings.left(span, error or RuntimeError())
         else:
             self._runs.failed(span, error)
+
+
+def _again(
+    kind: type[TokenCalculatorHandler], destination: Destination, labels: Mapping[str, object]
+) -> TokenCalculatorHandler:
+    return kind(CostTracker(destination.storage), **labels)
 
 
 def _asked(arguments: Mapping[str, Any]) -> object:

@@ -38,7 +38,7 @@ for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPE
         del os.environ[name]
 
 from benchmarks import servers  # noqa: E402
-from tc_core import SQLiteStorage, instrument  # noqa: E402
+from tc_core import SQLiteStorage, instrument, settings  # noqa: E402
 from tc_core.demo.server import ModelServer  # noqa: E402
 from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
@@ -70,11 +70,13 @@ def _own_world(request, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(hash_key, "_used", set())
     expects_faults = request.node.get_closest_marker("swallows") is not None
+    settings.forget()
     faults.after_fork()
     faults.strict = not expects_faults
     yield
     uninstrument()
     own_prices.forget()
+    settings.forget()
     for recorder in list(recorders._recorders.values()):
         recorder.close()
     recorders._recorders.clear()

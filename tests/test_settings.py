@@ -77,7 +77,7 @@ def read(place):
 
 def write(**values):
     Path(settings.FILE_NAME).write_text(yaml.safe_dump(values), encoding="utf-8")
-    settings._load.cache_clear()  # files of one moment may look alike
+    settings.forget()  # files of one moment may look alike
 
 
 def nested(place, value):
@@ -207,7 +207,7 @@ def test_init_writes_every_setting_and_all_of_it_is_right(run_command, tmp_path)
     written = Path(settings.FILE_NAME).read_text(encoding="utf-8")
     assert settings.load().model_copy(update={"source": None}) == settings.Settings()
     Path(settings.FILE_NAME).write_text(re.sub(r"(?m)^( *)# ( *[-a-z_]+:| *- )", r"\1\2", written), encoding="utf-8")
-    settings._load.cache_clear()
+    settings.forget()
     loaded = settings.load()
     assert (loaded.budgets[0].name, loaded.alerts.rules[0].threshold) == ("monthly-prod", 2.0)
     assert loaded.alerts.smtp.port == 587

@@ -1,11 +1,12 @@
 """The clients of httpx, and of httpx2, that note what they send."""
 
 import importlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tc_core.http.calls import begin
+from tc_core.runtime.destination import Destination
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.base import StorageBackend
 
@@ -46,12 +47,23 @@ def async_tracking_client(storage: Storage = None, *, library: Library | None = 
     return _make(library, is_async=True, storage=storage, options=options)
 
 
-class _Sending:
-    """What lies over a client of either library."""
+class _Made:
+    """What lies over a client of either library; a copy of it is made anew with the same options."""
 
     def __init__(self, *, storage: Storage, **options: Any) -> None:
         super().__init__(**options)
         self._storage = None if storage is None else open_storage(storage)  # the default may be chosen later
+        self._options = options
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        library = next(each.__module__ for each in type(self).__mro__[3:]).partition(".")[0]
+        destination = None if self._storage is None else Destination(self._storage)
+        again = partial(_made_again, is_async=isinstance(self, _AsyncSending))
+        return again, (library, destination, self._options)
+
+
+class _Sending(_Made):
+    """Sends, and notes it."""
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request as the client does, and note it."""
@@ -67,12 +79,8 @@ class _Sending:
         return response
 
 
-class _AsyncSending:
+class _AsyncSending(_Made):
     """The same for asyncio."""
-
-    def __init__(self, *, storage: Storage, **options: Any) -> None:
-        super().__init__(**options)
-        self._storage = None if storage is None else open_storage(storage)  # the default may be chosen later
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send a request as the client does, and note it."""
@@ -93,6 +101,11 @@ def _make(library: Library | None, *, is_async: bool, storage: Storage, options:
     limits = module.Limits(max_connections=1000, max_keepalive_connections=100)
     kind = _kind(module.__name__, is_async=is_async)
     return kind(storage=storage, **{"follow_redirects": True, "limits": limits, **options})
+
+
+def _made_again(library: Library, destination: Destination | None, options: dict[str, Any], *, is_async: bool) -> Any:
+    storage = None if destination is None else destination.storage
+    return _kind(library, is_async=is_async)(storage=storage, **options)
 
 
 def _module(library: Library | None) -> Any:

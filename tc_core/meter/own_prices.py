@@ -135,11 +135,19 @@ _known: tuple[float, PriceList] = (0.0, NONE)
 
 
 def current() -> PriceList:
-    """Return the user's own prices; whether they have changed is looked up once a second."""
+    """Return the user's own prices; whether they have changed is looked up once a second.
+
+    Those of a file that can no longer be read hold on.
+    """
     global _known
     now = time.monotonic()
     if now >= _known[0]:
-        _known = (now + 1, load())
+        try:
+            _known = (now + 1, load())
+        except ConfigurationError:
+            if _known[1] is NONE:
+                raise
+            _known = (now + 1, _known[1])  # a file that has gone, or is half written: its prices held until now
     return _known[1]
 
 
@@ -172,7 +180,7 @@ def load() -> PriceList:
     path = settings.load().prices
     if path is None:
         return NONE
-    path = path.expanduser().absolute()
+    path = settings.absolute(path)
     try:
         return _read(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  # one call
     except OSError as error:

@@ -60,6 +60,16 @@ class Scope:
 EMPTY_SCOPE = Scope()
 
 
+MOST_CHARACTERS = 600
+"""How much of a label's text is kept: an index of PostgreSQL takes 2,704 bytes, and a character may have four."""
+
+
+def bounded_text(value: object) -> str:
+    """Return the text that a value is booked under, at most `MOST_CHARACTERS` of it; raise what its `str` raises."""
+    text = value if type(value) is str else str(value)
+    return label_text(str.__getitem__(text, slice(MOST_CHARACTERS)))  # of a subclass of str, this is a plain one
+
+
 def label_text(value: object) -> str:
     """Return a label's text; NUL bytes and lone surrogates, which no database keeps, are replaced."""
     text = value if type(value) is str else str(value)

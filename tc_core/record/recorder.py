@@ -26,6 +26,7 @@ from tc_core.record import context
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import attempt, faults
 from tc_core.record.inside import inside, undisturbed
+from tc_core.record.label_texts import label_texts
 from tc_core.record.listeners import Listener
 from tc_core.record.pending import EVENT_BYTES, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
@@ -43,6 +44,7 @@ PARENT_SECONDS = 24 * 3600
 
 _SWEEP_EVERY = 1024
 _NO_LABELS: Mapping[str, object] = {}
+_NO_TEXTS: Mapping[str, str | None] = {}
 _NOTHING = Usage(0, 0)
 
 
@@ -101,13 +103,14 @@ class Recorder:
             return ids.to_text(id_)
         began_us, started_ns = (clock.wall_ns() // 1000, clock.steady_ns()) if at_us is None else _moment(at_us)
         here, writer = context.here(), self.writer
+        texts = _texts(here, labels)  # before the lock: a label may be an object whose `str` runs code of the program's
         # Hosts are asked before the lock, since one may have a lock of its own; a single one has named the parent.
         hosts = context.host_runs() if parent is None or len(context.hosts) > 1 else ()
         inside.is_busy = True
         try:
             with writer.lock:
                 if key in self._open:
-                    return self._seen_again(self._open[key], labels)
+                    return self._seen_again(self._open[key], label_texts(labels))
                 above = None if parent is None else self._find(parent)
                 if (hosts or here.innermost is not None) and (above is not None or parent is None):
                     above = self._innermost(here, hosts, at_us, below=above)
@@ -116,7 +119,7 @@ class Recorder:
                 else:  # a parent that we do not know began before we were installed, or in the process that forked us
                     base, parent_id = self.scope, parent if type(parent) is bytes else None  # type: ignore[assignment]
                 id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
-                scope = self._scope(base, here, labels) if labels or here.values else base
+                scope = self._scope(base, texts) if texts else base
                 record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
                 self._open[key] = PendingEvent(key, record, above, started_ns, content)
                 if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
@@ -256,13 +259,14 @@ class Recorder:
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> PendingEvent:
         """Book an event under what holds here; one without a parent hangs under the innermost open run."""
         here = context.here()
+        texts = _texts(here, labels)
         is_inside = inside.is_busy  # a hook inside another one waits for no lock
         hosts = () if record.parent_id is not None or is_inside else context.host_runs()
         with undisturbed(), nullcontext() if is_inside else self.writer.lock:
             above = self._innermost(here, hosts) if record.parent_id is None else None
             if above is not None:
                 record.parent_id = above.record.id
-            record.scope = self._scope(self.scope if above is None else above.record.scope, here, labels)
+            record.scope = self._scope(self.scope if above is None else above.record.scope, texts)
         return PendingEvent(record.id, record, above)
 
     def add(self, call: PendingEvent) -> None:
@@ -300,11 +304,11 @@ class Recorder:
 
     def scope_here(self, parent: Key | None, labels: Mapping[str, object] = _NO_LABELS) -> Scope:
         """Return the dimensions and labels that a call would get here, under a run."""
-        here = context.here()
+        texts = _texts(context.here(), labels)
         with undisturbed(), nullcontext() if inside.is_busy else self.writer.lock:
             above = None if parent is None else self._find(parent)
             base = self.scope if above is None else above.record.scope
-            return self._scope(base, here, labels) if labels or here.values else base
+            return self._scope(base, texts) if texts else base
 
     def is_open(self, key: Key) -> bool:
         """Tell whether a run has begun and not ended."""
@@ -355,9 +359,9 @@ class Recorder:
     def _find(self, key: Key) -> PendingEvent | None:
         return self._open.get(key) or self._ended.get(key)
 
-    def _seen_again(self, call: PendingEvent, labels: Mapping[str, object]) -> str:
-        if labels:
-            call.record.scope = call.record.scope.extended(labels)
+    def _seen_again(self, call: PendingEvent, texts: Mapping[str, str | None]) -> str:
+        if texts:
+            call.record.scope = call.record.scope.extended(texts)
         return ids.to_text(call.record.id)
 
     def _innermost(
@@ -390,19 +394,14 @@ class Recorder:
                 return ended
         return call
 
-    def _scope(self, base: Scope, here: context.Here, labels: Mapping[str, object]) -> Scope:
-        """Return a scope with what the context says, and then the labels, laid over it."""
-        if here.values:  # what a host leaves open does not take away what holds here
-            labels = {**here.values, **{name: value for name, value in labels.items() if value is not None}}
-        said = (base, *labels, *labels.values(), *map(type, labels.values()))  # 1, True and 1.0 are equal
-        try:
-            scope = self._scopes.get(said)
-        except TypeError:  # a value that cannot be hashed
-            return base.extended(labels)
+    def _scope(self, base: Scope, texts: Mapping[str, str | None]) -> Scope:
+        """Return a scope with labels laid over it."""
+        said = (base, *texts, *texts.values())
+        scope = self._scopes.get(said)
         if scope is None:
             if len(self._scopes) >= MOST_SCOPES:
                 self._scopes.clear()
-            scope = self._scopes[said] = base.extended(labels)
+            scope = self._scopes[said] = base.extended(texts)
         return scope
 
     def _id_of(self, key: Key) -> ids.EventId:
@@ -492,6 +491,13 @@ class Recorder:
         call = self._open.pop(key)
         call.record.status, call.content, call.output = "abandoned", None, None
         self._queue(call)
+
+
+def _texts(here: context.Here, labels: Mapping[str, object]) -> Mapping[str, str | None]:
+    """Return the texts of what holds here, with labels laid over it."""
+    if here.values:  # what a host leaves open does not take away what holds here
+        labels = {**here.values, **{name: value for name, value in labels.items() if value is not None}}
+    return label_texts(labels) if labels else _NO_TEXTS
 
 
 def _moment(at_us: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
@@ -26,15 +27,40 @@ def module_of(adapter: EntryPoint) -> ModuleType:
 def is_available(adapter: EntryPoint) -> bool:
     """Tell whether an adapter's framework is installed, without importing it."""
     name: str = module_of(adapter).FRAMEWORK
+    if is_stand_in(name):
+        return False
     try:
         return importlib.util.find_spec(name) is not None
-    except ValueError:  # something stands in its place that was never imported
+    except (ImportError, ValueError):  # what it lies in is a stand-in, or cannot be imported
         return False
 
 
 def is_imported(adapter: EntryPoint) -> bool:
     """Tell whether the program has imported an adapter's framework, or is about to."""
-    return module_of(adapter).FRAMEWORK in sys.modules
+    name: str = module_of(adapter).FRAMEWORK
+    return name in sys.modules and not is_stand_in(name)
+
+
+def stand_ins(adapter: EntryPoint) -> list[str]:
+    """Return the modules, of those that an adapter is built on, in whose place a program has put something else."""
+    module = module_of(adapter)
+    where = {module.FRAMEWORK: None, **{each.where.partition(":")[0]: None for each in host_names(adapter)}}
+    parts = (name.split(".") for name in where)
+    names = {".".join(each[:size]): None for each in parts for size in range(1, len(each) + 1)}
+    # Of a part in whose place is None, Python itself says that it is not there.
+    blocked = {name for name in names if name != module.FRAMEWORK and sys.modules.get(name, name) is None}
+    return [name for name in names if is_stand_in(name) and name not in blocked]
+
+
+def is_stand_in(name: str) -> bool:
+    """Tell whether something that was never imported stands in a module's place: a stub, a mock, or None against it."""
+    if name not in sys.modules:
+        return False
+    module = sys.modules[name]
+    if not issubclass(type(module), ModuleType):  # a mock says that it is an instance of anything
+        return True
+    spec = object.__getattribute__(module, "__dict__").get("__spec__")  # which calls nothing of the module's
+    return not issubclass(type(spec), ModuleSpec) or (spec.loader is None and spec.submodule_search_locations is None)
 
 
 def host_names(adapter: EntryPoint) -> Iterable[HostName]:

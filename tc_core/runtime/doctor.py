@@ -112,10 +112,12 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     store = None
     try:
         path = path_of(where)
+        if path is not None and wanted is None:
+            path = settings.absolute(path)
         if path is not None and not path.exists():
             yield Finding("warning", "store", f"{where} does not exist yet; the first recorded call makes it")
             return
-        opened = recorders.open_storage(where)
+        opened = recorders.open_storage(path or where)
         if not isinstance(opened, SqlStore) or opened.is_in_memory:
             yield Finding("ok", "store", f"{where} lives in its own process: ask it there")
             return

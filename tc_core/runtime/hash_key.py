@@ -39,11 +39,15 @@ def hash_key() -> bytes:
     said = settings.load().hash_key
     if said is not None:
         return blake2b(said.get_secret_value().encode(), digest_size=KEY_BYTES, person=b"tc-hash-key").digest()
-    return _kept(user_data_path("token-calculator", appauthor=False) / "hash.key")
+    return _kept(settings.user_folder(user_data_path, "token-calculator"))
 
 
 @lru_cache(maxsize=8)
-def _kept(path: Path) -> bytes:
+def _kept(folder: Path | None) -> bytes:
+    if folder is None:
+        faults.note("no place for a hash key")
+        return secrets.token_bytes(KEY_BYTES)
+    path = folder / "hash.key"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():

@@ -8,6 +8,7 @@ lock: threads hold those of the modules that they import.
 import pkgutil
 import sys
 import threading
+from functools import partial
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
@@ -16,6 +17,10 @@ import wrapt
 from tc_core.record.guard import failure_of, faults, never_raises
 from tc_core.runtime import adapters
 from tc_core.store.base import StorageBackend
+
+
+class StandInError(RuntimeError):
+    """A framework is not hooked, since a stub or a mock is in the place of one of its modules."""
 
 
 class Hook:
@@ -72,6 +77,9 @@ class Hook:
     def _instrument(self) -> None:
         finished = len(self._finished)
         try:
+            stand_ins = adapters.stand_ins(self.adapter)
+            if stand_ins:  # nothing of ours may be built on them: it would stay when they have gone
+                raise StandInError(f"{stand_ins[0]} is a stand-in of the program's: not the module itself")
             if self.store is not None:
                 self.adapter.load().instrument(self.store)
         except ImportError:
@@ -81,7 +89,7 @@ class Hook:
             self._is_due = True
 
     def _uninstrument(self) -> None:
-        if adapters.is_imported(self.adapter):
+        if self.is_hooked or (adapters.is_imported(self.adapter) and not adapters.stand_ins(self.adapter)):
             self.adapter.load().uninstrument()
 
     def _await(self) -> None:
@@ -92,22 +100,25 @@ class Hook:
         module = adapters.module_of(self.adapter)
         inner = pkgutil.iter_modules(getattr(module, "__path__", None) or [], f"{module.__name__}.")
         for name in (module.FRAMEWORK, *self._further, *(each.name for each in inner)):
-            wrapt.register_post_import_hook(self._on_import, name)
+            if not adapters.is_stand_in(name):  # which wrapt would take for the module
+                wrapt.register_post_import_hook(partial(self._on_import, name), name)
 
     def _importing(self) -> bool:
         """Tell whether a module of the adapter is being imported, or the framework itself, whose end will be told."""
         prefix, framework = f"{self.adapter.module}.", adapters.module_of(self.adapter).FRAMEWORK
         return any(
-            (name.startswith(prefix) or (name == framework and self._is_awaited))
+            (
+                f"{name}".startswith(prefix) or (name == framework and self._is_awaited)
+            )  # a program may put any key there
             and name not in self._finished
             and _is_unfinished(module)
             for name, module in list(sys.modules.items())
         )
 
     @never_raises
-    def _on_import(self, module: ModuleType) -> None:
-        self._finished.add(module.__name__)
-        if module.__name__ in self._further and self.store is not None:
+    def _on_import(self, name: str, _module: ModuleType) -> None:
+        self._finished.add(name)
+        if name in self._further and self.store is not None:
             self._is_due = True
         self.run()
         if self.error is not None and faults.strict:
@@ -115,4 +126,6 @@ class Hook:
 
 
 def _is_unfinished(module: ModuleType) -> bool:
-    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+    if not issubclass(type(module), ModuleType):
+        return False
+    return getattr(object.__getattribute__(module, "__dict__").get("__spec__"), "_initializing", False) is True

@@ -11,9 +11,11 @@ from tc_core import settings
 from tc_core.errors import ConfigurationError
 from tc_core.record.guard import contained, failure_of, faults
 from tc_core.record.host import HostName, missing
+from tc_core.record.label_texts import label_texts
 from tc_core.runtime import adapters, recorders
 from tc_core.runtime.hook import Hook
 from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
 
 log = logging.getLogger("tc_core")
 
@@ -50,14 +52,19 @@ def instrument(
     the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
     are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests. A
     framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say
-    why. Calling it again is harmless.
+    why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them anew,
+    and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for settings
+    that cannot be read.
     """
+    settings.fix()
     store = recorders.open_storage(storage)
+    if isinstance(store, SqlStore):
+        store.check_writable()
     if storage is not None:
         recorders.choose(store)
     recorder = recorders.recorder_for(store)
     if labels:
-        recorder.scope = recorder.scope.extended(labels)
+        recorder.scope = recorder.scope.extended(label_texts(labels))
     if strict is not None or settings.load().tracking.strict:
         faults.strict = strict is not False
     chosen = _installed() if frameworks is None else [_asked_for(name) for name in frameworks]
@@ -71,11 +78,15 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """End what `instrument` began: no hook of ours is called any more. What was recorded is flushed."""
+    """End what `instrument` began: no hook of ours is called any more. What was recorded is flushed.
+
+    Settings are read anew where they are next needed. It never raises: what it fails with is counted.
+    """
     for adapter in adapters.known_adapters():
-        _hook(adapter).drop()
-    recorders.flush()
+        failure_of(f"{adapter.module}: drop", _hook(adapter).drop)
+    failure_of("flush", recorders.flush)
     recorders.choose(None)
+    settings.forget()
 
 
 def wanted() -> dict[str, StorageBackend]:
@@ -96,7 +107,12 @@ def _state_of(adapter: EntryPoint) -> FrameworkState:
 
 
 def _examined(adapter: EntryPoint, hook: Hook) -> tuple[State, str, tuple[HostName, ...]]:
+    stand_ins = adapters.stand_ins(adapter)
+    if stand_ins and not hook.is_hooked:
+        return "failed", f"{stand_ins[0]} is a stand-in of the program's: not the module itself", ()
     if not adapters.is_imported(adapter):
+        if hook.is_hooked:
+            return "hooked", "", ()
         if not adapters.is_available(adapter):
             return "not installed", f"pip install 'token-calculator-suite[{adapter.name}]'", ()
         waits_for = adapters.module_of(adapter).FRAMEWORK
@@ -137,6 +153,8 @@ def _asked_for(name: str) -> EntryPoint:
     known = {adapter.name: adapter for adapter in adapters.known_adapters()}
     if name not in known:
         raise ConfigurationError(f"unknown framework {name!r}: known are {', '.join(sorted(known)) or 'none'}")
+    if adapters.is_stand_in(adapters.module_of(known[name]).FRAMEWORK):
+        raise ImportError(f"{name} cannot be recorded: the program has put something else in its place")
     if not adapters.is_available(known[name]):
         raise ImportError(f"{name} is not installed: pip install 'token-calculator-suite[{name}]'")
     return known[name]

@@ -29,7 +29,7 @@ from tc_core.runtime import hash_key
 from tc_core.runtime.parts import load_tables, parts_of
 from tc_core.store.base import Listener, StorageBackend
 from tc_core.store.sql import SqlStore, before_open, on_open
-from tc_core.store.storages import create_storage
+from tc_core.store.storages import create_storage, path_of
 
 _lock = threading.RLock()
 _recorders: dict[str, Recorder] = {}
@@ -85,12 +85,23 @@ def open_storage(storage: StorageBackend | str | Path | None = None) -> StorageB
     if _chosen is not None:
         return _chosen
     wanted, default = settings.load().store, _default
+    path = path_of(wanted)
+    if path is not None:
+        wanted = str(settings.absolute(path))
     if default is not None and default[0] == wanted:
         return default[1]
     with undisturbed(), _lock:
         if _default is None or _default[0] != wanted:
             _default = (wanted, create_storage(wanted))
         return _default[1]
+
+
+def where_meant(storage: StorageBackend | str | Path | None) -> StorageBackend | str | Path | None:
+    """Return what names a store, such that it names the same one wherever the program goes."""
+    if storage is None or isinstance(storage, StorageBackend):
+        return storage
+    path = path_of(str(storage))
+    return storage if path is None or path.is_absolute() else os.path.abspath(path)  # noqa: PTH100  # links are looked up later
 
 
 def choose(storage: StorageBackend | None) -> None:
@@ -154,14 +165,16 @@ def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
 def spool_folder(store: SqlStore) -> Path | None:
     """Return the folder that holds a store's spool, or None for a store that has none.
 
-    It is beside the database's file, or for a server in the user's data directory, by a hash of its address.
+    It is beside the database's file, or for a server in the user's data directory, by a hash of its address. A user
+    without a home has none for a server.
     """
     if store.read_only or store.is_in_memory:
         return None
     if store.path is not None:
         return store.path.with_name(f"{store.path.name}.spool")
     address = blake2b(store.identity.encode(), digest_size=8).hexdigest()
-    return user_data_path("token-calculator", appauthor=False) / f"{address}.spool"
+    folder = settings.user_folder(user_data_path, "token-calculator")
+    return None if folder is None else folder / f"{address}.spool"
 
 
 def _make(storage: StorageBackend) -> Recorder:

@@ -1,9 +1,13 @@
 """`workflow`: a block of the user's code as a run of its own."""
 
+from typing import Any
+
+from tc_core.model.scope import bounded_text
 from tc_core.record.context import Block, Here
+from tc_core.record.guard import attempt
 from tc_core.record.pending import status_of
 from tc_core.record.recorder import Recorder
-from tc_core.runtime.recorders import recorder_for
+from tc_core.runtime.recorders import recorder_for, where_meant
 from tc_core.store.base import StorageBackend
 
 
@@ -20,15 +24,22 @@ class workflow(Block):  # noqa: N801  # used like a function
         super().__init__()
         self.workflow_id = workflow_id
         self.event_id: str | None = None
-        self._storage = storage
+        self._storage = where_meant(storage)  # it may be entered elsewhere, as the decorator of a function
         self._key: object = None
         self._recorder: Recorder | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has: it opens a run of its own."""
+        return {**self.__dict__, "_key": None, "_recorder": None}
 
     def _open(self) -> None:
         self._key = object()
         self._recorder = recorder_for(self._storage)
         self.event_id = self._recorder.start(
-            "workflow", key=self._key, name=self.workflow_id, labels={"workflow_id": self.workflow_id}
+            "workflow",
+            key=self._key,
+            name=attempt(bounded_text, self.workflow_id),
+            labels={"workflow_id": self.workflow_id},
         )
 
     def _changed(self, before: Here) -> Here:

@@ -110,6 +110,13 @@ class StorageBackend(ABC):
     def close(self) -> None:  # noqa: B027  # the same
         """Flush, and give back what the store holds open."""
 
+    def __copy__(self) -> Self:
+        """Return itself: copies of what records share its store."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
     def __enter__(self) -> Self:
         return self
 

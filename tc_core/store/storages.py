@@ -1,10 +1,13 @@
 """The kinds of stores, and how one is opened by its name."""
 
 import itertools
+import logging
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
@@ -15,7 +18,11 @@ from tc_core.store.engine.address import SERVER_SCHEMES, check_is_path
 from tc_core.store.engine.sqlite import SQLite
 from tc_core.store.sql import SqlStore
 
+log = logging.getLogger("tc_core")
+
 _serial = itertools.count(1)
+_pickled: "WeakValueDictionary[str, SqlStore]" = WeakValueDictionary()
+"""The stores in memory of this process that were pickled, or that stand for such of another process."""
 
 
 class SQLiteStorage(SqlStore):
@@ -33,10 +40,14 @@ class SQLiteStorage(SqlStore):
         try:
             resolved = Path(path).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise StorageError(f"cannot open {str(path)!r}: {error}") from error
+            reason = "the working directory does not exist any more" if isinstance(error, FileNotFoundError) else error
+            raise StorageError(f"cannot open {str(path)!r}: {reason}") from error
         if resolved.is_dir():
             raise StorageError(f"{resolved} is a folder: name a file in it")
         super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _by_token(self) if self.path is None else (SQLiteStorage, (str(self.path),))
 
 
 class PostgreSQLStorage(SqlStore):
@@ -50,8 +61,12 @@ class PostgreSQLStorage(SqlStore):
     def __init__(self, url: str | None = None) -> None:
         from tc_core.store.engine.postgresql import PostgreSQL
 
-        database = PostgreSQL(url or settings.load().storage.postgresql.url)
+        self._url = url or settings.load().storage.postgresql.url
+        database = PostgreSQL(self._url)
         super().__init__(database, str(database))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PostgreSQLStorage, (self._url,)  # password and all: what is unpickled must get in
 
 
 class InMemoryStorage(SqlStore):
@@ -59,6 +74,24 @@ class InMemoryStorage(SqlStore):
 
     def __init__(self) -> None:
         super().__init__(SQLite(None), f"memory:{next(_serial)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _by_token(self)
+
+
+def _by_token(store: SqlStore) -> tuple[Any, ...]:
+    token = next((token for token, each in list(_pickled.items()) if each is store), None) or uuid.uuid4().hex
+    _pickled[token] = store
+    return _in_memory, (token,)
+
+
+def _in_memory(token: str) -> SqlStore:
+    """Return the store in memory that was pickled here; in another process an empty one that stands for it."""
+    found = _pickled.get(token)
+    if found is None:
+        log.warning("token-calculator: a store in memory stays in its process; what is recorded here is seen only here")
+        found = _pickled[token] = InMemoryStorage()
+    return found
 
 
 def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
@@ -126,4 +159,7 @@ def path_of(where: str) -> Path | None:
         return None
     path = where.removeprefix("sqlite:///")
     check_is_path(path)
-    return Path(path).expanduser()
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # a user without a home
+        raise StorageError(f"cannot open {path!r}: {error}") from error
