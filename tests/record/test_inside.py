@@ -1,6 +1,7 @@
 """Hooks inside our own work, as a garbage collection brings them, and interrupts: nobody waits, nothing is lost."""
 
 import gc
+import inspect
 import itertools
 import logging
 import os
@@ -15,6 +16,7 @@ import pytest
 from tc_core import record, workflow
 from tc_core.model.usage import Usage
 from tc_core.record.guard import faults
+from tc_core.record.inside import inside
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
 from tc_core.runtime.recorders import recorder_for
@@ -156,6 +158,22 @@ def test_a_hook_that_was_put_off_and_fails_costs_itself_alone(recorder, store, m
     recorder.finish("around", usage=Usage(2, 0))
     assert store.aggregate("input_tokens", filters={"status": "ok"}) == {(): 3}
     assert faults.counts["a hook that was put off: TypeError"] == 1
+
+
+@pytest.mark.parametrize("name", ["start", "finish", "link", "attempt", "add"])
+def test_a_hook_that_is_put_off_takes_along_all_that_it_was_called_with(recorder, name):
+    method = getattr(Recorder, name)
+    given = {each: f"a {each}" for each in inspect.signature(method).parameters if each not in ("self", "event_id")}
+    inside.is_busy = True
+    try:
+        method(recorder, **given)
+        (put_off,) = inside.put_off
+    finally:
+        inside.is_busy = False
+        inside.put_off.clear()
+    assert put_off.func is method
+    assert {each: put_off.keywords[each] for each in given} == given
+    assert set(put_off.keywords) == set(inspect.signature(method).parameters)
 
 
 def test_a_run_that_ends_while_the_recorder_closes_ends_once(recorder, store, monkeypatch):

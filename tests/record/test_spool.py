@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 from pathlib import Path
@@ -8,7 +9,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Link, SpoolMark
-from tc_core.model.scope import Scope
+from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record import spool as spool_module
 from tc_core.record.entries import EntryWriter, read_item
@@ -77,6 +78,14 @@ def test_a_link_comes_back():
     link = Link(ids.new_id(), "fallback_for", ids.new_id())
     found = read(EntryWriter().link(link))
     assert (found.link, found.spooled) == (link, SpoolMark("f", 1))
+
+
+def test_an_entry_of_a_version_that_knew_fewer_dimensions_is_read():
+    record = EventRecord(ids.new_id(), "tool", 5, scope=EMPTY_SCOPE.extended({"agent_id": "a", "user": "u"}))
+    line, _, scope = EntryWriter().start(record).partition(b"\n")
+    *dimensions, labels = json.loads(scope)
+    found = read(line + b"\n" + json.dumps([*dimensions[:-1], labels]).encode()).record.scope
+    assert (found.agent_id, found.environment, found.labels) == ("a", None, {"user": "u"})
 
 
 def test_half_a_character_is_no_obstacle():
