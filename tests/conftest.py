@@ -31,6 +31,7 @@ os.environ.update(
     TZ="UTC",
 )
 os.environ.pop("LANGCHAIN_TRACING_V2", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs that tests start would compile everything anew
 hypothesis.settings.register_profile("same", derandomize=True)  # what is new is sought by --hypothesis-profile=default
 hypothesis.settings.load_profile("same")
 for name in [name for name in os.environ if name.startswith(("TOKEN_CALC_", "OPENAI_"))]:

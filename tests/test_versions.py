@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 import pytest
 
 from docs import versions
-from tc_core.runtime.instrument import GROUP
+from tc_core.runtime.adapters import GROUP
 
 ADAPTERS = {adapter.name: adapter.module for adapter in entry_points(group=GROUP)}
 

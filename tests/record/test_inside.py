@@ -89,8 +89,8 @@ def test_a_hook_may_come_between_any_two_steps(tmp_path):
             at_once(work)
         finally:
             threading.setprofile(None)
-        assert recorder.close()  # which ends the writer's thread, not without hooks
-        assert recorder.close()
+        assert recorder.close(60)  # which ends the writer's thread, not without hooks
+        assert recorder.close(60)
         assert store.aggregate("calls") == {(): len(done) + 20}
         assert len({thread for thread, *_ in places}) >= 2  # the caller's and the writer's
         assert len(places) > 100

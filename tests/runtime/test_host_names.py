@@ -97,11 +97,11 @@ CALL = {
     "tc_llamaindex": "OpenAI('gpt-4o-mini', api_base=url, api_key='x').complete('hello')",
 }
 READY = {
-    "tc_langchain": "call()",
+    "tc_langchain": "ChatOpenAI(model='gpt-4o-mini', base_url=url, api_key='x')",
     "tc_crewai": "LLM(model='openai/gpt-4o-mini', base_url=url, api_key='x')",
-    "tc_llamaindex": "call()",
+    "tc_llamaindex": "OpenAI('gpt-4o-mini', api_base=url, api_key='x')",
 }
-"""A bus of CrewAI's that has begun to work would not do so in a child."""
+"""What is loaded before the forks; no call, whose threads a child would not have, while it has their locks."""
 _seen = {}
 
 
