@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.store.engine.database import LOCK_SECONDS, Database, Rows, adding, insert_into, view
 from tc_core.store.engine.gate import gate
+from tc_core.store.engine.own_engine import own_engine
 
 log = logging.getLogger("tc_core")
 
@@ -207,24 +208,18 @@ class SQLite(Database):
 
     def _create_engine(self) -> Engine:
         if self.path is None:
-            engine = create_engine(
-                "sqlite://",
-                poolclass=StaticPool,
-                connect_args={"check_same_thread": False},
-                hide_parameters=True,
-            )
-        else:
-            uri = self._uri(self.path, "ro" if self.read_only else "rw")
-            engine = create_engine(
-                "sqlite://",
-                creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
-                poolclass=QueuePool,
-                hide_parameters=True,
-            )
-        event.listen(engine, "connect", _on_connect)
-        if self.path is not None:
-            event.listen(engine, "connect", lambda connection, _record: self._notice_another(connection))
-        return engine
+            return own_engine("sqlite://", StaticPool, _on_connect, connect_args={"check_same_thread": False})
+        uri = self._uri(self.path, "ro" if self.read_only else "rw")
+        return own_engine(
+            "sqlite://",
+            QueuePool,
+            self._on_connect,
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
+        )
+
+    def _on_connect(self, connection: Any, record: object) -> None:
+        _on_connect(connection, record)
+        self._notice_another(connection)
 
     def size(self, connection: Connection) -> int:
         """Return the bytes of the file and of its log."""
