@@ -32,6 +32,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     dimensions (`agent_id`, `environment`, ...) fill these. Together with `instrument()` each run counts once.
     """
 
+    raise_error = True  # what our hooks let through is the host's own: a time limit by a signal
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
+from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.after import AfterCommit
@@ -30,6 +31,10 @@ FORK_WAIT_SECONDS = 0.1
 """How long a fork waits for a batch that is being written."""
 MOST_HELD_BYTES = 64 << 20
 """How much the queue holds: beyond it texts are let go, then whole events, which the spool still has."""
+
+
+_OF_BROKEN_EVENTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What a store raises of an event that it cannot write, beside its StorageError."""
 
 
 @dataclass(slots=True)
@@ -294,7 +299,10 @@ class Writer:
                 work.batch.faults = {}
                 raise
             self._write_singly(work, error)
-        except Exception as error:  # noqa: BLE001  # one broken event must not stop all that follow
+        except Exception as error:
+            let_pass(error)
+            if not (isinstance(error, _OF_BROKEN_EVENTS) or threading.current_thread() is self._thread):
+                raise  # whatever it is, it may be the caller's own: the batch stays
             self._write_singly(work, error)
         else:
             self._written(work)

@@ -18,6 +18,8 @@ from platformdirs import user_data_path
 from tc_core import settings
 from tc_core.errors import StorageError
 from tc_core.meter import loading
+from tc_core.model.apart import apart, obstacles
+from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part, WritePart
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
@@ -56,6 +58,7 @@ class BackendSink:
         except ValueError:
             raise
         except Exception as error:  # a backend of somebody's own may raise anything
+            let_pass(error)
             raise StorageError(f"{type(self._backend).__name__}: {error}", is_passing=True) from error
 
     def position(self, file: str) -> int:
@@ -118,6 +121,7 @@ def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder
         return recorder
 
 
+@apart
 def flush(timeout: float = 5.0) -> bool:
     """Bring everything recorded so far into the stores; return whether that succeeded within `timeout` seconds.
 
@@ -142,6 +146,7 @@ def remove_listener(listener: Listener, storage: StorageBackend | str | Path | N
     open_storage(storage).remove_listener(listener)
 
 
+@apart
 def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
     """Return once the parts of a store have read the texts of all that is recorded; False when that took too long."""
     recorder = _recorders.get(_identity(storage))
@@ -254,6 +259,7 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
         recorder.stop()
 
 
+obstacles.append(lambda: inside.is_busy or bool(inside.draining))
 before_open.append(load_tables)
 on_open.append(_tie_in)
 

@@ -1,4 +1,4 @@
-"""Hosts that have put listeners on SQLAlchemy's classes, or run alembic: neither hears of our stores, nor is disturbed."""
+"""Hosts with listeners on SQLAlchemy's classes, or with alembic: neither hears of us, nor is disturbed."""
 
 import shutil
 

@@ -4,12 +4,54 @@ SQLAlchemy has listeners on its classes: what a host puts on `Engine` or `Pool`,
 databases, and would be called for each connection and each statement of ours.
 """
 
+import sys
+import threading
+from collections import deque
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
+
+from tc_core.model.foreign import foreign
+
+
+_MOST_IDLE = 5
+
+
+class _Swallowed(threading.local):
+    error: BaseException | None = None
+
+
+_swallowed = _Swallowed()
+
+
+def raise_swallowed() -> None:
+    """Raise the host's exception that struck on this thread where the pool of SQLAlchemy goes on without a word."""
+    error, _swallowed.error = _swallowed.error, None
+    if error is not None:
+        raise error
+
+
+class _PoolLog:
+    """The log of a pool, which is told of whatever the pool swallows, and keeps what is the host's."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def error(self, *said: Any, **options: Any) -> None:
+        error = sys.exc_info()[1]
+        struck = None if error is None else foreign(error)
+        if struck is None:
+            self._log.error(*said, **options)
+        else:
+            _swallowed.error = struck
+
+    exception = error
 
 
 class _OwnConnection(Connection):
@@ -19,6 +61,52 @@ class _OwnConnection(Connection):
 class _OwnEngine(Engine):
     _sa_propagate_class_events = False
     _connection_cls = _OwnConnection
+
+
+class OwnQueuePool(QueuePool):
+    """A pool that does not swallow what is the host's."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = _PoolLog(self.logger)
+
+
+class StackPool(Pool):
+    """A pool without a limit, and without a lock: a signal's exception could leave one locked for good."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = _PoolLog(self.logger)
+        self._idle: deque[ConnectionPoolEntry] = deque()
+
+    def checkedin(self) -> int:
+        """Return how many connections nobody uses."""
+        return len(self._idle)
+
+    def status(self) -> str:
+        """Return what SQLAlchemy's log says of it."""
+        return f"{type(self).__name__} with {len(self._idle)} idle connections"
+
+    def recreate(self) -> "StackPool":
+        """Return a new one like it."""
+        return type(self)(self._creator, echo=self.echo, dialect=self._dialect, _dispatch=self.dispatch)
+
+    def dispose(self) -> None:
+        """Close what nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._create_connection()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(record)
+        else:
+            record.close()
 
 
 def own_engine(

@@ -24,13 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, TimeoutError  # noqa: A004  # the pool's own
-from sqlalchemy.pool import QueuePool
 
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.store.engine.address import SERVER_SCHEMES, is_clear, is_shown
 from tc_core.store.engine.database import LOCK_SECONDS, ConflictError, Database, Rows, adding, names, view
 from tc_core.store.engine.gate import gate
-from tc_core.store.engine.own_engine import own_engine
+from tc_core.store.engine.own_engine import OwnQueuePool, own_engine
 from tc_core.store.schema.tables import StoreTable
 
 CONNECT_SECONDS = 5
@@ -84,7 +83,7 @@ class PostgreSQL(Database):
         try:
             return own_engine(
                 self._url,
-                QueuePool,
+                OwnQueuePool,
                 _on_connect,
                 connect_args={**_CONNECT_ARGUMENTS, **self._url.query},
                 pool_pre_ping=True,

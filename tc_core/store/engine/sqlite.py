@@ -18,12 +18,12 @@ from typing import Any
 import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.store.engine.database import LOCK_SECONDS, Database, Rows, adding, insert_into, view
 from tc_core.store.engine.gate import gate
-from tc_core.store.engine.own_engine import own_engine
+from tc_core.store.engine.own_engine import StackPool, own_engine
 
 log = logging.getLogger("tc_core")
 
@@ -131,7 +131,7 @@ class SQLite(Database):
         with gate.passed(), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
-            pool: QueuePool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
+            pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
             deadline = time.monotonic() + LOCK_SECONDS
             while not pool.checkedin():
                 if time.monotonic() > deadline:  # a new connection would begin another log
@@ -212,7 +212,7 @@ class SQLite(Database):
         uri = self._uri(self.path, "ro" if self.read_only else "rw")
         return own_engine(
             "sqlite://",
-            QueuePool,
+            StackPool,
             self._on_connect,
             creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
         )
