@@ -13,6 +13,7 @@ from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
 from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part
+from tc_core.model.patience import left
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.after import AfterCommit
 from tc_core.record.chores import Chores
@@ -27,7 +28,7 @@ from tc_core.record.wake import WakeSignal
 GATHER_SECONDS = 0.05
 """How long the thread lets a batch gather."""
 RETRY_SECONDS = 1.0
-FORK_WAIT_SECONDS = 0.1
+FORK_WAIT_SECONDS = 0.08
 """How long a fork waits for a batch that is being written."""
 MOST_HELD_BYTES = 64 << 20
 """How much the queue holds: beyond it texts are let go, then whole events, which the spool still has."""
@@ -133,10 +134,10 @@ class Writer:
         thread, self._thread = self._thread, None
         self.end_thread()
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
-            thread.join(timeout)
+            thread.join(left(timeout))
         self._tell_of_commit()
-        self.after.close(timeout)
-        self.listeners.close(timeout)
+        self.after.close(left(timeout))
+        self.listeners.close(left(timeout))
         if self.spool is not None:
             with undisturbed(), self.lock:
                 files = self.spool.detach()
@@ -180,7 +181,7 @@ class Writer:
 
     def before_fork(self) -> None:
         """Hold the queue and the spool still, and for a moment the store, whose library has locks of its own."""
-        self._is_held = self._turn.acquire(timeout=FORK_WAIT_SECONDS)
+        self._is_held = self._turn.acquire(timeout=left(FORK_WAIT_SECONDS))
         self.lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -206,7 +207,8 @@ class Writer:
                 file.close()
 
     def _drain(self, timeout: float) -> bool:
-        deadline, before = time.monotonic() + timeout, inside.draining
+        timeout, before = left(timeout), inside.draining
+        deadline = time.monotonic() + timeout
         if self in before:
             return False
         inside.draining = (*before, self)

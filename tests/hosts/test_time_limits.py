@@ -1,4 +1,4 @@
-"""Time limits by signals: whatever they strike, the program hears of each, and nothing that was acknowledged is lost."""
+"""Time limits by signals: the program hears of each, and nothing that was acknowledged is lost."""
 
 import signal
 import threading

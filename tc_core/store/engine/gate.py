@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from tc_core.model.apart import obstacles
 
-FORK_WAIT_SECONDS = 0.1
+FORK_WAIT_SECONDS = 0.08
 """How long a fork waits for threads that are inside."""
 _LOOK_SECONDS = 0.001
 

@@ -16,7 +16,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 
 from tc_core.model.foreign import foreign
 
-
 _MOST_IDLE = 5
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from tc_core.errors import StorageError
+from tc_core.model.patience import left
 from tc_core.store.engine.database import LOCK_SECONDS, Database, Rows, adding, insert_into, view
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
@@ -60,7 +61,7 @@ class SQLite(Database):
     # Transactions
 
     def _begin_reading(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left(LOCK_SECONDS) * 1000)}")
         connection.exec_driver_sql("BEGIN")
 
     def _begin_writing(self, connection: Connection, *, alone: bool) -> None:
@@ -132,7 +133,7 @@ class SQLite(Database):
             if self._log is None:
                 return  # another thread was faster
             pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
-            deadline = time.monotonic() + LOCK_SECONDS
+            deadline = time.monotonic() + left(LOCK_SECONDS)
             while not pool.checkedin():
                 if time.monotonic() > deadline:  # a new connection would begin another log
                     raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
@@ -214,7 +215,7 @@ class SQLite(Database):
             "sqlite://",
             StackPool,
             self._on_connect,
-            creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False),
         )
 
     def _on_connect(self, connection: Any, record: object) -> None:
@@ -341,7 +342,7 @@ def _is_busy(error: BaseException) -> bool:
 _patiently = tenacity.Retrying(
     retry=tenacity.retry_if_exception(_is_busy),
     wait=tenacity.wait_random(0.0005, 0.002),
-    stop=tenacity.stop_after_delay(LOCK_SECONDS),
+    stop=lambda state: (state.seconds_since_start or 0.0) > LOCK_SECONDS or not left(LOCK_SECONDS),
     reraise=True,
 )
 
