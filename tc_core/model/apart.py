@@ -1,6 +1,6 @@
 """Work that no exception of a signal's handler can strike: done on another thread while the main one waits.
 
-Handlers are called on the main thread alone, between any two steps. In the middle of a database library their exceptions
+Handlers are called on the main thread alone, between any two steps. In the middle of a database library, exceptions
 leave locks taken and connections half begun, and are swallowed in places; in a wait they go straight to the program.
 """
 

@@ -1,6 +1,6 @@
 """Telling an exception of the host's that struck our code from one that our code raised.
 
-A signal's handler is called between any two steps of the main thread, also inside ours, and what it raises (a time limit)
+A signal's handler is called between any two steps of the main thread, also of ours, and what it raises (a time limit)
 comes out of our frames like an error of our own. It is told by its traceback: in it is a call that was given the
 interrupted frame, as handlers are, or a handler that is installed. Exceptions that another thread sends
 (`PyThreadState_SetAsyncExc`) are raised by no statement at all.

@@ -259,6 +259,8 @@ def _before_read(reference: "weakref.ref[SqlStore]") -> None:
         with within(ASK_SECONDS):
             recorder.drain()
             recorder.writer.take_over()
+        if not inside.is_busy and not recorder.writer.is_own_thread:
+            recorder.writer.wake()  # which closes what the question opens, once nothing more comes
 
 
 def _before_close(reference: "weakref.ref[SqlStore]") -> None:
