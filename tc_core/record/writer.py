@@ -169,20 +169,19 @@ class Writer:
             return False
         try:
             with undisturbed(), self.lock:
-                if not self._is_idle:
+                if not self._is_idle():
                     return False
             self._give_back()
         finally:
             self._turn.release()
         with undisturbed(), self.lock:
-            if not self._is_idle:  # an event came meanwhile: whoever queued it saw a thread
+            if not self._is_idle():  # an event came meanwhile: whoever queued it saw a thread
                 return False
             self._thread, self._signal = None, WakeSignal()
         if due_seconds is not None:
             alarms.set(due_seconds, self.wake)
         return True
 
-    @property
     def _is_idle(self) -> bool:
         return not (self._queue or self._work or self._is_behind or self._is_commit_untold) and self.may_rest()
 

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -67,7 +66,7 @@ class OwnQueuePool(QueuePool):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.logger = _PoolLog(self.logger)
+        self.logger: Any = _PoolLog(self.logger)
 
 
 class StackPool(Pool):
@@ -75,7 +74,7 @@ class StackPool(Pool):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.logger = _PoolLog(self.logger)
+        self.logger: Any = _PoolLog(self.logger)
         self._idle: deque[ConnectionPoolEntry] = deque()
 
     def checkedin(self) -> int:
@@ -124,10 +123,14 @@ def own_engine(
     return engine
 
 
-@cache
-def _deaf(kind: type) -> Any:
+_deaf_classes: dict[Any, Any] = {}
+
+
+def _deaf(kind: Any) -> Any:
     """Return a class that is like another one, but has only the listeners of its own objects."""
+    if kind in _deaf_classes:
+        return _deaf_classes[kind]
     said = {"_sa_propagate_class_events": False, "__module__": __name__}
     if (caches := getattr(kind, "supports_statement_cache", None)) is not None:
         said["supports_statement_cache"] = caches  # which each dialect has to say for itself
-    return type(kind.__name__, (kind,), said)
+    return _deaf_classes.setdefault(kind, type(kind.__name__, (kind,), said))
