@@ -47,6 +47,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     or URL.
     """
 
+    raise_error = True  # what our hooks let through is the host's own: a time limit by a signal
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:

@@ -1,7 +1,7 @@
 """Recording everything: one handler that LangChain adds to every run."""
 
 from contextvars import ContextVar
-from typing import cast
+from typing import Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
@@ -18,12 +18,33 @@ class _Switch:
     """
 
     handler: BaseCallbackHandler | None = None
+    last: BaseCallbackHandler | None = None
 
     def get(self) -> BaseCallbackHandler | None:
         return self.handler
 
 
 _switch = _Switch()
+
+
+class _Last(type):
+    """Makes a class of the handler that was given last.
+
+    LangChain asks the variable twice, first whether there is a handler and then for it; where it was taken away in
+    between, it makes one of the class that is registered beside.
+    """
+
+    def __call__(cls, *_arguments: object, **_options: object) -> Any:
+        return _switch.last
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return instance is _switch.last
+
+
+class _LastHandler(BaseCallbackHandler, metaclass=_Last):
+    """Stands for the last handler where LangChain wants a class."""
+
+
 _is_registered = False
 
 
@@ -33,9 +54,9 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     `storage` is a store, a path or a URL; without it the default store is used. Calling it again changes the store.
     """
     global _is_registered
-    _switch.handler = TokenCalculatorCallback(CostTracker(storage))
+    _switch.handler = _switch.last = TokenCalculatorCallback(CostTracker(storage))
     if not _is_registered:
-        register_configure_hook(cast("ContextVar[BaseCallbackHandler | None]", _switch), inheritable=True)
+        register_configure_hook(cast("ContextVar[BaseCallbackHandler | None]", _switch), True, _LastHandler)  # noqa: FBT003
         _is_registered = True
 
 

@@ -1,7 +1,8 @@
 """The only place that swallows errors: a fault of ours must not become the host's.
 
 Every hook is wrapped in `never_raises`, every reading of a foreign object in `attempt`. What they swallow is
-counted, logged once for each kind, and raised again in strict mode, which tests switch on.
+counted, logged once for each kind, and raised again in strict mode, which tests switch on. An exception of the host's
+that struck our code, such as a time limit by a signal, is no fault: it goes on to the host.
 """
 
 import logging
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
+from tc_core.model.foreign import let_pass
 from tc_core.record.inside import inside, undisturbed
 
 log = logging.getLogger("tc_core")
@@ -33,7 +35,9 @@ class Faults:
         self.strict = False
 
     def note(self, where: str, error: BaseException | None = None, *, count: int = 1) -> None:
-        """Count a fault, and log it when it is the first of its kind."""
+        """Count a fault, and log it when it is the first of its kind; the host's own exception passes, uncounted."""
+        if error is not None:
+            let_pass(error)
         kind = where if error is None else f"{where}: {type(error).__name__}"
         with undisturbed(), self._lock:
             if len(self._total) >= MOST_KINDS and kind not in self._total:

@@ -63,6 +63,7 @@ class Recorder:
         self.scope = scope
         self.parts = parts
         self.writer = Writer(sink, parts, spool=spool, listeners=listeners)
+        self.writer.may_rest = lambda: not self._open
         self.keeps_texts = self.writer.after.is_wanted
         """Whether a part reads texts: then adapters hand over all outputs, by reference."""
         self._entries = EntryWriter()

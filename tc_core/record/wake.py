@@ -29,10 +29,13 @@ class WakeSignal:
         self.is_over = True
         self._wakes.put(None)
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Sleep until it is set, or for so many seconds."""
-        with suppress(Empty):
+    def wait(self, seconds: float | None = None) -> bool:
+        """Sleep until it is set, or for so many seconds; return whether it was set."""
+        try:
             self._wakes.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
 
     def pause(self, seconds: float) -> None:
         """Sleep for so long whoever sets it, or until the end; what is set after that wakes the thread again."""

@@ -4,16 +4,19 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
+from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part
+from tc_core.model.patience import left
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.after import AfterCommit
+from tc_core.record.alarms import alarms
 from tc_core.record.chores import Chores
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.inside import inside, undisturbed
@@ -26,10 +29,16 @@ from tc_core.record.wake import WakeSignal
 GATHER_SECONDS = 0.05
 """How long the thread lets a batch gather."""
 RETRY_SECONDS = 1.0
-FORK_WAIT_SECONDS = 0.1
+REST_SECONDS = 1.5
+"""After so long without work the thread ends, and the writer keeps no file and no connection open."""
+FORK_WAIT_SECONDS = 0.08
 """How long a fork waits for a batch that is being written."""
 MOST_HELD_BYTES = 64 << 20
 """How much the queue holds: beyond it texts are let go, then whole events, which the spool still has."""
+
+
+_OF_BROKEN_EVENTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What a store raises of an event that it cannot write, beside its StorageError."""
 
 
 @dataclass(slots=True)
@@ -78,6 +87,8 @@ class Writer:
         self._is_held = False
         self._thread: threading.Thread | None = None
         self._signal = WakeSignal()
+        self.may_rest: Callable[[], bool] = lambda: True
+        """Tells whether nothing is open whose start is in the spool."""
 
     # The caller's side
 
@@ -128,10 +139,17 @@ class Writer:
         thread, self._thread = self._thread, None
         self.end_thread()
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
-            thread.join(timeout)
+            thread.join(left(timeout))
         self._tell_of_commit()
-        self.after.close(timeout)
-        self.listeners.close(timeout)
+        self.after.close(left(timeout))
+        self.listeners.close(left(timeout))
+        self._give_back()
+        if is_drained and self._queue:  # what was noted behind the drain
+            self.wake()
+        return is_drained
+
+    def _give_back(self) -> None:
+        """Close the spool files, delete those that the store has whole, and close the store's connections."""
         if self.spool is not None:
             with undisturbed(), self.lock:
                 files = self.spool.detach()
@@ -141,9 +159,31 @@ class Writer:
                         self._succession.delete(file)
                 file.close()
         self._sink.close()
-        if is_drained and self._queue:  # what was noted behind the drain
-            self.wake()
-        return is_drained
+
+    def _rest(self, due_seconds: float | None) -> bool:
+        """On the thread: keep nothing open while there is nothing to do; return whether the thread is to end.
+
+        A chore that is due later has the thread started again then.
+        """
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            with undisturbed(), self.lock:
+                if not self._is_idle():
+                    return False
+            self._give_back()
+        finally:
+            self._turn.release()
+        with undisturbed(), self.lock:
+            if not self._is_idle():  # an event came meanwhile: whoever queued it saw a thread
+                return False
+            self._thread, self._signal = None, WakeSignal()
+        if due_seconds is not None:
+            alarms.set(due_seconds, self.wake)
+        return True
+
+    def _is_idle(self) -> bool:
+        return not (self._queue or self._work or self._is_behind or self._is_commit_untold) and self.may_rest()
 
     def note_commit(self) -> None:
         """Have the parts told that something was committed."""
@@ -175,7 +215,7 @@ class Writer:
 
     def before_fork(self) -> None:
         """Hold the queue and the spool still, and for a moment the store, whose library has locks of its own."""
-        self._is_held = self._turn.acquire(timeout=FORK_WAIT_SECONDS)
+        self._is_held = self._turn.acquire(timeout=left(FORK_WAIT_SECONDS))
         self.lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -201,7 +241,8 @@ class Writer:
                 file.close()
 
     def _drain(self, timeout: float) -> bool:
-        deadline, before = time.monotonic() + timeout, inside.draining
+        timeout, before = left(timeout), inside.draining
+        deadline = time.monotonic() + timeout
         if self in before:
             return False
         inside.draining = (*before, self)
@@ -294,7 +335,10 @@ class Writer:
                 work.batch.faults = {}
                 raise
             self._write_singly(work, error)
-        except Exception as error:  # noqa: BLE001  # one broken event must not stop all that follow
+        except Exception as error:
+            let_pass(error)
+            if not (isinstance(error, _OF_BROKEN_EVENTS) or threading.current_thread() is self._thread):
+                raise  # whatever it is, it may be the caller's own: the batch stays
             self._write_singly(work, error)
         else:
             self._written(work)
@@ -373,10 +417,16 @@ class Writer:
 def _run(reference: "weakref.ref[Writer]", signal: WakeSignal) -> None:
     """The thread's work; it keeps no writer alive that nobody else holds."""
     try:
-        seconds = None
+        seconds: float | None = None
+        due: float | None = None
         while True:
-            if seconds != 0.0:
-                signal.wait(seconds)
+            if seconds != 0.0 and not signal.wait(REST_SECONDS if seconds is None else min(seconds, REST_SECONDS)):
+                writer = reference()
+                if writer is None or ((due is None or due > time.monotonic()) and writer._rest(_until(due))):
+                    return
+                if due is None or due > time.monotonic():
+                    del writer
+                    continue
             signal.pause(GATHER_SECONDS)
             writer = reference()
             if writer is None or signal.is_over:
@@ -385,11 +435,16 @@ def _run(reference: "weakref.ref[Writer]", signal: WakeSignal) -> None:
             if not is_done:  # whatever it is, it is tried again
                 signal.pause(RETRY_SECONDS)
             seconds = writer._chores.do() if is_done else 0.0
+            due = None if seconds is None else time.monotonic() + seconds
             del writer
     finally:
         writer = reference()
         if writer is not None and writer._thread is threading.current_thread():
             writer._thread = None  # whatever ended it, the next event starts another
+
+
+def _until(moment: float | None) -> float | None:
+    return None if moment is None else max(moment - time.monotonic(), 0.0)
 
 
 def _release_wholly(lock: Any) -> None:

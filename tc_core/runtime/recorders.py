@@ -18,18 +18,27 @@ from platformdirs import user_data_path
 from tc_core import settings
 from tc_core.errors import StorageError
 from tc_core.meter import loading
+from tc_core.model.apart import apart, obstacles
+from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part, WritePart
+from tc_core.model.patience import within
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.record.guard import contained, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
+from tc_core.record.writer import FORK_WAIT_SECONDS
 from tc_core.runtime import hash_key
 from tc_core.runtime.parts import load_tables, parts_of
 from tc_core.store.base import Listener, StorageBackend
 from tc_core.store.sql import SqlStore, before_open, on_open
 from tc_core.store.storages import create_storage, path_of
+
+ASK_SECONDS = 4.0
+"""How long a question waits until what was recorded is in the store; it may wait a second more for its answer."""
+END_SECONDS = 4.5
+"""How long the end of the program waits for others; what is not written then stays in the spool."""
 
 _lock = threading.RLock()
 _recorders: dict[str, Recorder] = {}
@@ -56,6 +65,7 @@ class BackendSink:
         except ValueError:
             raise
         except Exception as error:  # a backend of somebody's own may raise anything
+            let_pass(error)
             raise StorageError(f"{type(self._backend).__name__}: {error}", is_passing=True) from error
 
     def position(self, file: str) -> int:
@@ -129,13 +139,15 @@ def recorder_for(storage: StorageBackend | str | Path | None = None) -> Recorder
         return recorder
 
 
+@apart
 def flush(timeout: float = 5.0) -> bool:
     """Bring everything recorded so far into the stores; return whether that succeeded within `timeout` seconds.
 
     What reads texts after the commit, such as the ledger, is waited for as well.
     """
     recorders, deadline = _all(), time.monotonic() + timeout
-    drained = [recorder.drain(timeout) for recorder in recorders]
+    with within(timeout):
+        drained = [recorder.drain(timeout) for recorder in recorders]
     read = [recorder.writer.after.wait(deadline - time.monotonic()) for recorder in recorders]
     return all(drained) and all(read)
 
@@ -153,6 +165,7 @@ def remove_listener(listener: Listener, storage: StorageBackend | str | Path | N
     open_storage(storage).remove_listener(listener)
 
 
+@apart
 def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
     """Return once the parts of a store have read the texts of all that is recorded; False when that took too long."""
     recorder = _recorders.get(_identity(storage))
@@ -256,8 +269,11 @@ def _before_read(reference: "weakref.ref[SqlStore]") -> None:
     if recorder is None and folder is not None and folder.exists():
         recorder = recorder_for(store)
     if recorder is not None:
-        recorder.drain()
-        recorder.writer.take_over()
+        with within(ASK_SECONDS):
+            recorder.drain()
+            recorder.writer.take_over()
+        if not inside.is_busy and not recorder.writer.is_own_thread:
+            recorder.writer.wake()  # which closes what the question opens, once nothing more comes
 
 
 def _before_close(reference: "weakref.ref[SqlStore]") -> None:
@@ -267,6 +283,7 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
         recorder.stop()
 
 
+obstacles.append(lambda: inside.is_busy or bool(inside.draining))
 before_open.append(load_tables)
 on_open.append(_tie_in)
 
@@ -276,12 +293,13 @@ on_open.append(_tie_in)
 
 @atexit.register
 def _at_exit() -> None:
-    for recorder in _all():
-        with contained("the end of the process: a recorder"):
-            recorder.close()
-    for store in list(_open_stores):
-        with contained("the end of the process: a store"):
-            store.close()  # the last connection folds SQLite's log into the file
+    with within(END_SECONDS):
+        for recorder in _all():
+            with contained("the end of the process: a recorder"):
+                recorder.close()
+        for store in list(_open_stores):
+            with contained("the end of the process: a store"):
+                store.close()  # the last connection folds SQLite's log into the file
 
 
 _fork_lock = threading.RLock()  # so that two threads which fork at once do so one after the other
@@ -294,9 +312,10 @@ def _before_fork() -> None:
     _fork_lock.acquire()
     loading.lock.acquire()  # before all others: who loads something waits for none of them
     held = _held[threading.get_ident()] = []
-    for recorder in _all():
-        held.append(recorder)
-        recorder.writer.before_fork()
+    with within(FORK_WAIT_SECONDS):
+        for recorder in _all():
+            held.append(recorder)
+            recorder.writer.before_fork()
 
 
 def _after_fork_in_parent() -> None:

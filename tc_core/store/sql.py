@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tc_core.errors import CycleError, LineageError, StorageError
 from tc_core.model import ids
+from tc_core.model.apart import apart
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, from_us, to_us
 from tc_core.model.gaps import Gaps
@@ -118,6 +119,7 @@ class SqlStore(StorageBackend):
         """Save one event; see `StorageBackend`."""
         self.save_events([event])
 
+    @apart
     def save_events(self, events: Iterable[TrackingEvent]) -> None:
         """Save several events in one transaction; see `save_event`."""
         fresh: dict[str, TrackingEvent] = {}
@@ -134,6 +136,7 @@ class SqlStore(StorageBackend):
         if fresh:
             self._writer.write(Batch([EventRecord.from_event(event) for event in fresh.values()]))
 
+    @apart
     def save_relationship(self, relationship: ProvenanceRelationship) -> None:
         """Save a relation between two recorded events; see `StorageBackend`."""
         known = self._recorded((relationship.source_id, relationship.target_id))
@@ -146,6 +149,7 @@ class SqlStore(StorageBackend):
             said = f"{relationship.relation} from {relationship.source_id!r} to {relationship.target_id!r}"
             raise CycleError(f"{said} would make an event its own ancestor") from None
 
+    @apart
     def take_in(self, records: Sequence[Recorded]) -> TakenIn:
         """Write those events that are not here yet, with their attempts; tell what became of each.
 
@@ -167,6 +171,7 @@ class SqlStore(StorageBackend):
 
     # Reading
 
+    @apart
     def query_events(
         self,
         filters: Filters | None = None,
@@ -202,6 +207,7 @@ class SqlStore(StorageBackend):
                 return
             after = next(reversed(page))
 
+    @apart
     def count(
         self,
         filters: Filters | None = None,
@@ -212,6 +218,7 @@ class SqlStore(StorageBackend):
         with self._reading() as reader:
             return reader.count(filters or {}, *_span(start_time, end_time))
 
+    @apart
     def removals(self) -> dict[date, int]:
         """Return how many events have left the store, by the day (UTC) on which they happened.
 
@@ -220,11 +227,13 @@ class SqlStore(StorageBackend):
         with self._reading() as reader:
             return {_DAY_ZERO + timedelta(days=day): events for day, events in reader.removals().items()}
 
+    @apart
     def get_event(self, event_id: str) -> TrackingEvent | None:
         """Return one event, or None."""
         with self._reading() as reader:
             return reader.by_ids([event_id]).get(event_id)
 
+    @apart
     def aggregate(
         self,
         metric: Metric,
@@ -238,6 +247,7 @@ class SqlStore(StorageBackend):
         group_by = [group_by] if isinstance(group_by, str) else group_by
         return {key: read(total) for key, total in self.totals(group_by, filters, start_time, end_time).items()}
 
+    @apart
     def totals(
         self,
         group_by: Sequence[str] = (),
@@ -256,6 +266,7 @@ class SqlStore(StorageBackend):
                 gaps.days.update((_DAY_ZERO + timedelta(days=day), events) for day, events in question.gaps().items())
             return found
 
+    @apart
     def relationships(
         self, event_id: str | None = None, workflow_id: str | None = None
     ) -> list[ProvenanceRelationship]:
@@ -264,6 +275,7 @@ class SqlStore(StorageBackend):
         with self._database.reading() as connection:
             return relations.relationships(connection, event_id, workflow_id)
 
+    @apart
     def tree(self, root_id: str) -> tuple[list[TrackingEvent], list[ProvenanceRelationship]]:
         """Return a root with everything below it in order of time, and the relations from these events."""
         self._ask()
@@ -271,16 +283,19 @@ class SqlStore(StorageBackend):
             reader = Reader(connection, self._database, self._interned)
             return reader.tree(root_id), relations.within(connection, root_id)
 
+    @apart
     def runs(self, filters: Filters | None = None, *, limit: int = 20, single_calls: bool = False) -> list[Run]:
         """Return the latest runs, newest first; model calls that stand alone only with `single_calls`."""
         with self._reading() as reader:
             return reader.runs(filters or {}, limit, single_calls=single_calls)
 
+    @apart
     def ids_like(self, fragment: str, *, limit: int = 10) -> list[str]:
         """Return event ids, newest first, that begin or end with `fragment`."""
         with self._reading() as reader:
             return reader.ids_like(fragment, limit)
 
+    @apart
     def attempts(self, event_id: str) -> list[Attempt]:
         """Return the HTTP requests that an event took, where a tracking client has seen them."""
         with self._reading() as reader:
@@ -308,11 +323,13 @@ class SqlStore(StorageBackend):
             self._writer.reprice({ids.from_text(event.event_id): new for event, new in priced if new is not None})
             yield from priced
 
+    @apart
     def faults(self) -> dict[str, int]:
         """Return how often each error was met and swallowed in a hook."""
         with self._reading() as reader:
             return reader.faults()
 
+    @apart
     def wide_labels(self) -> dict[str, datetime]:
         """Return the labels with too many values for the roll-ups, and since when: questions for them read all rows."""
         self._ask()
@@ -332,12 +349,14 @@ class SqlStore(StorageBackend):
         """Have `on_commit` called after each commit."""
         self._writer.on_commit = on_commit
 
+    @apart
     def hash_keys(self) -> dict[str, datetime]:
         """Return the ids of all keys that ids were made from texts with, and since when, the oldest first."""
         self._ask()
         with self._database.reading() as connection:
             return {key: from_us(since) for key, since in epochs(connection).items()}
 
+    @apart
     def size(self) -> dict[str, int]:
         """Return the number of `events` and the `bytes` on disk (0 for memory)."""
         self._ask()
@@ -376,6 +395,7 @@ class SqlStore(StorageBackend):
         self._ask()
         self._database.compact()
 
+    @apart
     def stats(self) -> StoreStats:
         """Return how large the store is and what takes the room."""
         self._ask()
@@ -405,10 +425,12 @@ class SqlStore(StorageBackend):
 
     # Life
 
+    @apart
     def flush(self) -> None:
         """Return once everything recorded in this process is in the store."""
         self._ask()
 
+    @apart
     def close(self) -> None:
         """Flush, and close the database; the store can still be used and opens it again."""
         for callback in list(self.before_close):

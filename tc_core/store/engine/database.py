@@ -12,8 +12,10 @@ import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine
 
 from tc_core.errors import StorageError
+from tc_core.model.foreign import let_pass
 from tc_core.model.scope import DIMENSIONS
 from tc_core.store.engine.gate import gate
+from tc_core.store.engine.own_engine import raise_swallowed
 
 LOCK_SECONDS = 5.0
 """How long a lock of another process is waited for."""
@@ -149,7 +151,10 @@ class Database(ABC):
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
+            raise_swallowed()
         except self.driver_errors as error:
+            raise_swallowed()
+            let_pass(error)
             raise self._storage_error(verb, getattr(error, "orig", None) or error) from error
 
     @abstractmethod

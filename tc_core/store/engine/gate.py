@@ -9,56 +9,60 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-FORK_WAIT_SECONDS = 0.5
+from tc_core.model.apart import obstacles
+
+FORK_WAIT_SECONDS = 0.08
 """How long a fork waits for threads that are inside."""
+_LOOK_SECONDS = 0.001
 
 
 class Gate:
-    """Counts the threads that are inside, and keeps further ones out while a process forks."""
+    """Knows the threads that are inside, and keeps further ones out while a process forks.
+
+    It has no lock: an exception of a signal's handler could strike between taking one and giving it up.
+    """
 
     def __init__(self) -> None:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition()
-        self._inside = 0
+        self._inside: set[int] = set()
         self._is_closed = False
         self._mine = threading.local()
 
     @contextmanager
     def passed(self) -> Iterator[None]:
         """Be inside for a block; a thread that is inside already does not wait."""
-        depth = getattr(self._mine, "depth", 0)
-        if not depth:
-            with self._changed:
-                while self._is_closed:
-                    self._changed.wait(FORK_WAIT_SECONDS)
-                self._inside += 1
-        self._mine.depth = depth + 1
+        depth, me, inside = getattr(self._mine, "depth", 0), threading.get_ident(), self._inside
         try:
+            self._mine.depth = depth + 1
+            if not depth:
+                inside.add(me)  # first: who closes it sees either that, or is seen here
+                while self._is_closed:
+                    inside.discard(me)
+                    time.sleep(_LOOK_SECONDS)
+                    inside.add(me)
             yield
         finally:
             self._mine.depth = depth
             if not depth:
-                with self._changed:
-                    self._inside -= 1
-                    if self._is_closed:
-                        self._changed.notify_all()
+                inside.discard(me)
+
+    @property
+    def is_passed_here(self) -> bool:
+        """Whether this thread is inside."""
+        return bool(getattr(self._mine, "depth", 0))
 
     def close(self) -> None:
         """Before a fork: let nobody in, and wait until all others are out, for a while."""
-        deadline = time.monotonic() + FORK_WAIT_SECONDS
-        with self._changed:
-            self._is_closed = True
-            mine = bool(getattr(self._mine, "depth", 0))
-            while self._inside > mine and time.monotonic() < deadline:
-                self._changed.wait(deadline - time.monotonic())
+        deadline, me = time.monotonic() + FORK_WAIT_SECONDS, threading.get_ident()
+        self._is_closed = True
+        while self._inside - {me} and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
 
     def open(self) -> None:
         """After a fork, in the parent: go on."""
-        with self._changed:
-            self._is_closed = False
-            self._changed.notify_all()
+        self._is_closed = False
 
     def renew(self) -> None:
         """After a fork, in the child: nobody is inside."""
@@ -66,6 +70,7 @@ class Gate:
 
 
 gate = Gate()
+obstacles.append(lambda: gate.is_passed_here)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=gate.close, after_in_parent=gate.open, after_in_child=gate.renew)

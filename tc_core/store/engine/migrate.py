@@ -6,12 +6,15 @@ stays in the spool, for a newer one to take over.
 
 import logging
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tenacity
 from sqlalchemy import Connection
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tc_core.errors import StorageError
 from tc_core.store.engine.database import Database
@@ -104,7 +107,10 @@ def _version_on(connection: Connection) -> str | None:
 def _create(connection: Connection, database: Database) -> None:
     if connection.dialect.has_table(connection, VERSION_TABLE):
         return  # another process was faster
-    StoreTable.metadata.create_all(connection, tables=StoreTable.metadata.sorted_tables)
+    for table in StoreTable.metadata.sorted_tables:  # `create_all` would tell listeners of the host's on `Table`
+        connection.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            connection.execute(CreateIndex(index))
     database.insert(connection, "dimension", ("id", "kind", "value"), SEED)
     database.mark_as_new(connection)
     connection.exec_driver_sql(database.events_view)
@@ -121,8 +127,22 @@ def _upgrade(connection: Connection, database: Database) -> None:
     config = _config()
     config.attributes["connection"] = connection
     connection.exec_driver_sql("DROP VIEW IF EXISTS events")  # alembic renames tables, which a view on them forbids
-    command.upgrade(config, "head")
+    with _proxies_kept():
+        command.upgrade(config, "head")
     connection.exec_driver_sql(database.events_view)
+
+
+@contextmanager
+def _proxies_kept() -> Iterator[None]:
+    """Leave alembic's module-level objects as they are: a host's own migration may be what opens the store."""
+    from alembic import context, op
+
+    before = [(vars(module), dict(vars(module))) for module in (context, op)]
+    try:
+        yield
+    finally:
+        for names, values in before:
+            names.update(values)
 
 
 def _known_versions() -> set[str]:

@@ -19,8 +19,6 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     cast,
-    create_engine,
-    event,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -31,6 +29,7 @@ from tc_core.errors import ConfigurationError, StorageError
 from tc_core.store.engine.address import SERVER_SCHEMES, is_clear, is_shown
 from tc_core.store.engine.database import LOCK_SECONDS, ConflictError, Database, Rows, adding, names, view
 from tc_core.store.engine.gate import gate
+from tc_core.store.engine.own_engine import OwnQueuePool, own_engine
 from tc_core.store.schema.tables import StoreTable
 
 CONNECT_SECONDS = 5
@@ -82,18 +81,17 @@ class PostgreSQL(Database):
 
     def _create_engine(self) -> Engine:
         try:
-            engine = create_engine(
+            return own_engine(
                 self._url,
+                OwnQueuePool,
+                _on_connect,
                 connect_args={**_CONNECT_ARGUMENTS, **self._url.query},
                 pool_pre_ping=True,
                 pool_size=2,
                 max_overflow=MOST_CONNECTIONS - 2,
-                hide_parameters=True,
             )
         except ImportError as error:
             raise ImportError("PostgreSQL needs psycopg: pip install 'token-calculator-suite[postgres]'") from error
-        event.listen(engine, "connect", _on_connect)
-        return engine
 
     def _begin_reading(self, connection: Connection) -> None:
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from tc_core.errors import StorageError
+from tc_core.model.patience import left
 from tc_core.store.engine.database import LOCK_SECONDS, Database, Rows, adding, insert_into, view
 from tc_core.store.engine.gate import gate
+from tc_core.store.engine.own_engine import StackPool, own_engine
 
 log = logging.getLogger("tc_core")
 
@@ -59,7 +61,7 @@ class SQLite(Database):
     # Transactions
 
     def _begin_reading(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(left(LOCK_SECONDS) * 1000)}")
         connection.exec_driver_sql("BEGIN")
 
     def _begin_writing(self, connection: Connection, *, alone: bool) -> None:
@@ -130,8 +132,8 @@ class SQLite(Database):
         with gate.passed(), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
-            pool: QueuePool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
-            deadline = time.monotonic() + LOCK_SECONDS
+            pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
+            deadline = time.monotonic() + left(LOCK_SECONDS)
             while not pool.checkedin():
                 if time.monotonic() > deadline:  # a new connection would begin another log
                     raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
@@ -207,24 +209,18 @@ class SQLite(Database):
 
     def _create_engine(self) -> Engine:
         if self.path is None:
-            engine = create_engine(
-                "sqlite://",
-                poolclass=StaticPool,
-                connect_args={"check_same_thread": False},
-                hide_parameters=True,
-            )
-        else:
-            uri = self._uri(self.path, "ro" if self.read_only else "rw")
-            engine = create_engine(
-                "sqlite://",
-                creator=lambda: sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, check_same_thread=False),
-                poolclass=QueuePool,
-                hide_parameters=True,
-            )
-        event.listen(engine, "connect", _on_connect)
-        if self.path is not None:
-            event.listen(engine, "connect", lambda connection, _record: self._notice_another(connection))
-        return engine
+            return own_engine("sqlite://", StaticPool, _on_connect, connect_args={"check_same_thread": False})
+        uri = self._uri(self.path, "ro" if self.read_only else "rw")
+        return own_engine(
+            "sqlite://",
+            StackPool,
+            self._on_connect,
+            creator=lambda: sqlite3.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False),
+        )
+
+    def _on_connect(self, connection: Any, record: object) -> None:
+        _on_connect(connection, record)
+        self._notice_another(connection)
 
     def size(self, connection: Connection) -> int:
         """Return the bytes of the file and of its log."""
@@ -346,7 +342,7 @@ def _is_busy(error: BaseException) -> bool:
 _patiently = tenacity.Retrying(
     retry=tenacity.retry_if_exception(_is_busy),
     wait=tenacity.wait_random(0.0005, 0.002),
-    stop=tenacity.stop_after_delay(LOCK_SECONDS),
+    stop=lambda state: (state.seconds_since_start or 0.0) > LOCK_SECONDS or not left(LOCK_SECONDS),
     reraise=True,
 )
 
