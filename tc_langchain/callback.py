@@ -47,7 +47,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     or URL.
     """
 
-    raise_error = True  # what our hooks let through is the host's own: a time limit by a signal
+    raise_error = True  # all that our hooks let through is a refusal, or the host's own: a time limit by a signal
     run_inline = True  # in the event loop's own thread: in the executor's, start and end could change places
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
@@ -61,11 +61,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self._tasks = Tasks(self._give_up)
         self._batches = admission.Batches()
         register("langchain", current, catch_up=Tasks.catch_up)
-
-    @property
-    def raise_error(self) -> bool:  # type: ignore[override]  # LangChain only ever reads it
-        """Whether LangChain lets through what a hook raises: a refusal, the only thing that hooks of ours raise."""
-        return self._recorder.wants_to_admit
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in self.__dict__.items() if name not in _OWN_TO_A_PROCESS}
