@@ -1,11 +1,11 @@
 """A clock that goes back, or has never been set."""
 
-import time
 from datetime import UTC, datetime
 
 import pytest
 
 from tc_core import CostTracker, SQLiteStorage, StoreKeeper, Usage
+from tc_core.model.clock import clock
 from tc_core.runtime.recorders import recorder_for
 from tc_core.store.keep.retention import Retention
 
@@ -25,8 +25,7 @@ def set_clock(monkeypatch):
     """Have the clock on the wall stand at a moment, in nanoseconds since 1970."""
 
     def set_to(nanoseconds):
-        monkeypatch.setattr(time, "time_ns", lambda: nanoseconds)
-        monkeypatch.setattr(time, "time", lambda: nanoseconds / SECOND)
+        monkeypatch.setattr(clock, "wall_ns", lambda: nanoseconds)
 
     return set_to
 
@@ -63,7 +62,7 @@ def test_a_clock_that_was_never_set(store, set_clock):
     tracker.track_call("gpt-4o", 1000, 100, agent_id="a")
     report = tracker.get_costs(group_by=["day", "agent_id"])
     assert [group.key for group in report.groups] == [{"day": "1970-01-01", "agent_id": "a"}]
-    retention = Retention(store._database, 30, now=time.time)
+    retention = Retention(store._database, 30)
     while retention.step():
         pass
     assert retention.removed.events == 0
