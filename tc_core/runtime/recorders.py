@@ -37,7 +37,7 @@ from tc_core.store.storages import create_storage, path_of
 
 ASK_SECONDS = 4.0
 """How long a question waits until what was recorded is in the store; it may wait a second more for its answer."""
-END_SECONDS = 4.5
+END_SECONDS = 3.5
 """How long the end of the program waits for others; what is not written then stays in the spool."""
 
 _lock = threading.RLock()
