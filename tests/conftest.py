@@ -50,7 +50,7 @@ from tc_core.runtime.instrument import uninstrument  # noqa: E402
 def pytest_configure(config):
     config.addinivalue_line("markers", "swallows: this test has hooks swallow errors, and looks at the counts itself")
     config.addinivalue_line(
-        "markers", "slow: needs a server, a framework, processes or forks of its own, or real pauses"
+        "markers", "slow: needs a server, a framework, processes of its own, or real pauses"
     )
 
 
