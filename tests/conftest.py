@@ -49,9 +49,7 @@ from tc_core.runtime.instrument import uninstrument  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "swallows: this test has hooks swallow errors, and looks at the counts itself")
-    config.addinivalue_line(
-        "markers", "slow: needs a server, a framework, processes of its own, or real pauses"
-    )
+    config.addinivalue_line("markers", "slow: needs a server, a framework, processes of its own, or real pauses")
 
 
 SLOW_FIXTURES = {"address", "each_store", "in_a_child", "postgresql", "run_command", "run_python", "server"}
