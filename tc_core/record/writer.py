@@ -335,7 +335,7 @@ class Writer:
                 work.batch.faults = {}
                 raise
             self._write_singly(work, error)
-        except Exception as error:
+        except Exception as error:  # one broken event must not stop all that follow
             let_pass(error)
             if not (isinstance(error, _OF_BROKEN_EVENTS) or threading.current_thread() is self._thread):
                 raise  # whatever it is, it may be the caller's own: the batch stays

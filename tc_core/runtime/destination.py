@@ -40,7 +40,7 @@ class Destination:
     def __reduce__(self) -> tuple[Any, ...]:
         try:
             return _found_again, (pickle.dumps(self.storage),)
-        except Exception as error:
+        except Exception as error:  # a backend of somebody's own may raise anything
             raise StorageError(f"{type(self.storage).__name__} cannot be pickled, nor what records to it") from error
 
 
