@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine
 
 from tc_core.errors import StorageError
 from tc_core.model.foreign import let_pass
+from tc_core.model.patience import left
 from tc_core.model.scope import DIMENSIONS
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import raise_swallowed
@@ -71,6 +72,7 @@ class Database(ABC):
         self._process = os.getpid()
         self.engine = self._create_engine()
         self._turn: AbstractContextManager[object] = nullcontext()
+        self._writers = threading.Lock()
 
     def get_ready(self) -> None:
         """Bring it to today's schema, once; others wait meanwhile. Raises StorageError when that fails."""
@@ -103,7 +105,13 @@ class Database(ABC):
         """
         self.check_writable()
         self._notice_changes()
-        with gate.passed(), self._turn, self._explained("write"), self.engine.connect() as connection:
+        with (
+            gate.passed(),
+            self._turn,
+            self._as_writer(),
+            self._explained("write"),
+            self.engine.connect() as connection,
+        ):
             self._begin_writing(connection, alone=alone)
             self.on_begin(connection)
             yield connection
@@ -123,6 +131,25 @@ class Database(ABC):
         """Raise StorageError for a database that can only be read."""
         if self.read_only:
             raise StorageError(f"{self} can only be read: {self._why_read_only}")
+
+    @contextmanager
+    def _as_writer(self) -> Iterator[None]:
+        """Where one transaction at a time may write: wait in line behind this process's other threads.
+
+        Many threads that ask the database again and again keep each other from getting a turn.
+        """
+        if self.writers_overlap:
+            yield
+            return
+        line = self._writers
+        is_mine = line.acquire(timeout=left(LOCK_SECONDS))
+        if not is_mine:  # its holder is very slow, or a signal's exception struck it: nobody waits for it again
+            self._writers = threading.Lock()
+        try:
+            yield
+        finally:
+            if is_mine:
+                line.release()
 
     def close(self) -> None:
         """Give back all connections; the next use opens new ones."""
