@@ -10,11 +10,12 @@ as `label_texts`. `short_id` stands for a text that must not be stored. `HostNam
 its versions lack.
 """
 
+from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.part import Decision, Request
 from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment
-from tc_core.model.usage import Usage
+from tc_core.model.usage import Report, Usage
 from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, deferred, never_raises
 from tc_core.record.host import HostName
@@ -34,12 +35,14 @@ __all__ = [
     "Note",
     "Recorder",
     "Relation",
+    "Report",
     "Request",
     "Segment",
     "Status",
     "Usage",
     "attempt",
     "deferred",
+    "join_parts",
     "label_texts",
     "never_raises",
     "recorder_for",
@@ -47,4 +50,6 @@ __all__ = [
     "requesting",
     "short_id",
     "status_of",
+    "tells_both",
+    "usage_part",
 ]

@@ -67,5 +67,5 @@ def _note(response: httpx.Response) -> None:
         return
     begun_ns, retry = _begun.get() or (time.perf_counter_ns(), 0)
     latency_us = (time.perf_counter_ns() - begun_ns) // 1000
-    usage = attempt(reported, response)
-    runs.requested(get_current_call_id(), Request(retry, response.status_code, latency_us, usage))
+    report = attempt(reported, response)
+    runs.requested(get_current_call_id(), Request(retry, response.status_code, latency_us, report))

@@ -13,7 +13,7 @@ from typing import Any
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
-from tc_core.adapter import Note, attempt
+from tc_core.adapter import Note, attempt, usage_part
 from tc_crewai import embeddings, host, reading, relations, telling
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.telling import Request
@@ -219,12 +219,12 @@ class Runs:
 
     def _end(self, scope: Scope, event: Any) -> None:
         is_call, was_open = scope.event_type == "llm_call", scope.is_open
-        usage = attempt(reading.usage, event.usage) if is_call and event.type == "llm_call_completed" else None
-        if scope.event_type is None or (not was_open and usage is None):
+        report = attempt(usage_part, event.usage) if is_call and event.type == "llm_call_completed" else None
+        if scope.event_type is None or (not was_open and report is None):
             return
-        if is_call and usage is None and reading.has_run_a_tool(event):
+        if is_call and report is None and reading.has_run_a_tool(event):
             self._wait_for(lambda: scope.asked is not None)
-        telling.end(scope, event, usage, refused=self.scopes.refusals.pop(scope.key, None))
+        telling.end(scope, event, report, refused=self.scopes.refusals.pop(scope.key, None))
         attempt(embeddings.on_end, scope, event, self.sinks)
         self.scopes.close(scope)
         if reading.has_failed(event):

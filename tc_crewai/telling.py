@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from tc_core.adapter import Content, Segment, Usage, attempt, deferred
+from tc_core.adapter import Content, Report, Segment, attempt, deferred, tells_both
 from tc_crewai import embeddings, reading
 from tc_crewai.scopes import Scope, Scopes, Sinks
 from tc_crewai.tracking import labels_of
@@ -16,7 +16,7 @@ class Request(NamedTuple):
     retry: int
     status: int | None
     latency_us: int
-    usage: Usage | None
+    report: Report | None
 
 
 def start(scope: Scope, event: Any, source: Any, sinks: Sinks, scopes: Scopes) -> None:
@@ -59,18 +59,18 @@ def request(scope: Scope, request: Request) -> None:
     """Tell of an HTTP request of a model call."""
     for recorder in scope.recorders:
         recorder.attempt(
-            scope.key, retry=request.retry, status=request.status, latency_us=request.latency_us, usage=request.usage
+            scope.key, retry=request.retry, status=request.status, latency_us=request.latency_us, report=request.report
         )
 
 
-def end(scope: Scope, event: Any, usage: Usage | None, *, refused: str | None = None) -> None:
+def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None = None) -> None:
     """Tell that a run has ended, and what it answered or found where that is needed.
 
     A model call that does not say what it used is counted by that. `refused` is the type of error by which a part has
     stopped it.
     """
     has_failed = reading.has_failed(event)
-    output = None if has_failed else _output(scope, event, is_needed=usage is None)
+    output = None if has_failed else _output(scope, event, is_needed=report is None or not tells_both(report))
     for recorder in scope.recorders:
         if getattr(event, "from_cache", False) is True:
             recorder.start("tool", key=scope.key, labels={"from_cache": True})
@@ -78,8 +78,8 @@ def end(scope: Scope, event: Any, usage: Usage | None, *, refused: str | None = 
             scope.key,
             status="error" if has_failed else "ok",
             error_type=(refused or attempt(reading.error_type, event)) if has_failed else None,
-            usage=usage,
-            output=output if usage is None or recorder.keeps_texts else None,
+            report=report,
+            output=output,
             at_us=reading.at_us(event),
         )
 

@@ -12,6 +12,7 @@ from tc_core.http.streams import Passed, watch
 from tc_core.model.clock import clock
 from tc_core.model.event import Status
 from tc_core.model.segment import Segment
+from tc_core.model.usage import Report
 from tc_core.record import context
 from tc_core.record.guard import attempt, never_raises
 from tc_core.record.pending import status_of
@@ -54,9 +55,9 @@ class Attempt:
         """Note that no answer came."""
         self._tell(None, None)
 
-    def _tell(self, status: int | None, usage: Any) -> None:
+    def _tell(self, status: int | None, report: Report | None) -> None:
         latency_us = (clock.steady_ns() - self._started_ns) // 1000
-        self._note(retry=self._retry, status=status, latency_us=latency_us, usage=usage)
+        self._note(retry=self._retry, status=status, latency_us=latency_us, report=report)
 
 
 class Call:
@@ -126,9 +127,7 @@ class Call:
             self._key,
             status=status,
             error_type=error_type,
-            usage=said.usage,
             model=said.model,
-            service_tier=said.service_tier,
             output=said.output,
         )
 
@@ -145,7 +144,7 @@ class Call:
     def _attempted(self, said: Answer) -> None:
         latency_us = (clock.steady_ns() - self._started_ns) // 1000
         self._recorder.attempt(
-            self._key, retry=self._retry, status=self._status, latency_us=latency_us, usage=said.usage
+            self._key, retry=self._retry, status=self._status, latency_us=latency_us, report=said.report
         )
 
 

@@ -4,7 +4,7 @@ The user's own prices come first. The table is genai-prices, which knows when a 
 size of the prompt. An unknown model has no price, which is not a price of zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache, partial
@@ -67,6 +67,7 @@ def price_of(
     provider: str | None = None,
     service_tier: str | None = None,
     at_us: int,
+    charges: Mapping[str, int | float] | None = None,
 ) -> Priced | None:
     """Price one call made at `at_us` (microseconds UTC), by the model that answered, else by the one asked for.
 

@@ -1,9 +1,6 @@
 """The HTTP requests that a call took: each retry of a client library is one more."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
-
-from tc_core.model.usage import Usage
 
 
 class Attempt(NamedTuple):
@@ -20,9 +17,6 @@ class Attempt(NamedTuple):
     output_tokens: int | None = None
 
 
-def reported(attempts: Sequence[Attempt]) -> Usage | None:
-    """Return the tokens of all requests of a call, when those that were answered say how many."""
-    answered = [attempt for attempt in attempts if attempt.status is not None and attempt.status < 400]
-    if not answered or any(attempt.input_tokens is None for attempt in answered):
-        return None
-    return Usage(sum(each.input_tokens or 0 for each in answered), sum(each.output_tokens or 0 for each in answered))
+def answered(attempt: Attempt) -> bool:
+    """Tell whether a request brought an answer, and not an error."""
+    return attempt.status is not None and attempt.status < 400

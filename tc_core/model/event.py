@@ -207,6 +207,10 @@ class EventRecord:
     cost_nanos: int | None = None
     price_source: str | None = None
     price_date: date | None = None
+    charges: Mapping[str, int | float] | None = None
+    """What is charged beside plain tokens: kind -> count, as the provider reports it."""
+    charges_nanos: int | None = None
+    """What of the cost those that come beside the tokens make up."""
     metadata: Mapping[str, Any] | None = None
     external_id: str | None = None
     parent_external_id: str | None = None

@@ -36,6 +36,8 @@ class Priced(NamedTuple):
     cost_nanos: int
     source: str
     since: date | None
+    charges_nanos: int = 0
+    """What of the cost comes beside the tokens."""
 
 
 class SpoolMark(NamedTuple):

@@ -1,9 +1,14 @@
 """Token usage of one model call."""
 
-from typing import NamedTuple, TypeGuard
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeGuard
 
 MOST_TOKENS = 1_000_000_000_000
 """More than this in one event is taken for a mistake."""
+
+
+Report = Mapping[str, Any]
+"""What a provider's body says of usage, as `usage_part` has copied it: plain JSON."""
 
 
 class Usage(NamedTuple):

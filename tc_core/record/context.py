@@ -116,7 +116,7 @@ _catch_ups: dict[str, Callable[[], object]] = {}
 
 
 Note = Callable[..., object]
-"""Takes note of an HTTP request of a model call: `retry`, `status`, `latency_us`, `usage`, as `Recorder.attempt`."""
+"""Takes note of an HTTP request of a model call: `retry`, `status`, `latency_us`, `report`, as `Recorder.attempt`."""
 
 _callers: dict[str, Callable[[], Note | None]] = {}
 

@@ -10,6 +10,7 @@ from tc_core.model.segment import Segment, segments
 from tc_core.model.usage import Usage, is_count
 from tc_core.record.guard import faults
 from tc_core.record.pending import PendingEvent
+from tc_core.record.reports import read_reports
 
 
 def drop_impossible_counts(call: PendingEvent) -> None:
@@ -27,8 +28,20 @@ def drop_impossible_counts(call: PendingEvent) -> None:
 def count_missing_tokens(call: PendingEvent) -> None:
     """Estimate the usage of a call whose provider reported none, and say that it is an estimate.
 
-    A failed call that brought no answer stays without usage: providers do not bill it.
+    A failed call that brought no answer stays without usage: providers do not bill it. Counts that a report has which
+    is not whole stay as they are, and the whole is no more than an estimate.
     """
+    _estimate(call)
+    known, record = call.known, call.record
+    if known is None or record.status == "abandoned":
+        return
+    told = {name: count for name, count in known._asdict().items() if count is not None}
+    if told:
+        record.usage = (record.usage or Usage())._replace(**told)
+        record.usage_source = "estimate"
+
+
+def _estimate(call: PendingEvent) -> None:
     record = call.record
     if record.usage is not None or record.event_type not in CALL_TYPES or record.status == "abandoned":
         return
@@ -74,12 +87,15 @@ def price(call: PendingEvent) -> None:
         provider=record.provider,
         service_tier=record.service_tier,
         at_us=record.at_us,
+        charges=record.charges,
     )
     if found is not None:
-        record.cost_nanos, record.price_source, record.price_date = found
+        record.cost_nanos, record.price_source, record.price_date, record.charges_nanos = found
 
 
-METERING = Part(name="metering", steps=(drop_impossible_counts, count_missing_tokens, learn_correction, price))
+METERING = Part(
+    name="metering", steps=(read_reports, drop_impossible_counts, count_missing_tokens, learn_correction, price)
+)
 
 
 def count_prompt(parts: Sequence[Segment], model: str | None) -> tokens.Count:

@@ -61,7 +61,7 @@ class EntryWriter:
             record.status,
             record.error_type,
             record.latency_us,
-            tuple(record.usage) if record.usage is not None else None,
+            tuple(record.usage) if record.usage is not None else call.report,
             record.usage_source,
             call.input_characters,
             call.output_characters,
@@ -112,7 +112,7 @@ def _read_end(
     status: Any,
     error_type: str | None,
     latency_us: int | None,
-    usage: list[int | None] | None,
+    usage: list[int | None] | dict[str, Any] | None,
     usage_source: Any,
     input_characters: int | None,
     output_characters: int | None,
@@ -121,11 +121,15 @@ def _read_end(
     record = call.record
     record.served_model, record.status, record.error_type = served_model, status, error_type
     record.latency_us, record.usage_source = latency_us, usage_source
-    record.usage = None if usage is None else Usage(*usage)
+    if isinstance(usage, dict):
+        call.report = usage
+    elif usage is not None:
+        record.usage = Usage(*usage)
     call.input_characters, call.output_characters = input_characters, output_characters
     if rare:
         call.links = [_read_link(values) for values in rare["links"]]
         call.attempts = [Attempt(*values) for values in rare.get("attempts", ())]
+        call.attempt_reports = rare.get("reports", [])
         record.service_tier = rare.get("service_tier")
         record.metadata, record.cost_nanos, record.external_id = (
             rare["metadata"],
@@ -153,6 +157,7 @@ def _rare(call: PendingEvent) -> dict[str, Any]:
     return {
         "links": [_link_values(link) for link in call.links],
         "attempts": [tuple(attempt) for attempt in call.attempts],
+        "reports": call.attempt_reports,
         "service_tier": record.service_tier,
         "metadata": record.metadata,
         "cost": record.cost_nanos,

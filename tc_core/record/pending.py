@@ -8,6 +8,7 @@ from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.segment import Content, characters, segments
+from tc_core.model.usage import Report, Usage
 
 EVENT_BYTES = 1000
 """About how much memory a queued event takes without its texts."""
@@ -28,6 +29,12 @@ class PendingEvent:
     output_characters: int | None = None
     links: list[Link] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    attempt_reports: list[Report | None] = field(default_factory=list)
+    """What the answer to each attempt says of usage."""
+    report: Report | None = None
+    """What the provider's answer says of usage, until a step reads it."""
+    known: Usage | None = None
+    """The counts of a report that is not whole: an estimate leaves them as they are."""
     is_written: bool = False
     """Whether the store has a row of it: then no child of it needs to bring one."""
     spooled: SpoolMark | None = None

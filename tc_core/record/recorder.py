@@ -12,8 +12,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from tc_core.meter.usage import tells_both
 from tc_core.model import ids
-from tc_core.model.attempt import Attempt, reported
+from tc_core.model.attempt import Attempt, answered
 from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
 from tc_core.model.part import ALLOWED, Decision, Part, Request
@@ -21,7 +22,7 @@ from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.segment import Content
-from tc_core.model.usage import Usage
+from tc_core.model.usage import Report, Usage
 from tc_core.record import context
 from tc_core.record.entries import EntryWriter
 from tc_core.record.guard import attempt, faults
@@ -143,6 +144,7 @@ class Recorder:
         status: Status = "ok",
         error_type: str | None = None,
         usage: Usage | None = None,
+        report: Report | None = None,
         model: str | None = None,
         output: Content | None = None,
         service_tier: str | None = None,
@@ -150,8 +152,10 @@ class Recorder:
         at_us: int | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note that a run has ended; `model` is the one that answered, `usage` what its provider reports.
+        """Note that a run has ended; `model` is the one that answered.
 
+        `report` is what its provider says of usage, as `usage_part` has copied it, which the writer reads; `usage` are
+        counts that are known already.
         `service_tier` is the kind of processing that the provider names where its price differs (`flex`, `batch`, ...).
         `is_cached` says that the host had the answer itself: nothing was sent, and nothing is paid. `at_us` says when
         it ended, where the host tells that later. `output` is the answer of a model, or what a tool or a retriever has
@@ -165,14 +169,16 @@ class Recorder:
         inside.is_busy = True
         try:
             with writer.lock:
-                call = self._open.get(key) or self._reopened(key, usage, status)
+                call = self._open.get(key) or self._reopened(
+                    key, status, is_told=usage is not None or report is not None
+                )
                 if call is None:
                     return
                 record = call.record
                 record.status, record.error_type = status, error_type
                 record.latency_us = (ended_ns - call.started_ns) // 1000 if ended_ns > call.started_ns else 0
                 if record.event_type not in CALL_TYPES:
-                    usage = model = service_tier = None
+                    usage = report = model = service_tier = None
                 if record.model is None:
                     record.model = model
                 elif model != record.model:
@@ -182,10 +188,10 @@ class Recorder:
                 if metadata:
                     record.metadata = metadata
                 if is_cached:
-                    usage, record.cost_nanos, record.price_source = _NOTHING, 0, "cache"
-                elif usage is None and call.attempts:
-                    usage = reported(call.attempts)
-                if usage is not None:
+                    usage, report, record.cost_nanos, record.price_source = _NOTHING, None, 0, "cache"
+                    call.attempt_reports = []
+                call.report = report
+                if usage is not None or _is_told(call):
                     record.usage, record.usage_source = usage, "provider"
                     if self._is_sampled(record):
                         call.count_texts()
@@ -210,12 +216,22 @@ class Recorder:
         status: Status = "error",
         error_type: str | None = None,
         usage: Usage | None = None,
+        report: Report | None = None,
         model: str | None = None,
         output: Content | None = None,
         at_us: int | None = None,
     ) -> None:
         """Note that a run has ended otherwise; `error_type` is the name of a type, never an error's text."""
-        self.finish(key, status=status, error_type=error_type, usage=usage, model=model, output=output, at_us=at_us)
+        self.finish(
+            key,
+            status=status,
+            error_type=error_type,
+            usage=usage,
+            report=report,
+            model=model,
+            output=output,
+            at_us=at_us,
+        )
 
     def link(
         self,
@@ -240,21 +256,21 @@ class Recorder:
         self.writer.wake()
 
     def attempt(
-        self, key: Key, *, retry: int, status: int | None, latency_us: int | None, usage: Usage | None = None
+        self, key: Key, *, retry: int, status: int | None, latency_us: int | None, report: Report | None = None
     ) -> bool:
         """Note an HTTP request of an open run; return False where there is none.
 
-        `status` is None when no answer came. What it says of tokens counts where the host reports none.
+        `status` is None when no answer came. What its answer reports counts where the host hands over no report.
         """
         if inside.is_busy:
             inside.put_off.append(partial(Recorder.attempt, **locals()))
             return key in self._open
-        read, written = (usage.input_tokens, usage.output_tokens) if usage is not None else (None, None)
         with undisturbed(), self.writer.lock:
             call = self._open.get(key)
             if call is None:
                 return False
-            call.attempts.append(Attempt(len(call.attempts) + 1, retry, status, latency_us, read, written))
+            call.attempts.append(Attempt(len(call.attempts) + 1, retry, status, latency_us))
+            call.attempt_reports.append(report)
         return True
 
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> PendingEvent:
@@ -431,14 +447,14 @@ class Recorder:
         number = self._calls[record.model] = self._calls.get(record.model, 0) + 1
         return not number & (number - 1)  # 1, 2, 4, 8, ...
 
-    def _reopened(self, key: Key, usage: Usage | None, status: Status) -> PendingEvent | None:
+    def _reopened(self, key: Key, status: Status, *, is_told: bool) -> PendingEvent | None:
         """Return a run again whose end says more than what was noted, or None when there is nothing to add."""
         call = self._ended.get(key)
         if call is None:
             faults.note("an end without a start")
             return None
         record = call.record
-        knows_more = record.status == "abandoned" or (usage is not None and record.usage_source != "provider")
+        knows_more = record.status == "abandoned" or (is_told and record.usage_source != "provider")
         goes_further = record.status in BROKEN_OFF and status not in BROKEN_OFF
         if not (knows_more or goes_further):
             return None  # the same end, seen through a second handler
@@ -499,6 +515,14 @@ def _texts(here: context.Here, labels: Mapping[str, object]) -> Mapping[str, str
     if here.values:  # what a host leaves open does not take away what holds here
         labels = {**here.values, **{name: value for name, value in labels.items() if value is not None}}
     return label_texts(labels) if labels else _NO_TEXTS
+
+
+def _is_told(call: PendingEvent) -> bool:
+    """Tell at a glance whether a call's own report, or those of all requests that were answered, have both counts."""
+    if call.report is not None:
+        return tells_both(call.report)
+    parts = [part for each, part in zip(call.attempts, call.attempt_reports, strict=True) if answered(each)]
+    return bool(parts) and all(part is not None and tells_both(part) for part in parts)
 
 
 def _moment(at_us: int) -> tuple[int, int]:

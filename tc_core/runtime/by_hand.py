@@ -85,7 +85,7 @@ def record_call(
     )
     price = prices.price_of(usage, model, provider=provider, at_us=record.at_us)
     if price is not None:
-        record.cost_nanos, record.price_source, record.price_date = price
+        record.cost_nanos, record.price_source, record.price_date, record.charges_nanos = price
     call = recorder.place(record, labels)
     if event_id is None:
         recorder.add(call)

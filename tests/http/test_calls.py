@@ -10,6 +10,7 @@ import pytest
 
 from tc_core import InMemoryStorage, async_tracking_client, bind_context, labels, tracking_client, workflow
 from tc_core.demo.script import Step
+from tc_core.record.guard import faults
 from tests.http.conftest import Said
 
 openai = pytest.importorskip("openai", reason="openai is not installed")
@@ -261,6 +262,7 @@ def test_a_server_that_is_not_there_is_an_error(store):
 # Nothing of ours reaches the program, and no text the store
 
 
+@pytest.mark.swallows
 @pytest.mark.parametrize("body", [{"choices": 7, "usage": {"prompt_tokens": "x"}}, [1], "text", {"candidates": [None]}])
 def test_an_odd_answer_is_passed_on_and_is_a_call(told, store, body):
     told.say(Said([json.dumps(body)], kind="application/json"))
@@ -268,6 +270,8 @@ def test_an_odd_answer_is_passed_on_and_is_a_call(told, store, body):
     assert response.json() == body
     (event,) = store.query_events()
     assert event.status == "ok"
+    odd = {"usage: prompt_tokens is not a count": 1} if "usage" in body else {}
+    assert faults.counts == odd
 
 
 @pytest.mark.swallows

@@ -122,10 +122,10 @@ def test_a_hook_inside_a_log_handler_does_not_wait_for_one_that_logs(recorder, s
 
     handler, reopened = Handler(), recorder._reopened
 
-    def slowly(*arguments):
+    def slowly(*arguments, **options):
         noting.set()
         time.sleep(0.3)
-        return reopened(*arguments)
+        return reopened(*arguments, **options)
 
     def hook():
         logging_.wait(10)

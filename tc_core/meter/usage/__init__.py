@@ -4,7 +4,7 @@
 writer's thread or when a spool is replayed.
 """
 
-from tc_core.meter.usage.part import join_parts, usage_part
+from tc_core.meter.usage.part import join_parts, tells_both, usage_part
 from tc_core.meter.usage.reading import Reading, read
 
-__all__ = ["Reading", "join_parts", "read", "usage_part"]
+__all__ = ["Reading", "join_parts", "read", "tells_both", "usage_part"]

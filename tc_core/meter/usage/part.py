@@ -6,6 +6,8 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
+from tc_core.model.usage import Report
+
 Fields = Mapping[str, Any]
 
 MOST_DEPTH = 6
@@ -53,6 +55,41 @@ _FLAT = _names(
 )
 """What is usage where it stands among the other fields of a body, or was handed over alone."""
 
+_OF_INPUT = (
+    "prompt_tokens",
+    "input_tokens",
+    "promptTokenCount",
+    "prompt_token_count",
+    "inputTokens",
+    "total_tokens",
+    "totalTokenCount",
+    "total_token_count",
+    "prompt_eval_count",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cacheReadInputTokens",
+    "cacheWriteInputTokens",
+    "billed_units",
+    "inputTokenCount",
+    "inputTextTokenCount",
+)
+_OF_OUTPUT = (
+    "completion_tokens",
+    "output_tokens",
+    "candidatesTokenCount",
+    "candidates_token_count",
+    "thoughtsTokenCount",
+    "thoughts_token_count",
+    "outputTokens",
+    "total_tokens",
+    "totalTokenCount",
+    "total_token_count",
+    "eval_count",
+    "billed_units",
+    "outputTokenCount",
+    "generation_token_count",
+)
+
 _COUNTS = tuple(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
 _WORDS = _names("type modality ttl model service_tier serviceTier speed inference_geo traffic_type trafficType")
 """Fields of a usage whose short texts are words of the provider's, not of people."""
@@ -86,6 +123,12 @@ def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]
     """
     known = {name: value for name, value in later["usage"].items() if value not in (0, NO_NUMBER)}
     return {**earlier, **later, "usage": {**later["usage"], **earlier["usage"], **known}}
+
+
+def tells_both(part: Report) -> bool:
+    """Tell at a glance whether a part has input and output, or what they follow from: then no text needs counting."""
+    told = part["usage"]
+    return any(told.get(name) for name in _OF_INPUT) and any(name in told for name in _OF_OUTPUT)
 
 
 def _places(fields: Fields) -> Iterator[Fields]:
