@@ -13,7 +13,7 @@ from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationS
 from tc_core.model.totals import Totals
 
 Metric = Literal[
-    "cost", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
+    "cost", "charges", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
 ]
 FilterValue = str | None | Sequence[str | None]
 Filters = Mapping[str, FilterValue]
