@@ -11,9 +11,9 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tc_core.errors import PriceNotFoundError
-from tc_core.meter import arithmetic, catalogue, loading, own_prices
+from tc_core.meter import arithmetic, bill, catalogue, loading, own_prices, surcharges
 from tc_core.model import clock, event, money
-from tc_core.model.ports import Priced
+from tc_core.model.ports import CostPart, Priced
 from tc_core.model.usage import Usage, whole_usage
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ class _Rates:
 
     source: str
     since: date | None
+    rates: bill.Rates
     cost: Callable[[Usage], int | None]
+    has_fee: bool = False
+    """Whether a call costs something beside tokens and charges: then it is added up line by line."""
 
 
 def calculate_cost(
@@ -72,14 +75,77 @@ def price_of(
     """Price one call made at `at_us` (microseconds UTC), by the model that answered, else by the one asked for.
 
     `service_tier` is what the provider calls the processing (`batch`, `flex`, `priority`, `fast`; all others are
-    standard). None when neither model has a price, or when the price table has none for that tier, or for a kind of
-    token that was used.
+    standard). `charges` are those of `tc_core.meter.usage.charges`, with tokens of other models as
+    `<model>/<field of Usage>` and the region to which the call was bound as `inference_geo_<region>`. None when neither
+    model has a price, or when the price table has none for that tier, or for a kind of token or charge that was used.
     """
+    rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
+    if rates is None:
+        return None
+    if not charges and not rates.has_fee:
+        cost = rates.cost(usage)
+        return None if cost is None else Priced(cost, rates.source, rates.since)
+    found = _lines(rates.rates, usage, charges or {}, provider, service_tier, at_us)
+    cost = bill.total(found)
+    if cost is None:
+        return None
+    beside = bill.total(line for line in found if line.is_beside)
+    return Priced(cost, rates.source, rates.since, beside or 0)
+
+
+def cost_parts(
+    usage: Usage,
+    model: str,
+    *,
+    served_model: str | None = None,
+    provider: str | None = None,
+    service_tier: str | None = None,
+    at_us: int,
+    charges: Mapping[str, int | float] | None = None,
+) -> list[CostPart]:
+    """Return the lines of which the cost of a call is the sum: each kind, how much of it, and its cost.
+
+    The lines of a priced call add up to `price_of(...).cost_nanos`. What has no price has the cost None: it is why a
+    call is unpriced. `input` is without what was cached or written to a cache, where these have prices of their own.
+    """
+    rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
+    given = bill.Rates() if rates is None else rates.rates
+    return bill.parts(_lines(given, usage, charges or {}, provider, service_tier, at_us))
+
+
+def _rates_of_call(
+    model: str, served_model: str | None, provider: str | None, service_tier: str | None, at_us: int
+) -> _Rates | None:
     loading.load_prices()
     tier = service_tier if service_tier in PRICED_TIERS else None
-    rates = _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
-    cost = None if rates is None else rates.cost(usage)
-    return None if rates is None or cost is None else Priced(cost, rates.source, rates.since)
+    return _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
+
+
+def _lines(
+    given: bill.Rates,
+    usage: Usage,
+    charges: Mapping[str, int | float],
+    provider: str | None,
+    service_tier: str | None,
+    at_us: int,
+) -> list[bill.Line]:
+    """Return the lines of a call, with those of other models at prices of their own."""
+    others: dict[str, dict[str, int | float]] = {}
+    own: dict[str, int | float] = {}
+    for kind, count in charges.items():
+        name, _, counted = kind.rpartition("/")
+        if name and counted in Usage._fields:
+            others.setdefault(name, {})[counted] = count
+        else:
+            own[kind] = count
+    found = bill.lines(given, usage, own)
+    bound = {kind: count for kind, count in own.items() if kind.startswith(surcharges.GEO)}
+    for name, counts in others.items():
+        rates = _rates_of_call(name, None, provider, service_tier, at_us)
+        of_other = bill.Rates() if rates is None else rates.rates
+        done = bill.lines(of_other, Usage(**counts), bound)  # type: ignore[arg-type]  # tokens are whole numbers
+        found += [line._replace(by=name) for line in done]
+    return found
 
 
 @cache
@@ -142,19 +208,21 @@ def _own_rates(
     if price is None:
         return None
     if price.like is None:
-        return _Rates("own prices", price.since, arithmetic.cost_function(price.prices()))
-    found = prices_like(price, provider, tier, day * _US_PER_DAY)
-    return _Rates("own prices", price.since, arithmetic.cost_function(found))
+        return _made("own prices", price.since, bill.Rates("", price.prices(), price.per))
+    info, found = prices_like(price, provider, tier, day * _US_PER_DAY)
+    return _made("own prices", price.since, bill.Rates(info.id, found, price.per))
 
 
-def prices_like(price: own_prices.OwnPrice, provider: str | None, tier: str | None, at_us: int) -> "ModelPrice":
-    """Return the prices of an entry that names another model; raise PriceNotFoundError where that has none."""
+def prices_like(
+    price: own_prices.OwnPrice, provider: str | None, tier: str | None, at_us: int
+) -> "tuple[ModelInfo, ModelPrice]":
+    """Return the model and the prices of an entry that names it; raise PriceNotFoundError where that has none."""
     like = price.like or ""
     info = _find(like, provider) or _find(like, None)
     found = None if info is None else prices_at(info, tier, at_us)
-    if found is None:
+    if info is None or found is None:
         raise PriceNotFoundError(f"own price {price.model!r} is to be like {like!r}, which has no known price")
-    return own_prices.times(found, price.factor)
+    return info, own_prices.times(price.with_fee(found), price.factor)
 
 
 def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
@@ -191,15 +259,12 @@ def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
         return None
     if not any(value is not None for value in vars(prices).values()):
         return _free(table_version()) if info.id.endswith(":free") else None
-    cost = arithmetic.cost_function(prices)
-    if "audio" in info.id and prices.input_audio_mtok is None:
-        cost = partial(_without_audio, cost)
-    return _Rates(table_version(), start(info, at_us), cost)
+    return _made(table_version(), start(info, at_us), bill.Rates(info.id, prices))
 
 
-def _without_audio(cost: Callable[[Usage], int | None], usage: Usage) -> int | None:
-    """Price texts alone: a model made for audio whose price the table lacks does not charge it like text."""
-    return None if usage.audio_input_tokens or usage.audio_output_tokens else cost(usage)
+def _made(source: str, since: date | None, rates: bill.Rates) -> _Rates:
+    has_fee = rates.prices is not None and rates.prices.requests_kcount is not None
+    return _Rates(source, since, rates, arithmetic.cost_function(rates), has_fee)
 
 
 def prices_at(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | None":
@@ -220,4 +285,4 @@ def start(info: "ModelInfo", at_us: int) -> date | None:
 
 
 def _free(source: str) -> _Rates:
-    return _Rates(source, None, lambda _usage: 0)
+    return _made(source, None, bill.Rates(is_free=True))

@@ -4,11 +4,12 @@ from decimal import Decimal
 import pytest
 from genai_prices import Usage as TableUsage
 from genai_prices.data import providers
+from genai_prices.types import ModelPrice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tc_core import calculate_cost
-from tc_core.meter import arithmetic, catalogue, prices
+from tc_core.meter import arithmetic, bill, catalogue, prices
 from tc_core.model import money
 from tc_core.model.event import to_us
 from tc_core.model.usage import Usage
@@ -95,7 +96,7 @@ def test_names_as_frameworks_write_them_find_their_model(model, provider, found)
 def test_half_a_nano_is_rounded_to_even():
     # gpt-4o-mini's cached input costs 0.075 dollars per million: 75 nanos a token, so no rounding;
     # gpt-5-nano's costs 0.005: 5 nanos; text-embedding-3-small 0.02: 20. A price of 0.0375 needs halves.
-    rate = arithmetic.cost_function(_prices(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
+    rate = arithmetic.cost_function(rates_of(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
     assert rate(Usage(1, 0)) == 38  # 37.5 to even
     assert rate(Usage(3, 0)) == 112  # 112.5 to even
     assert rate(Usage(0, 1)) == 0  # 0.5 to even
@@ -159,7 +160,9 @@ def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cache
         cache_write_1h_tokens=hour,
     )
     for model, each in ALL_PRICES:
-        assert arithmetic.cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
+        assert arithmetic.cost_function(bill.Rates(model, each))(usage) == money.to_nanos(
+            each.calc_price(table)["total_price"]
+        ), model
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,5 @@ def test_spellings_begin_with_the_most_literal():
     assert found[-1][1] == "gpt-4o"
 
 
-def _prices(**rates):
-    from genai_prices.types import ModelPrice
-
-    return ModelPrice(**rates)
+def rates_of(**given):
+    return bill.Rates("", ModelPrice(**given))
