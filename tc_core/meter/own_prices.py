@@ -114,14 +114,16 @@ class OwnPrice(_Rates):
         return self
 
     @property
+    def dollars(self) -> dict[str, Decimal]:
+        """The prices for one of something beside tokens, by the key of the entry or the kind of charge."""
+        named = {name: price for name in PER if (price := getattr(self, name)) is not None}
+        return {name: price * self.factor for name, price in (named | self.charges).items()}
+
+    @property
     def per(self) -> dict[str, Fraction]:
         """Dollars for one of each kind of charge that has a price."""
-        given = {kind: Fraction(price * self.factor) for kind, price in self.charges.items()}
-        for name, (kind, many) in PER.items():
-            price: Decimal | None = getattr(self, name)
-            if price is not None:
-                given[kind] = Fraction(price * self.factor) / many
-        return given
+        kinds = {name: PER.get(name, (name, 1)) for name in self.dollars}
+        return {kind: Fraction(self.dollars[name]) / many for name, (kind, many) in kinds.items()}
 
     def holds(self, model: str, provider: str | None, service_tier: str | None, day: date) -> bool:
         """Tell whether the entry sets the price of a call."""
