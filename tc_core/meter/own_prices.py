@@ -128,7 +128,10 @@ class OwnPrice(_Rates):
     def holds(self, model: str, provider: str | None, service_tier: str | None, day: date) -> bool:
         """Tell whether the entry sets the price of a call."""
         wanted = self.model.strip().lower()
-        names = {model.strip().lower(), catalogue.bare_name(model)}
+        literal = model.strip().lower()
+        is_apart = literal.endswith((catalogue.FREE, catalogue.ONLINE))  # these cost something else
+        names = {literal, literal.rsplit("/", 1)[-1]} if is_apart else {literal, catalogue.bare_name(model)}
+        names |= set() if is_apart else {catalogue.without_route(literal)}
         is_meant = any(name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted for name in names)
         return (
             is_meant

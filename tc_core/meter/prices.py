@@ -4,9 +4,11 @@ The user's own prices come first. The table is genai-prices, which knows when a 
 size of the prompt. An unknown model has no price, which is not a price of zero.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,12 @@ _US_PER_DAY = 86_400_000_000
 
 PRICED_TIERS = frozenset({"batch", "flex", "priority", "fast"})
 """Service tiers with prices of their own; all others, such as `default` and `on_demand`, are standard."""
+
+_ROUTER_SEARCH = "online_searches"
+
+_MAKERS = ("openai", "anthropic", "google", "x-ai", "perplexity", "cohere", "deepseek", "mistral")
+_OPEN_WEIGHTS = ("gpt-oss", "gemma", "deepseek-r1", "deepseek-v", "deepseek-coder", "mistral-7b", "mistral-nemo")
+"""Whose models a gateway on this machine may serve, and which of theirs anybody may run."""
 
 _TIER_KEYS = ("service_tier", "processing", "speed")  # where the table of prices speaks of tiers
 
@@ -82,6 +90,8 @@ def price_of(
     rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
     if rates is None:
         return None
+    if model.endswith(catalogue.ONLINE):
+        charges = _with_search(charges)
     if not charges and not rates.has_fee:
         cost = rates.cost(usage)
         return None if cost is None else Priced(cost, rates.source, rates.since)
@@ -110,7 +120,14 @@ def cost_parts(
     """
     rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
     given = bill.Rates() if rates is None else rates.rates
+    if model.endswith(catalogue.ONLINE):
+        charges = _with_search(charges)
     return bill.parts(_lines(given, usage, charges or {}, provider, service_tier, at_us))
+
+
+def _with_search(charges: Mapping[str, int | float] | None) -> Mapping[str, int | float]:
+    """Add the search that OpenRouter makes for a model `:online`, whose fee only its bill tells."""
+    return {_ROUTER_SEARCH: 1, **(charges or {})}
 
 
 def _rates_of_call(
@@ -176,6 +193,8 @@ def table_date() -> date:
 def _rates(names: Sequence[str], provider: str | None, tier: str | None, at_us: int) -> _Rates | None:
     """Return the rates of the first name that has some, the user's own before the table's."""
     day, own = at_us // _US_PER_DAY, own_prices.current()
+    if names and names[-1].endswith(catalogue.FREE):  # the answer may name the model without that
+        names = names[-1:]
     for name in names if own.entries else ():
         rates = _own_rates(name, provider, tier, day, own)
         if rates is not None:
@@ -193,9 +212,12 @@ def _rates_of_day(
     model: str, provider: str | None, tier: str | None, day: int
 ) -> "_Rates | Callable[[int], _Rates | None] | None":
     """Return the rates of a whole day, or for the few models whose price follows the clock, what resolves them."""
+    if catalogue.is_local(provider, model):
+        return _free("local")
     info = _find(model, provider)
     if info is None:
-        return _free("local") if catalogue.is_local(provider, model) else None
+        is_here = provider == catalogue.ON_LOOPBACK and not catalogue.is_of_cloud(model)
+        return _free("local") if is_here else _for_nothing("free") if catalogue.is_free(provider, model) else None
     return partial(_resolve, info, tier) if _changes_within_a_day(info) else _resolve(info, tier, day * _US_PER_DAY)
 
 
@@ -207,10 +229,12 @@ def _own_rates(
     price = own.find(model, provider, tier, event.from_us(day * _US_PER_DAY).date())
     if price is None:
         return None
+    is_whole = price.model.endswith(catalogue.ONLINE)  # what it says of such a model, it says of its searches too
+    per = {_ROUTER_SEARCH: Fraction(0), **price.per} if is_whole else price.per
     if price.like is None:
-        return _made("own prices", price.since, bill.Rates("", price.prices(), price.per))
+        return _made("own prices", price.since, bill.Rates("", price.prices(), per))
     info, found = prices_like(price, provider, tier, day * _US_PER_DAY)
-    return _made("own prices", price.since, bill.Rates(info.id, found, price.per))
+    return _made("own prices", price.since, bill.Rates(info.id, found, per))
 
 
 def prices_like(
@@ -231,13 +255,33 @@ def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
-    for provider_id, reference in catalogue.spellings(model, provider):
+    for provider_id, reference in _spellings(model, provider):
         try:
             found, info = snapshot.find_provider_model(reference, None, provider_id, None)
         except LookupError:
             continue
         return found.id, info
     return None
+
+
+def _spellings(model: str, provider: str | None) -> Iterator[tuple[str | None, str]]:
+    if provider == catalogue.ON_LOOPBACK and not catalogue.is_of_cloud(model):
+        if not catalogue.bare_name(model).startswith(_OPEN_WEIGHTS):
+            for maker in _MAKERS:
+                yield from ((name, text) for name, text in catalogue.spellings(model, maker) if name == maker)
+        return
+    yield from catalogue.spellings(model, provider)
+    is_azure = catalogue.provider_name(provider) == "azure" or model.startswith("azure/")
+    if is_azure and (held := catalogue.model_within(model.removeprefix("azure/"), _on_azure())):
+        yield from catalogue.spellings(held, "azure")
+
+
+@cache
+def _on_azure() -> frozenset[str]:
+    """Return the names of models that Azure may serve."""
+    from genai_prices.data import providers
+
+    return frozenset(model.id.lower() for each in providers if each.id in ("azure", "openai") for model in each.models)
 
 
 def _find(model: str, provider: str | None) -> "ModelInfo | None":
@@ -258,7 +302,7 @@ def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
     if prices is None:
         return None
     if not any(value is not None for value in vars(prices).values()):
-        return _free(table_version()) if info.id.endswith(":free") else None
+        return _for_nothing(table_version()) if info.id.endswith(catalogue.FREE) else None
     return _made(table_version(), start(info, at_us), bill.Rates(info.id, prices))
 
 
@@ -282,6 +326,13 @@ def start(info: "ModelInfo", at_us: int) -> date | None:
     conditional = info.prices if isinstance(info.prices, list) else []
     starts = [getattr(each.constraint, "start_date", None) for each in conditional if each.prices is prices]
     return starts[0] if starts else None
+
+
+def _for_nothing(source: str) -> _Rates:
+    """Return the rates of a hosted model whose tokens cost nothing; what comes beside them may."""
+    from genai_prices.types import ModelPrice
+
+    return _made(source, None, bill.Rates("", ModelPrice(input_mtok=Decimal(0), output_mtok=Decimal(0))))
 
 
 def _free(source: str) -> _Rates:

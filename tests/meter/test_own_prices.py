@@ -141,6 +141,14 @@ def test_what_comes_beside_tokens_has_its_price(own):
     assert shown["searching"] == {"like": "gpt-4o", "factor": "2", "1,000 calls": "1000", "a web search": "0.2"}
 
 
+def test_a_name_holds_with_openrouters_suffixes_but_not_for_what_costs_something_else(own):
+    own("- {model: openai/gpt-4o, input: 1}\n- {model: 'x/y:online', input: 1, per_call: 0.02}")
+    assert cost("openai/gpt-4o:nitro", Usage(1_000_000, 0), provider="openrouter") == 1
+    assert cost("openai/gpt-4o:free", Usage(1_000_000, 0), provider="openrouter") == 0
+    assert cost("openai/gpt-4o:online", Usage(1_000_000, 0), provider="openrouter") is None
+    assert cost("x/y:online", Usage(1_000_000, 0), provider="openrouter") == 1.02
+
+
 def test_a_medium_has_its_price_and_else_that_of_its_direction(own):
     own("- {model: m, input: 1, output: 10, cached: 0.5, image_input: 2, image_output: 40, video_output: 80}")
     million = 1_000_000
