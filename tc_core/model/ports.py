@@ -40,6 +40,17 @@ class Priced(NamedTuple):
     """What of the cost comes beside the tokens."""
 
 
+class CostPart(NamedTuple):
+    """One line of a cost: how much of what (`input`, `cached`, `web searches`, ...), and what that costs.
+
+    `cost_nanos` is None for what has no price.
+    """
+
+    kind: str
+    count: int | float  # type: ignore[assignment]  # a tuple has a method of that name
+    cost_nanos: int | None
+
+
 class SpoolMark(NamedTuple):
     """Everything in the spool file `file` before `position` (bytes) is in the store."""
 
