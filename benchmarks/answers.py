@@ -25,12 +25,23 @@ _TOLD_LAST = ("cache_creation_input_tokens", "cache_read_input_tokens", "input_t
 _TOLD_LAST_TOO = ("server_tool_use", "iterations", "output_tokens_details")
 
 
-def answer(api: str, model: str, body: Body, *, is_stream: bool, text: str = "Hello", tool: Tool | None = None) -> Sent:
-    """Return an answer of an API that has this body's usage; a tool only in one that is no stream."""
-    return _ANSWERS[api](model, body, is_stream, text, tool)
+class Wanted(NamedTuple):
+    """An answer of a model with this body's usage; a tool is asked for only where it is no stream."""
+
+    model: str
+    body: Body
+    is_stream: bool
+    text: str = "Hello"
+    tool: Tool | None = None
 
 
-def _chat(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def answer(api: str, wanted: Wanted) -> Sent:
+    """Return an answer in the words of an API."""
+    return _ANSWERS[api](wanted)
+
+
+def _chat(wanted: Wanted) -> Sent:
+    model, body, is_stream, text, tool = wanted
     head = {"id": "c1", "created": 1, "model": model}
     if not is_stream:
         said: dict[str, Any] = {"role": "assistant", "content": text if tool is None else None}
@@ -45,7 +56,8 @@ def _chat(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None)
     return _events([*chunks, {**head, "choices": [], "usage": body["usage"]}], last="data: [DONE]\n\n")
 
 
-def _responses(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def _responses(wanted: Wanted) -> Sent:
+    model, body, is_stream, text, tool = wanted
     part = {"type": "output_text", "text": text, "annotations": []}
     item: dict[str, Any] = {
         "type": "message",
@@ -87,7 +99,8 @@ def _responses(model: str, body: Body, is_stream: bool, text: str, tool: Tool | 
     return _events({**event, "sequence_number": number} for number, event in enumerate(events))
 
 
-def _anthropic(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def _anthropic(wanted: Wanted) -> Sent:
+    model, body, is_stream, text, tool = wanted
     usage = body["usage"]
     content: dict[str, Any] = {"type": "text", "text": text}
     if tool is not None:
@@ -118,7 +131,8 @@ def _anthropic(model: str, body: Body, is_stream: bool, text: str, tool: Tool | 
     )
 
 
-def _gemini(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def _gemini(wanted: Wanted) -> Sent:
+    model, body, is_stream, text, tool = wanted
     part = {"text": text} if tool is None else {"functionCall": {"name": tool.name, "args": tool.arguments}}
     said = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
     whole = {"candidates": [said], "usageMetadata": body["usageMetadata"], "modelVersion": model, "responseId": "r1"}
@@ -131,7 +145,8 @@ def _gemini(model: str, body: Body, is_stream: bool, text: str, tool: Tool | Non
     return _events([first, {**whole, "candidates": [last]}])
 
 
-def _bedrock(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def _bedrock(wanted: Wanted) -> Sent:
+    _, body, is_stream, text, tool = wanted
     if not is_stream:
         part: dict[str, Any] = {"text": text}
         if tool is not None:
@@ -149,9 +164,9 @@ def _bedrock(model: str, body: Body, is_stream: bool, text: str, tool: Tool | No
     return "application/vnd.amazon.eventstream", b"".join(_frame(*event) for event in events)
 
 
-def _embeddings(model: str, body: Body, is_stream: bool, text: str, tool: Tool | None) -> Sent:
+def _embeddings(wanted: Wanted) -> Sent:
     vectors = [{"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}]
-    return _json({"object": "list", "data": vectors, "model": model, "usage": body["usage"]})
+    return _json({"object": "list", "data": vectors, "model": wanted.model, "usage": wanted.body["usage"]})
 
 
 _ANSWERS = {

@@ -7,7 +7,7 @@ that out). The bodies lie beside the repository, in ../shared/data/usage_bodies.
     python -m benchmarks.bill_http [--json] [--framework NAME] [--bodies FILE]
 
 A framework is one function in `FRAMEWORKS`: it yields a `Row` for each class and way, with what asks once. Not counted
-is what a class drops of an answer before anything of ours can see it (`can_receive`; docs/frameworks.md says what).
+is what a class drops of an answer before anything of ours can see it (`drops`; docs/frameworks.md says what).
 """
 
 import argparse
@@ -17,11 +17,12 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.answers import answer
+from benchmarks.answers import Wanted, answer
 from benchmarks.bill import AIM, BODIES, compared, expected_usage
 from benchmarks.common import Figure, show
 from tc_core.model.event import CALL_TYPES
@@ -36,8 +37,8 @@ class Row(NamedTuple):
     api: str
     way: str
     ask: Callable[[str, str], object]
-    can_receive: Callable[[Mapping[str, Any]], bool] = lambda body: True
-    """Whether the class hands on what this body needs to be read right."""
+    drops: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    """Whether the class keeps to itself what this body needs to be read right."""
 
 
 Framework = Callable[[], Iterator[Row]]
@@ -69,8 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-        assert isinstance(self.server, Server) and self.server.asked is not None
-        kind, content = answer(*self.server.asked, is_stream=request.get("stream") is True or "stream" in self.path)
+        assert isinstance(self.server, Server)
+        assert self.server.asked is not None
+        api, model, body = self.server.asked
+        kind, content = answer(api, Wanted(model, body, request.get("stream") is True or "stream" in self.path))
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(content)))
@@ -110,7 +113,7 @@ def run(bodies: list[dict[str, Any]], frameworks: Mapping[str, Framework]) -> di
                     continue
                 server.asked = (row.api, each["model"] or "any", each["body"])
                 problem = _problem(row, server, booked)
-                kind = "right" if problem is None else "wrong" if row.can_receive(each["body"]) else "dropped"
+                kind = "right" if problem is None else "dropped" if row.drops(each["body"]) else "wrong"
                 counts[kind] += 1
                 if kind == "wrong":
                     wrong.append({"framework": framework, "api": row.api, "way": row.way, "body": place, **problem})
@@ -137,7 +140,7 @@ def _problem(row: Row, server: Server, booked: Booked) -> dict[str, Any] | None:
     error = None
     try:
         row.ask(server.url, model)
-    except Exception as raised:
+    except Exception as raised:  # noqa: BLE001  # whatever a class makes of an answer, the next one is asked
         error = f"{type(raised).__name__}: {str(raised)[:200]}"
     calls = booked.new()
     if len(calls) != 1:
@@ -154,19 +157,24 @@ def langchain() -> Iterator[Row]:
     from langchain_google_genai import ChatGoogleGenerativeAI
     from langchain_openai import ChatOpenAI
 
+    @cache  # a client takes longer to make than a call
     def chat(url: str, model: str) -> Any:
         return ChatOpenAI(model=model, base_url=f"{url}/v1", stream_usage=True, use_responses_api=False)
 
+    @cache
     def responses(url: str, model: str) -> Any:
         return ChatOpenAI(model=model, base_url=f"{url}/v1", use_responses_api=True)
 
+    @cache
     def anthropic(url: str, model: str) -> Any:
         return ChatAnthropic(model_name=model, base_url=url, max_retries=0, timeout=20, stop=None)
 
+    @cache
     def gemini(url: str, model: str) -> Any:
         return ChatGoogleGenerativeAI(model=model, api_key="x", base_url=url, max_retries=0)
 
-    def bedrock(url: str, model: str) -> Any:
+    @cache
+    def bedrock(url: str, _model: str) -> Any:
         return ChatBedrockConverse(
             model="anthropic.claude-sonnet-4-20250514-v1:0", endpoint_url=url, region_name="us-east-1"
         )
@@ -184,9 +192,9 @@ def figures(result: dict[str, Any]) -> list[Figure]:
     """Return the lines for the table of all figures."""
     return [
         Figure(
-            f"recorded answers booked right through the classes of {row['framework']}",
+            f"recorded answers booked right through {row['framework']}",
             f"{AIM:.1%}",
-            f"{row['share']:.1%} ({row['right']} of {row['right'] + row['wrong']}; {row['dropped']} it does not hand on)",
+            f"{row['share']:.1%} ({row['right']} of {row['right'] + row['wrong']}; {row['dropped']} not handed on)",
         )
         for row in result["rows"]
         if row["api"] == "all"

@@ -1,7 +1,7 @@
 """Where LangChain keeps what a provider says of usage: the provider's own words, or else LangChain's counts of them.
 
-Nothing is counted here: `usage_part` takes what is found, and the writer reads it. LangChain's counts are spelled as the
-API that they come from spells its own, since the reader knows what each of them counts where.
+Nothing is counted here: `usage_part` takes what is found, and the writer reads it. LangChain's counts are spelled as
+the API that they come from spells its own, since the reader knows what each of them counts where.
 """
 
 from collections.abc import Iterator, Mapping
@@ -96,7 +96,7 @@ def _facts(metadata: Fields, output: Fields) -> dict[str, Any]:
 
 
 def _spelled(counts: Fields, metadata: Fields) -> Fields:
-    """Return LangChain's counts in the spelling of the API; what it puts zero for because it was not told is left out."""
+    """Return LangChain's counts as their API spells them, without the zeros that stand for what was not told."""
     read, written = counts.get("input_tokens"), counts.get("output_tokens")
     if type(read) is not int or type(written) is not int:
         return counts

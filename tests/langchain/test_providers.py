@@ -46,9 +46,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         request = self.rfile.read(int(self.headers["Content-Length"]))
         is_stream = b'"stream":true' in request.replace(b": ", b":") or "tream" in self.path
-        kind, content = answers.answer(
-            self.server.api, self.server.model, self.server.said, is_stream=is_stream, **self.server.more
-        )
+        wanted = answers.Wanted(self.server.model, self.server.said, is_stream, **self.server.more)
+        kind, content = answers.answer(self.server.api, wanted)
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.end_headers()
