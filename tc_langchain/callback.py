@@ -158,7 +158,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             error_type=type(error).__name__,
             report=attempt(reports.of_error, error) or self._report(run_id.bytes, response),
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=attempt(reading.answer, response),
+            output=attempt(reading.answer, response) or attempt(reading.cut_answer, error),
         )
 
     # Chains, graphs and agents
