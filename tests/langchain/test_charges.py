@@ -200,7 +200,9 @@ def test_steps_of_another_model_are_told_apart(replay, claude, store):
 @pytest.mark.swallows  # it is noted for doctor
 def test_a_stream_that_was_compacted_is_an_estimate(replay, claude, store):
     usage = {**COUNTS, "iterations": [{"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500}]}
-    replay.body = with_blocks([{"type": "compaction", "content": "short"}], usage)
+    replay.body = with_blocks([{"type": "compaction", "content": None}], usage)
+    delta = {"type": "compaction_delta", "content": "short"}
+    replay.body.insert(2, {"type": "content_block_delta", "index": 0, "delta": delta})
     assert list(claude(betas=["compact-2026-01-12"]).bind_tools([Person]).stream("hi"))
     assert one(store).usage_source == "estimate"  # LangChain hands on neither 180,000 nor 3,500
 
@@ -270,7 +272,7 @@ def test_a_cut_off_stream_is_an_estimate_of_what_came(replay, openai, store):
     estimated(one(store))  # OpenAI's client raises before the usage is told
 
 
-def test_a_cut_off_response_is_an_estimate_of_what_came(replay, openai, store):
+def test_a_response_that_is_cut_off_is_billed(replay, openai, store):
     message = {**ITEMS[3], "status": "incomplete", "content": [{"type": "output_text", "text": CUT, "annotations": []}]}
     replay.body = {
         **RESPONSE,
@@ -279,8 +281,11 @@ def test_a_cut_off_response_is_an_estimate_of_what_came(replay, openai, store):
         "incomplete_details": {"reason": "max_output_tokens"},
     }
     with pytest.raises(ValueError, match="Invalid JSON"):
-        openai("gpt-4o-mini", use_responses_api=True).with_structured_output(Person).invoke("who?")
-    estimated(one(store))
+        openai(use_responses_api=True).with_structured_output(Person).invoke("who?")
+    event = one(store)
+    assert (event.status, event.error_type, event.usage_source) == ("error", "ValidationError", "provider")
+    assert event.usage[:2] == (9548, 528)
+    assert event.cost_nanos == 29_150_000  # 9548 * 2500 + 528 * 10000
 
 
 def estimated(event):
