@@ -1,6 +1,7 @@
 """What is charged beside plain tokens, and what else decides a cost, as each class of LangChain tells it."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -9,6 +10,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from tc_core import tracking_client
+from tc_langchain import reports
 from tests.langchain import answers
 
 COUNTS = {"input_tokens": 9548, "output_tokens": 528}
@@ -294,3 +296,33 @@ def estimated(event):
     assert event.input_tokens > 5
     assert event.output_tokens >= 4  # an opening brace, a name, a colon and two letters are four tokens or more
     assert event.cost_nanos > 0
+
+
+def test_an_error_that_has_the_completion_and_no_response_is_read_too():
+    error = ValueError()
+    error.completion = SimpleNamespace(usage=SimpleNamespace(**USAGE), model="gpt-4o-mini")
+    assert reports.of_error(error, None)["usage"] == USAGE  # langchain-openai before it kept the response
+
+
+def test_a_total_of_gemini_that_is_more_than_its_parts_was_read_by_a_tool(replay, gemini, store):
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 10, "thoughtsTokenCount": 20, "totalTokenCount": 150}
+    said = {"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP", "index": 0}
+    replay.body = {"candidates": [said], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r"}
+    gemini("gemini-2.5-flash").invoke("hi")
+    event = one(store)
+    # 150 - 10 - 20; in OpenAI's spelling a gap as large as the thoughts is output
+    assert (event.usage[:2], event.reasoning_tokens) == ((120, 30), 20)
+
+
+def test_sums_of_gemini_in_each_chunk_are_not_added_up(replay, gemini, store):
+    def chunk(text, **usage):
+        said = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+        return {"candidates": [said], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r"}
+
+    last = {"candidatesTokenCount": 201, "thoughtsTokenCount": 213, "toolUsePromptTokenCount": 119}
+    replay.body = [
+        chunk("Hello", promptTokenCount=17, totalTokenCount=17),
+        chunk("!", promptTokenCount=17, totalTokenCount=550, **last),
+    ]
+    assert list(gemini("gemini-2.5-flash").stream("hi"))
+    assert one(store).usage[:2] == (136, 414)  # 17 + 119, 201 + 213
