@@ -97,9 +97,12 @@ def _of_body(part: Fields, model: str | None) -> Iterator[tuple[str, int | float
 
 
 def _of_usage(usage: Fields) -> Iterator[tuple[str, int | float]]:
-    for place in usage:
-        for name, kind in _BY_PLACE.get(place, ()):
-            yield kind, _count(_fields(usage[place]), name)
+    for place, kinds in _BY_PLACE.items():
+        if place in usage:
+            inner = _fields(usage[place])
+            for name, kind in kinds:
+                if name in inner:
+                    yield kind, _count(inner, name)
     if _BESIDE.isdisjoint(usage):
         return
     for name, kind in _NAMES.items():

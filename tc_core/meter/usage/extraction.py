@@ -34,6 +34,8 @@ def extract(spelled: Spelled) -> dict[str, int]:
         elif is_required:
             absent.add(kind)
     counts |= {kind: count for kind, count in spelled.more.items() if count is not None}
+    if not absent and all(map(is_count, counts.values())):
+        return counts
     return {kind: count for kind, count in counts.items() if kind not in absent and is_count(count)}
 
 

@@ -203,18 +203,12 @@ class _Copy:
 
 def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: bool) -> dict[str, Any]:
     part: dict[str, Any] = {"usage": usage}
-    told = _TOLD.intersection(place)
-    told_of_whole = told if place is whole else _TOLD.intersection(whole)
-    if told or told_of_whole:
-        for name, spelled in _FACTS:
-            if name not in part and (
-                (spelled in told and (word := _word(place[spelled])))
-                or (spelled in told_of_whole and (word := _word(whole[spelled])))
-            ):
-                part[name] = word
-        if "service_tier" not in part and "serviceTier" in told_of_whole:
-            tier = _word((_fields(whole["serviceTier"]) or {}).get("type"))  # of Bedrock
-            part |= {"service_tier": tier} if tier else {}
+    _add_words(part, place)
+    if place is not whole:
+        _add_words(part, whole)
+    if "service_tier" not in part and "serviceTier" in whole:
+        tier = _word((_fields(whole["serviceTier"]) or {}).get("type"))  # of Bedrock
+        part |= {"service_tier": tier} if tier else {}
     if not _COUNTED.isdisjoint(place) or not _OF_LITELLM.isdisjoint(whole):
         for name, value in (("response_cost", _cost(whole)), ("tools", _tools(place)), ("searches", _searches(place))):
             if value:
@@ -222,6 +216,13 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
     if is_cut or whole.get("is_cut") is True:
         part["is_cut"] = True
     return part
+
+
+def _add_words(part: dict[str, Any], fields: Fields) -> None:
+    told = _TOLD.intersection(fields)
+    for name, spelled in _FACTS if told else ():
+        if spelled in told and name not in part and (word := _word(fields[spelled])):
+            part[name] = word
 
 
 _FACTS = (
