@@ -76,8 +76,9 @@ class CostReport:
     """What calls cost in a period: US dollars, tokens, and how far the figures can be trusted.
 
     `total_cost` is None when there were calls and not one has a price; otherwise it leaves out the
-    `unpriced_calls`, and `total_charges` is what of it came beside tokens. `estimated_calls` are those whose usage the provider did not report; `errors` counts
-    failed calls. Groups come with the dearest first, groups by time in order of time.
+    `unpriced_calls`, and `total_charges` is what of it came beside tokens. `estimated_calls` are those whose usage the
+    provider did not report; `errors` counts failed calls. Groups come with the dearest first, groups by time
+    in order of time.
 
     Sums over whole hours, by the names that roll-ups have, are kept for ever. Where others were asked for, of days
     whose events have left the store, `removed_events` tells how many are gone of these days: figures are too low by at

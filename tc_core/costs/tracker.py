@@ -10,12 +10,9 @@ from tc_core.costs import report
 from tc_core.costs.plain_totals import PlainTotals
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
-from tc_core.meter import prices
+from tc_core.meter import recorded
 from tc_core.model import money, period
-from tc_core.model.event import (
-    TrackingEvent,
-    to_us,
-)
+from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage
 from tc_core.record.reports import BILLED
@@ -150,21 +147,10 @@ class CostTracker:
         return PlainTotals(storage)
 
 
-_GIVEN = (None, "cache", BILLED)
+GIVEN = frozenset({None, "cache", BILLED})
 """Sources of costs that no table is asked for."""
 
 
 def _priced_anew(event: TrackingEvent) -> Priced | None:
-    is_given = event.cost_nanos is not None and event.price_source in _GIVEN
-    name = event.model or event.served_model
-    if is_given or name is None:
-        return None
-    return prices.price_of(
-        event.usage,
-        name,
-        served_model=event.served_model,
-        provider=event.provider,
-        service_tier=event.service_tier,
-        at_us=to_us(event.timestamp),
-        charges=event.charges,
-    )
+    is_given = event.cost_nanos is not None and event.price_source in GIVEN
+    return None if is_given else recorded.price_of(event)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from operator import mul
 from typing import TYPE_CHECKING
 
 from tc_core.meter import bill
 from tc_core.model import money
-from tc_core.model.usage import Usage
+from tc_core.model.usage import MOST_TOKENS, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import TieredPrices
@@ -34,6 +35,8 @@ def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
     is_special = any(key.endswith(_SPECIAL_PRICES) for key in named) or not all(map(_is_whole, plain))
     is_special |= input_price is None
     rates = [_tiers(price) for price in (input_price, read_price, write_price, hour_price, output_price)]
+    flat = [tiers[-1][1] for tiers in rates]
+    least = min((start for tiers in rates for start, _ in tiers[:-1]), default=MOST_TOKENS)
 
     def cost(usage: Usage) -> int | None:
         tokens_in, tokens_out, cached, written, _, audio_in, audio_out, hour = usage
@@ -46,10 +49,10 @@ def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
             return None
         hour = min(hour or 0, written)
         counts = (tokens_in - cached - written, cached, written - hour, hour, tokens_out)
-        total = 0
-        for tiers, tokens in zip(rates, counts, strict=True):
-            if tokens:
-                total += tokens * next(rate for start, rate in tiers if tokens_in > start)
+        at = flat
+        if tokens_in > least:
+            at = [next(rate for start, rate in tiers if tokens_in > start) for tiers in rates]
+        total: int = sum(map(mul, counts, at))
         nanos, rest = divmod(total, _TOKENS_PER_PRICE)
         return nanos + (rest * 2 > _TOKENS_PER_PRICE or (rest * 2 == _TOKENS_PER_PRICE and nanos % 2 == 1))
 

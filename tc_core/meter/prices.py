@@ -97,7 +97,7 @@ def price_of(
         return None if cost is None else Priced(cost, rates.source, rates.since)
     found = _lines(rates.rates, usage, charges or {}, provider, service_tier, at_us)
     cost = bill.total(found)
-    if cost is None:
+    if cost is None or cost > event.MOST_COST_NANOS:  # which nobody was charged, and no store could hold
         return None
     beside = bill.total(line for line in found if line.is_beside)
     return Priced(cost, rates.source, rates.since, beside or 0)

@@ -307,8 +307,9 @@ def check_latency(milliseconds: object) -> float:
 
 def is_charge(kind: object, count: object) -> bool:
     """Tell whether a count can be that of something that is charged beside tokens."""
-    is_number = isinstance(count, int | float) and not isinstance(count, bool)
-    return isinstance(kind, str) and is_number and 0 <= count <= MOST_CHARGED  # false for NaN too
+    if not isinstance(kind, str) or isinstance(count, bool) or not isinstance(count, int | float):
+        return False
+    return 0 <= count <= MOST_CHARGED  # false for NaN too
 
 
 def check_charges(charges: object) -> None:

@@ -157,7 +157,7 @@ class Reader:
     def calls_with_usage(
         self, after_key: int, start_us: int | None, end_us: int | None, limit: int, *, unpriced_only: bool
     ) -> tuple[int, list[TrackingEvent]]:
-        """Return some model calls whose tokens or charges are known, in order of their rows, and the key of the last one."""
+        """Return some model calls whose tokens or charges are known, by their rows, and the key of the last one."""
         conditions = self._conditions.of({}, start_us, end_us)
         has_usage = or_(EVENT.c.input_tokens.is_not(None), EVENT.c.charges.is_not(None))
         conditions += [EVENT.c.key > after_key, EVENT.c.event_type.in_(CALLS), has_usage]
