@@ -8,6 +8,7 @@ from rich.text import Text
 
 from tc_core.cli import common, costs, text
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.errors import LineageError
 from tc_core.ledger.waterfall import Waterfall, WaterfallRow
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -106,7 +107,7 @@ def _event_id(source: SqlStore, wanted: str) -> str:
     """Return the call that is meant by an id, else the root of the run that is."""
     try:
         event = find.event(source, wanted)
-    except find.LineageError:
+    except LineageError:
         return find.run_id(source, wanted)
     return event.event_id
 
@@ -132,7 +133,7 @@ def _notes(found: Waterfall) -> list[str]:
         notes.append(f"{text.plural(found.unpriced_calls, 'call')} unpriced: in the tokens, not in the costs.")
     if found.estimated_calls:
         notes.append(f"{text.plural(found.estimated_calls, 'call')} estimated: the provider told no tokens.")
-    if found.scale is not None and abs(found.scale - 1) > 0.02:  # noqa: PLR2004  # what nobody would call exact
+    if found.scale is not None and abs(found.scale - 1) > 0.02:  # what nobody would call exact
         notes.append(f"Counted here and scaled by {found.scale:.2f} to what was billed.")
     return notes
 

@@ -6,7 +6,10 @@ Ids of tool calls and messages are no part of it: providers and frameworks make 
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from tc_core.model.segment import Segment
 
@@ -29,6 +32,8 @@ _OBSERVATION = "\nObservation:"
 """With this CrewAI's text agents glue what a tool said to what the model said."""
 
 MOST_SCHEMAS = 64
+MOST_REMEMBERED = 2_000
+"""Arguments of tools that are longer are read anew each time."""
 
 
 class Item(NamedTuple):
@@ -76,21 +81,35 @@ def items(parts: Sequence[Segment], schemas: "Schemas") -> list[Item]:
 def canonical_json(value: Any) -> str:
     """Return JSON with sorted keys and no blanks; JSON that is text already is read first."""
     if isinstance(value, str):
-        try:
-            read = json.loads(value) if value.strip() else {}
-        except ValueError:
-            return value.strip()
-        if isinstance(read, str):
-            return read.strip()
-        value = read
+        return _read_anew(value) if len(value) <= MOST_REMEMBERED else _read_anew.__wrapped__(value)
+    return _written(value)
+
+
+@lru_cache(maxsize=4096)
+def _read_anew(text: str) -> str:
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return text.strip()
+    return value.strip() if isinstance(value, str) else _written(value)
+
+
+def _written(value: Any) -> str:
+    try:
+        return orjson.dumps(value, str, _SORTED).decode()
+    except TypeError:  # a lone surrogate, a number beyond 64 bits, keys of two types, a value within itself
+        pass
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):  # keys that cannot be compared, a value within itself
+    except (TypeError, ValueError, RecursionError):
         return str(value)
 
 
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
 class Schemas:
-    """The text of the tools that a request brings; written once for the same objects, which thousands of calls share."""
+    """The text of the tools that a request brings; written once for the same objects, which many calls share."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[int, ...], tuple[list[Any], str]] = OrderedDict()

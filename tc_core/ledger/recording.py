@@ -1,4 +1,4 @@
-"""What the ledger does with each call: it reads the texts once the event is in the store, and writes hashes and sizes."""
+"""What the ledger does with each call once its event is in the store: it reads the texts, and writes hashes and sizes."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -14,7 +14,6 @@ from tc_core.model.ids import EventId
 from tc_core.model.part import Texts
 from tc_core.model.ports import Batch, Link
 from tc_core.store.engine.database import Database, Rows, chunks
-from tc_core.store.read.filters import EVENT
 from tc_core.store.schema.tables import table
 from tc_core.store.sql import SqlStore
 
@@ -85,9 +84,8 @@ class _GoneError(Exception):
 def _write(connection: Connection, database: Database, calls: Sequence[Call], news: News) -> list[Link]:
     _check(connection, _NODE.c.id, news.leant_on_nodes - news.nodes.keys())
     _check(connection, _SEGMENT.c.id, news.leant_on_segments - news.segments.keys())
-    keys: dict[EventId, int] = {}
-    for some in chunks([call.id for call in calls]):
-        keys.update(connection.execute(select(EVENT.c.id, EVENT.c.key).where(EVENT.c.id.in_(some))).all())
+    known = relations.events(connection, database, [call.id for call in calls])
+    calls = [call for call in calls if call.id in known]
     rows: dict[str, tuple[Sequence[str], Rows]] = {
         "segment": (("id", "tail", "tokens"), sorted(news.segments.values())),
         "node": (
@@ -97,21 +95,19 @@ def _write(connection: Connection, database: Database, calls: Sequence[Call], ne
         "prompt": (
             ("event", "node", "out_node"),
             sorted(
-                (keys[call.id], call.path[-1].node, call.answer[-1].node if call.answer else None)
+                (known[call.id].key, call.path[-1].node, call.answer[-1].node if call.answer else None)
                 for call in calls
-                if call.path and call.id in keys
+                if call.path
             ),
         ),
         "produced": (
             ("segment", "event"),
-            sorted({(segment, keys[call.id]) for call in calls if call.id in keys for segment in call.produced}),
+            sorted({(segment, known[call.id].key) for call in calls for segment in call.produced}),
         ),
     }
     for name, (columns, values) in rows.items():
         database.insert_missing(connection, name, columns, values)
-    return relations.found(
-        connection, database, [(keys[call.id], call.path) for call in calls if call.path and call.id in keys]
-    )
+    return relations.found(connection, database, [(known[call.id], call.path) for call in calls if call.path])
 
 
 def _check(connection: Connection, column: ColumnElement[int], wanted: Iterable[int]) -> None:

@@ -1,11 +1,11 @@
 """What prompts say of each other: which call one goes on from, and whose output it has been given.
 
-The rules and their thresholds are those that were measured (`docs/provenance.md`): a relation is stated from a confidence
-of 0.9 on, and where content alone cannot decide, nothing is said.
+The rules and their thresholds are those that were measured (`docs/provenance.md`): a relation is stated from a
+confidence of 0.9 on, and where content alone cannot decide, nothing is said.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,7 @@ from tc_core.ledger.tree import Path, Place
 from tc_core.model.ids import EventId
 from tc_core.model.ports import Link
 from tc_core.model.provenance import FACT, Relation
-from tc_core.store.engine.database import Database
+from tc_core.store.engine.database import Database, chunks
 from tc_core.store.schema.tables import SEED_KEYS
 
 MOST_CANDIDATES = 64
@@ -28,17 +28,16 @@ RETRY_US = 600_000_000
 _OPEN_CHOICE = 0.8
 _FAILED = SEED_KEYS["status", "error"]
 
-_OWN = "event.key"
+_OF_EVENT = "event.key, event.id, event.at, event.session_id, event.root, event.status, event.model"
 _OF_PROMPT = "prompt.node"
 _OF_END = "prompt.out_node"
 _OF_SEGMENT = "produced.segment"
 _FROM = {
-    _OWN: "event LEFT JOIN prompt ON prompt.event = event.key",
     _OF_PROMPT: "prompt JOIN event ON event.key = prompt.event",
     _OF_END: "prompt JOIN event ON event.key = prompt.event",
     _OF_SEGMENT: "produced JOIN event ON event.key = produced.event LEFT JOIN prompt ON prompt.event = produced.event",
 }
-_ORDER = {_OWN: "event.key", _OF_PROMPT: "prompt.event", _OF_END: "prompt.event", _OF_SEGMENT: "produced.event"}
+_ORDER = {_OF_PROMPT: "prompt.event", _OF_END: "prompt.event", _OF_SEGMENT: "produced.event"}
 
 
 class Event(NamedTuple):
@@ -54,10 +53,20 @@ class Event(NamedTuple):
     out_node: int | None
 
 
-def found(connection: Connection, database: Database, prompts: Iterable[tuple[int, Path]]) -> list[Link]:
-    """Return the relations of some calls, whose rows are written, to older events; a call is its key and its path."""
+def found(connection: Connection, database: Database, prompts: Iterable[tuple[Event, Path]]) -> list[Link]:
+    """Return the relations of some calls, whose rows are written, to older events."""
     rules = _Rules(connection, database)
-    return [link for key, path in prompts for link in rules.of(key, path)]
+    return [link for event, path in prompts for link in rules.of(event, path)]
+
+
+def events(connection: Connection, database: Database, ids: Iterable[EventId]) -> dict[EventId, Event]:
+    """Return what the rules know of some events, of those that are in the store."""
+    found: dict[EventId, Event] = {}
+    for some in chunks(list(ids)):
+        condition, values = database.one_of("event.id", some)
+        question = f"SELECT {_OF_EVENT}, NULL FROM event WHERE {condition}"  # noqa: S608  # names of ours
+        found.update((row[1], Event(*row)) for row in map(tuple, connection.exec_driver_sql(question, values)))
+    return found
 
 
 class _Rules:
@@ -68,9 +77,8 @@ class _Rules:
         self._known: dict[tuple[str, int], list[Event]] = {}
         self._up: dict[int, tuple[int | None, int, int]] = {}
 
-    def of(self, key: int, path: Path) -> Iterator[Link]:
+    def of(self, event: Event, path: Path) -> Iterator[Link]:
         """Yield the relations of one call."""
-        (event,) = self._candidates(_OWN, key)
         retried = self._retried(event, path)
         if retried is not None:
             yield retried
@@ -163,14 +171,17 @@ class _Rules:
         """Return the newest events that a question has for a value, the latest first."""
         known = self._known.get((question, value))
         if known is None:
-            rows = self._connection.exec_driver_sql(self._written(question), (value,))
-            known = sorted((Event(*row) for row in rows), key=lambda event: (event.at, event.key), reverse=True)
+            known = sorted(
+                (Event(*row) for row in self._rows(self._written(question), value)),
+                key=lambda event: (event.at, event.key),
+                reverse=True,
+            )
             self._known[question, value] = known
         return known
 
     def _written(self, question: str) -> str:
         return (
-            "SELECT event.key, event.id, event.at, event.session_id, event.root, event.status, event.model, prompt.out_node"
+            f"SELECT {_OF_EVENT}, prompt.out_node"  # noqa: S608  # names of ours
             f" FROM {_FROM[question]} WHERE {question} = {self._database.placeholder}"
             f" ORDER BY {_ORDER[question]} DESC LIMIT {MOST_CANDIDATES}"
         )
@@ -178,9 +189,19 @@ class _Rules:
     def _above(self, node: int) -> tuple[int | None, int, int]:
         known = self._up.get(node)
         if known is None:
-            written = f"SELECT parent, segment, what FROM node WHERE id = {self._database.placeholder}"
-            known = self._up[node] = tuple(self._connection.exec_driver_sql(written, (node,)).one())
+            written = f"SELECT parent, segment, what FROM node WHERE id = {self._database.placeholder}"  # noqa: S608
+            ((parent, segment, what),) = self._rows(written, node)
+            known = self._up[node] = (parent, segment, what)
         return known
+
+    def _rows(self, question: str, value: int) -> Sequence[Sequence[Any]]:
+        """Ask the driver itself: there are several questions for each call, and SQLAlchemy takes ten times as long."""
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(question, (value,))
+            return cursor.fetchall()
+        finally:
+            cursor.close()
 
 
 def _last_answer(path: Path) -> Place | None:

@@ -7,8 +7,9 @@ from sqlalchemy import Connection, FromClause, select
 
 from tc_core.ledger.canonical import ASSISTANT, RESULT, SCHEMA, SYSTEM
 from tc_core.ledger.prices import InputZones, Zones
+from tc_core.ledger.relations import LEAST_DERIVED
 from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow
-from tc_core.ledger.tree import PER_REQUEST
+from tc_core.ledger.tree import PER_REQUEST, PER_SEGMENT
 from tc_core.model import ids
 from tc_core.model.ports import Filters
 from tc_core.model.usage import Usage
@@ -88,7 +89,8 @@ class Origins:
         if kind == SCHEMA:
             return Origin("tools", content, "tool schemas")
         maker = self._makers.get(send.segment)
-        if maker is not None:
+        is_short = send.weight < LEAST_DERIVED + PER_SEGMENT and role != ASSISTANT and kind != RESULT
+        if maker is not None and not is_short:  # a user may say "yes" as well as a model
             id_, event_type, name, agent = maker
             if event_type == _TOOL:
                 return Origin("tool", ids.to_text(id_), f"tool {name}" if name else "tool results")

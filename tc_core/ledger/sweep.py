@@ -5,6 +5,7 @@ to may have come to life meanwhile.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import CTE, Connection, Select, Table, delete, select, union
 
@@ -66,11 +67,11 @@ def _ways(*conditions: object) -> CTE:
     return ways.union(select(_NODE.c.parent).join(ways, ways.c.id == _NODE.c.id).where(_NODE.c.parent.is_not(None)))
 
 
-def _dead_nodes() -> Select[tuple[int]]:
+def _dead_nodes() -> Select[Any]:
     return select(_NODE.c.id).where(_NODE.c.id.not_in(select(_ways().c.id))).limit(MOST)
 
 
-def _dead_segments() -> Select[tuple[int]]:
+def _dead_segments() -> Select[Any]:
     used = union(select(_NODE.c.segment), select(_PRODUCED.c.segment)).subquery()
     return select(_SEGMENT.c.id).where(_SEGMENT.c.id.not_in(select(used))).limit(MOST)
 
