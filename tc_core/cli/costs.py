@@ -103,6 +103,8 @@ def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
     line = Text()
     line.append(text.usd(found.total_cost_nanos), style="bold")
     line.append(f"{when} in {text.plural(found.total_calls, 'call')}{comparison}.")
+    if found.total_charges_nanos:
+        line.append(f"  {text.usd(found.total_charges_nanos)} of it beside tokens.")
     doubts = [
         text.plural(found.unpriced_calls, "call") + " unpriced" if found.unpriced_calls else "",
         f"{found.estimated_calls:,} estimated" if found.estimated_calls else "",

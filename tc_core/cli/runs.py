@@ -1,5 +1,6 @@
 """`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Annotated
 
@@ -8,10 +9,14 @@ from rich.text import Text
 
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.costs.tracker import GIVEN
 from tc_core.lineage import find
 from tc_core.lineage.tree import Node, tree
+from tc_core.meter import recorded
 from tc_core.model.event import TrackingEvent
+from tc_core.model.ports import CostPart
 from tc_core.model.run import Run
+from tc_core.record.reports import BILLED
 
 SHORT_ID = 8
 """Digits at the end of an id that tell it from others: its beginning is the time."""
@@ -85,7 +90,7 @@ def show(
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Show everything that is known of one event.
+    """Show everything that is known of one event, with the parts of its cost.
 
     Example: token-calc show 9d3e21aa
     """
@@ -94,9 +99,14 @@ def show(
         found = find.event(source, event)
         relations = source.relationships(event_id=found.event_id)
         attempts = source.attempts(found.event_id)
+        parts = (
+            [] if found.cost_nanos is not None and found.price_source in GIVEN - {BILLED} else recorded.parts_of(found)
+        )
         if as_json:
             plain = {**found.to_dict(), "relations": [relation.to_dict() for relation in relations]}
             plain["attempts"] = [attempt._asdict() for attempt in attempts]
+            plain["cost_parts"] = [part._asdict() for part in parts]
+            plain["cost_parts_nanos"] = recorded.total(parts) if parts else None
             text.print_json(plain)
             return
         console = text.console()
@@ -111,6 +121,42 @@ def show(
             took = "" if attempt.latency_us is None else f" after {text.seconds(attempt.latency_us / 1000)}"
             said = "no answer" if attempt.status is None else f"HTTP {attempt.status}"
             console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
+        if parts:
+            _print_parts(found, parts)
+
+
+def _print_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> None:
+    """Print the lines of a cost, under a sentence that says how they stand to what is booked."""
+    console = text.console()
+    sentence = _about_parts(event, parts)
+    console.print(Text(f"\n{sentence}", style="" if event.cost_nanos is not None else "yellow"))
+    sheet = Sheet(Column(), number(""), number(""))
+    decimals = text.column_decimals(part.cost_nanos for part in parts)
+    for part in parts:
+        price = (
+            Text("no price", style="yellow")
+            if part.cost_nanos is None
+            else text.usd(part.cost_nanos, decimals=decimals)
+        )
+        sheet.add(part.kind, text.count(part.count), price)
+    sheet.print(console)
+
+
+def _about_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> str:
+    now = recorded.total(parts)
+    missing = " and ".join(dict.fromkeys(part.kind for part in parts if part.cost_nanos is None))
+    of_what = " ".join(filter(None, (event.served_model or event.model, event.service_tier)))
+    if event.cost_nanos is None:
+        if missing:
+            return f"Unpriced, since no price is known for {missing} of {of_what}:"
+        return f"Unpriced when it was recorded; `token-calc reprice` would make it {text.usd(now)}:"
+    if now == event.cost_nanos:
+        return "The cost is the sum of:"
+    booked = "The provider billed" if event.price_source == BILLED else "Booked is"
+    otherwise = (
+        f"the prices known now lack {missing}" if now is None else f"the prices known now make it {text.usd(now)}"
+    )
+    return f"{booked} {text.usd(event.cost_nanos)}; {otherwise}:"
 
 
 def print_tree(root: Node) -> None:

@@ -62,7 +62,7 @@ def column_decimals(costs: Iterable[int | None]) -> int:
     return _decimals(smallest, digits=2)
 
 
-def count(number: int | None) -> str:
+def count(number: float | None) -> str:
     """Write a count with thousands."""
     return EMPTY if number is None else f"{number:,}"
 

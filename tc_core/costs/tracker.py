@@ -10,14 +10,12 @@ from tc_core.costs import report
 from tc_core.costs.plain_totals import PlainTotals
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
-from tc_core.meter import prices
+from tc_core.meter import recorded
 from tc_core.model import money, period
-from tc_core.model.event import (
-    TrackingEvent,
-    to_us,
-)
+from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage
+from tc_core.record.reports import BILLED
 from tc_core.runtime.by_hand import CostRecord, record_call
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
@@ -126,8 +124,8 @@ class CostTracker:
         """Price the calls of a period that have no price yet, by the prices that held when they were made.
 
         `everything` prices all calls again, for when a table was wrong; a call whose model has no price now, whose cost
-        was given by hand, or that cost nothing since a cache had the answer, keeps what it has. Dates are as in
-        `get_costs`. Raises StorageError for a store that is not SQL.
+        was given by hand or is what the provider billed, or that cost nothing since a cache had the answer, keeps what
+        it has. Dates are as in `get_costs`. Raises StorageError for a store that is not SQL.
         """
         if not isinstance(self.storage, SqlStore):
             raise StorageError(f"{type(self.storage).__name__} cannot price again: use SQLiteStorage")
@@ -149,16 +147,10 @@ class CostTracker:
         return PlainTotals(storage)
 
 
+GIVEN = frozenset({None, "cache", BILLED})
+"""Sources of costs that no table is asked for."""
+
+
 def _priced_anew(event: TrackingEvent) -> Priced | None:
-    is_given = event.cost_nanos is not None and event.price_source in (None, "cache")
-    name = event.model or event.served_model
-    if is_given or name is None:
-        return None
-    return prices.price_of(
-        event.usage,
-        name,
-        served_model=event.served_model,
-        provider=event.provider,
-        service_tier=event.service_tier,
-        at_us=to_us(event.timestamp),
-    )
+    is_given = event.cost_nanos is not None and event.price_source in GIVEN
+    return None if is_given else recorded.price_of(event)

@@ -5,13 +5,15 @@ import importlib.metadata
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint
 
 from tc_core import settings, version
 from tc_core.errors import TokenCalculatorError
-from tc_core.meter import price_table, prices, tokens
+from tc_core.meter import price_table, prices, recorded, tokens
+from tc_core.model import clock, money
 from tc_core.model.part import Finding
+from tc_core.record.reports import BILLED
 from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
 from tc_core.runtime import adapters, instrument, recorders, tryout
 from tc_core.runtime.instrument import FrameworkState
@@ -21,6 +23,12 @@ from tc_core.store.storages import path_of
 
 MOST_KEYS = 4
 """How many keys are named with their dates."""
+
+BILLED_DAYS, MOST_BILLS = 30, 1000
+"""Of how many days, and how many calls at most, the bills of providers are compared with the price table."""
+
+MOST_DIFFERENCE = 0.01
+"""By how much of a bill the table may differ."""
 
 
 def examine(store: str | None = None, *, quick: bool = False) -> Iterator[Finding]:
@@ -137,6 +145,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     for label, since in wide.items():
         yield Finding("warning", "label", f"{meaning_of(label)} (since {since:%Y-%m-%d})")
     yield from _hash_keys(keys)
+    yield from _bills(store)
     for fault, count in swallowed.items():
         yield Finding("warning", "swallowed", f"{count:,} x {fault}")
 
@@ -155,6 +164,31 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
     if damaged:
         said = f"{_plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
         yield Finding("warning", "spool", said)
+
+
+def _bills(store: SqlStore) -> Iterator[Finding]:
+    """Compare what providers billed of late with what the price table says: a table that differs is out of date."""
+    since = clock.now() - timedelta(days=BILLED_DAYS)
+    newest = store.query_events({"price_source": BILLED}, since, limit=MOST_BILLS, descending=True)
+    sums: dict[tuple[str, str], list[int]] = {}
+    for event in newest:
+        price = recorded.price_of(event)
+        if price is not None and event.cost_nanos is not None:
+            total = sums.setdefault((event.provider or "", event.model or event.served_model or ""), [0, 0, 0])
+            for place, added in enumerate((1, event.cost_nanos, price.cost_nanos)):
+                total[place] += added
+    differing = {name: total for name, total in sums.items() if abs(total[2] - total[1]) > total[1] * MOST_DIFFERENCE}
+    for (provider, model), (calls, billed, by_table) in sorted(differing.items()):
+        what = f"{_plural(calls, 'call')} of {model}" + (f" at {provider}" if provider else "")
+        said = f"{what} were billed {_dollars(billed)}, and are {_dollars(by_table)} by the price table"
+        yield Finding("warning", "bills", f"{said}: give the model a price of your own (docs/prices.md)")
+    if sums and not differing:
+        agreeing = sum(calls for calls, _, _ in sums.values())
+        yield Finding("ok", "bills", f"the price table agrees with those of {_plural(agreeing, 'call')}")
+
+
+def _dollars(nanos: int) -> str:
+    return f"${money.to_decimal(nanos).normalize():f}"
 
 
 def _hash_keys(keys: Mapping[str, datetime]) -> Iterator[Finding]:

@@ -56,7 +56,8 @@ class StorageBackend(ABC):
     ) -> dict[GroupKey, float | int | None]:
         """Return one sum for each group.
 
-        Cost is US dollars, None where no call of the group has a price. `calls` counts model calls and
+        Cost is US dollars, None where no call of the group has a price; `charges` is what of it came beside
+        tokens. `calls` counts model calls and
         embeddings; `errors` and `latency_ms` (a sum) speak of these too, unless a filter or a group
         names `event_type`. Groups are dimensions, labels, or `hour`, `day` and `month` in UTC.
         Groups without any call are left out; a question without groups has the one key `()`.

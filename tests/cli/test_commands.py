@@ -109,6 +109,15 @@ def test_costs_of_a_period_and_a_filter(recorded, run_command):
     assert shown.startswith("$0.400 last 7 days in 5 calls.")
 
 
+def test_costs_say_what_of_them_came_beside_tokens(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_events([call("a", 2, cost=0.3), call("b", 1, cost=0.05, charges_nanos=20_000_000)])
+    shown = answer(run_command("costs", "--store", tmp_path / "s.db"))
+    assert shown.startswith("$0.350 in 2 calls.  $0.0200 of it beside tokens.")
+    rows = csv.DictReader(io.StringIO(answer(run_command("costs", "--store", tmp_path / "s.db", "--csv"))))
+    assert [(row["charges"], row["charges_nanos"]) for row in rows] == [("0.02", "20000000")]
+
+
 def test_costs_compares_with_the_period_before(tmp_path, run_command):
     with SQLiteStorage(tmp_path / "costs.db") as store:
         began, was_later = datetime(NOW.year - 1, 1, 1, tzinfo=UTC), NOW - timedelta(days=364)
@@ -284,6 +293,84 @@ def test_show_tells_everything_of_one_event(recorded, run_command):
     }
 
 
+SEARCHED = {"model": "claude-sonnet-4-5", "provider": "anthropic", "charges": {"web_searches": 2}}
+"""100 x 3 and 10 x 15 dollars per million, and two searches at 10 dollars per thousand: $0.02045."""
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence", "searches"),
+    [
+        pytest.param(
+            {"cost_nanos": 20_450_000, "charges_nanos": 20_000_000, "price_source": "a table"},
+            "The cost is the sum of:",
+            "2 $0.02000",
+            id="priced",
+        ),
+        pytest.param(
+            {"charges": {"new_tools": 2}},
+            "Unpriced, since no price is known for new tools of claude-sonnet-4-5:",
+            "2 no price",
+            id="unpriced",
+        ),
+        pytest.param(
+            {"model": "acme-1", "service_tier": "flex"},
+            "Unpriced, since no price is known for input and output and web searches of acme-1 flex:",
+            "2 no price",
+            id="nothing-has-a-price",
+        ),
+        pytest.param(
+            {}, "Unpriced when it was recorded; `token-calc reprice` would make it $0.0204:", "2 $0.02000", id="by-now"
+        ),
+        pytest.param(
+            {"cost_nanos": 30_000_000, "price_source": "billed"},
+            "The provider billed $0.0300; the prices known now make it $0.0204:",
+            "2 $0.02000",
+            id="billed",
+        ),
+        pytest.param(
+            {"cost_nanos": 30_000_000, "price_source": "billed", "charges": {"new_tools": 2}},
+            "The provider billed $0.0300; the prices known now lack new tools:",
+            "2 no price",
+            id="billed-without-a-price",
+        ),
+        pytest.param(
+            {"cost_nanos": 30_000_000, "price_source": "an older table"},
+            "Booked is $0.0300; the prices known now make it $0.0204:",
+            "2 $0.02000",
+            id="another-price",
+        ),
+    ],
+)
+def test_show_lists_of_what_a_cost_is_the_sum(tmp_path, run_command, facts, sentence, searches):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_event(call("c", 5, **SEARCHED | facts))
+    lines = answer(run_command("show", "c", "--store", tmp_path / "s.db")).splitlines()
+    below = [" ".join(line.split()) for line in lines[lines.index(sentence) + 1 :]]
+    kind = "new tools" if "new_tools" in facts.get("charges", {}) else "web searches"
+    assert f"{kind} {searches}" in below
+    assert len(below) == 3
+    if facts.get("model") != "acme-1":
+        assert {"input 100 $0.00030", "output 10 $0.00015"} <= set(below)
+
+
+def test_show_lists_the_parts_of_a_cost_as_json(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_event(call("c", 5, **SEARCHED))
+        store.save_event(call("given", 5, **SEARCHED, cost=0.5))
+        store.save_event(event("agent", "agent", 5, name="a"))
+    plain = json.loads(answer(run_command("show", "c", "--store", tmp_path / "s.db", "--json")))
+    assert plain["charges"] == {"web_searches": 2}
+    assert plain["cost_parts"] == [
+        {"kind": "input", "count": 100, "cost_nanos": 300_000},
+        {"kind": "output", "count": 10, "cost_nanos": 150_000},
+        {"kind": "web searches", "count": 2, "cost_nanos": 20_000_000},
+    ]
+    assert plain["cost_parts_nanos"] == 20_450_000
+    for other in ("given", "agent"):  # whose cost is not by a table
+        plain = json.loads(answer(run_command("show", other, "--store", tmp_path / "s.db", "--json")))
+        assert (plain["cost_parts"], plain["cost_parts_nanos"]) == ([], None)
+
+
 def test_show_tells_the_requests_of_a_call(recorded, run_command):
     with SQLiteStorage(recorded) as store:
         c3 = ids.from_text("c3")
@@ -329,6 +416,36 @@ def test_doctor_finds_nothing_wrong(recorded, run_command):
         finding["state"] == "ok"
         for finding in json.loads(answer(run_command("doctor", "--quick", "--store", recorded, "--json")))
     )
+
+
+def bills(run_command, path):
+    """What doctor says of bills."""
+    found = json.loads(answer(run_command("doctor", "--quick", "--store", path, "--json")))
+    return [(finding["state"], finding["said"]) for finding in found if finding["subject"] == "bills"]
+
+
+def test_doctor_shows_where_the_price_table_differs_from_bills(tmp_path, run_command):
+    path, at_table = tmp_path / "s.db", 350_000  # 100 x 2.50 and 10 x 10 dollars per million
+    with SQLiteStorage(path) as store:
+        store.save_event(call("own", 5, cost_nanos=1, price_source="genai-prices"))
+        assert bills(run_command, path) == []
+        near = [call(f"near{n}", 5, cost_nanos=at_table + 3_500, price_source="billed") for n in range(2)]
+        store.save_events([*near, call("odd", 5, model="acme-1", cost_nanos=9, price_source="billed")])
+        assert bills(run_command, path) == [("ok", "the price table agrees with those of 2 calls")]
+        sonnet = {**SEARCHED, "price_source": "billed"}  # 20,450,000 by the table
+        store.save_events([call("dear", 5, **sonnet, cost_nanos=30_000_000), call("b", 6, **sonnet, cost_nanos=10**7)])
+        store.save_event(call("old", 31 * 24 * 60, **sonnet, cost_nanos=10**9))
+    (found,) = bills(run_command, path)
+    said = "2 calls of claude-sonnet-4-5 at anthropic were billed $0.04, and are $0.0409 by the price table"
+    assert found == ("warning", f"{said}: give the model a price of your own (docs/prices.md)")
+
+
+def test_doctor_looks_at_the_newest_thousand_bills(tmp_path, run_command):
+    path = tmp_path / "s.db"
+    with SQLiteStorage(path) as store:
+        store.save_events([call(f"new{n}", 5, cost_nanos=350_000, price_source="billed") for n in range(1000)])
+        store.save_event(call("older", 6, cost_nanos=10**9, price_source="billed"))
+    assert bills(run_command, path) == [("ok", "the price table agrees with those of 1,000 calls")]
 
 
 def test_a_label_with_too_many_values_is_named_where_it_is_asked_for(recorded, run_command):

@@ -77,6 +77,42 @@ def test_reprice_everything_keeps_what_was_given_by_hand_and_what_has_no_price_n
     assert tracker.reprice(everything=True).changed == 0
 
 
+SEARCHED = {
+    "model": "claude-sonnet-4-5", "provider": "anthropic", "input_tokens": 1_000, "output_tokens": 100,
+    "charges": {"web_searches": 2},
+}  # fmt: skip
+"""1,000 x 3 and 100 x 15 dollars per million, and two searches at 10 dollars per thousand: $0.0245."""
+
+
+@pytest.mark.parametrize("store", ["memory", "s.db"])
+def test_reprice_prices_what_is_charged_beside_the_tokens(store):
+    tracker = CostTracker(store)
+    tracker.storage.save_event(TrackingEvent(**SEARCHED, timestamp=at(5), agent_id="a"))
+    tracker.storage.save_event(TrackingEvent(**SEARCHED | {"charges": {"a new tool": 1}}, timestamp=at(6)))
+    done = tracker.reprice()
+    assert (done.examined, done.changed, done.still_unpriced, done.cost_change_nanos) == (2, 1, 1, 24_500_000)
+    report = tracker.get_costs("2026-01-05", "2026-01-31", group_by=["agent_id"])
+    assert (report.total_cost, report.total_charges, report.unpriced_calls) == (0.0245, 0.02, 1)
+    assert (report.total_cost_nanos, report.total_charges_nanos) == (24_500_000, 20_000_000)
+    groups = {group.key["agent_id"]: (group.charges, group.charges_nanos) for group in report.groups}
+    assert groups == {"a": (0.02, 20_000_000), None: (None, None)}
+    plain = report.to_dict()
+    assert (plain["total_charges"], plain["groups"][0]["charges"]) == (0.02, 0.02)
+    assert tracker.storage.aggregate("charges", ["agent_id"]) == {("a",): 0.02, (None,): None}
+
+
+def test_reprice_leaves_what_the_provider_billed_and_what_a_cache_answered():
+    tracker = CostTracker("memory")
+    kept = [
+        TrackingEvent(**SEARCHED, event_id=source, cost_nanos=nanos, price_source=source)
+        for source, nanos in (("billed", 7), ("cache", 0))
+    ]
+    tracker.storage.save_events([*kept, TrackingEvent(**SEARCHED, cost_nanos=1, price_source="an older table")])
+    done = tracker.reprice(everything=True)
+    assert (done.examined, done.changed, done.cost_change_nanos) == (3, 1, 24_500_000 - 1)
+    assert [tracker.storage.get_event(event.event_id) for event in kept] == kept
+
+
 def test_reprice_of_many_goes_in_batches(own_prices_file):
     tracker = CostTracker("s.db")
     events = [

@@ -703,6 +703,31 @@ def test_what_cannot_be_true_is_not_what_the_provider_reports(usage, kept, fault
     check_usage(reading.usage)
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {
+            "prompt_tokens": 90,
+            "completion_tokens": 30,
+            "total_tokens": 120,
+            "prompt_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 20, "audio_tokens": 5},
+            "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 3},
+        },
+        {"prompt_tokens": 90, "completion_tokens": 30, "prompt_tokens_details": {"cache_creation_tokens": 20}},
+        {"prompt_tokens": 90, "completion_tokens": "30", "total_tokens": 120},
+        {
+            "input_tokens": 90,
+            "output_tokens": 30,
+            "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 20},
+            "output_tokens_details": {"reasoning_tokens": 7},
+        },
+    ],
+)
+def test_what_most_answers_tell_is_read_by_the_short_way_as_by_the_long_one(usage):
+    # a field beside the counts, as Groq has it, has all spellings looked for
+    assert read(usage_part({"usage": usage})) == read(usage_part({"usage": usage | {"queue_time": 0.5}}))
+
+
 def test_output_alone_is_not_whole():
     reading = read_body({"usage": {"output_tokens": 528}})
     assert (reading.usage, reading.is_possible, reading.is_whole) == (Usage(None, 528), True, False)

@@ -4,6 +4,7 @@ from datetime import date
 import pytest
 
 from tc_core.meter import corrections
+from tc_core.meter.usage import usage_part
 from tc_core.model import ids
 from tc_core.model.event import EventRecord
 from tc_core.model.segment import Segment
@@ -46,6 +47,35 @@ def test_a_call_is_recorded_with_its_usage_and_cost(recorder, store):
     assert event.price_source.startswith("genai-prices")
     assert (event.agent_id, event.labels) == ("a", {"user_id": "7"})
     assert 0 <= event.latency_ms < 5000
+
+
+def test_what_a_provider_charges_beside_tokens_is_kept_and_priced(recorder, store):
+    body = {"usage": {"input_tokens": 1_000, "output_tokens": 100, "server_tool_use": {"web_search_requests": 2}}}
+    recorder.start("llm_call", key="k", model="claude-sonnet-4-5", provider="anthropic")
+    recorder.finish("k", report=usage_part(body))
+    event = one(store)
+    # 1,000 x 3 + 100 x 15 dollars per million, and two searches at 10 dollars per thousand
+    assert (event.charges, event.charges_nanos, event.cost_nanos) == ({"web_searches": 2}, 20_000_000, 24_500_000)
+    total = store.totals()[()]
+    assert (total.cost_nanos, total.charges_nanos) == (24_500_000, 20_000_000)
+
+
+@pytest.mark.swallows
+def test_of_charges_without_end_only_some_are_kept_and_that_is_counted(recorder, store):
+    tools = {f"tool_{n}_call": 1 for n in range(100)}
+    recorder.start("llm_call", key="k", model="gpt-4o")
+    recorder.finish("k", report={"usage": {"input_tokens": 1, "output_tokens": 1}, "tools": tools})
+    event = one(store)
+    assert (len(event.charges), event.cost_nanos) == (64, None)
+    event.check()
+
+
+def test_a_cost_that_nobody_was_charged_is_no_cost(recorder, store):
+    body = {"usage": {"input_tokens": 1, "output_tokens": 1, "server_tool_use": {"web_search_requests": 10**12}}}
+    recorder.start("llm_call", key="k", model="claude-sonnet-4-5", provider="anthropic")
+    recorder.finish("k", report=usage_part(body))
+    event = one(store)
+    assert (event.charges, event.cost_nanos) == ({"web_searches": 10**12}, None)  # else ten billion dollars
 
 
 def test_a_host_id_that_is_a_uuid_is_kept(recorder, store):

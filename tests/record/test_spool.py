@@ -52,6 +52,8 @@ def test_an_end_comes_back_with_all_its_facts():
         service_tier="flex",
         usage_source="provider",
         cost_nanos=99,
+        charges={"web_searches": 2, "audio_seconds": 0.5},
+        charges_nanos=9,
         metadata={"k": [1, {"deep": None}]},
         external_id="req_1",
         price_source="own",

@@ -100,6 +100,20 @@ def test_the_files_are_typed_and_lossless(tmp_path):
     assert len(back.relationships()) + len(store.relationships()) == len(other.relationships())
 
 
+def test_what_is_charged_goes_along_and_its_sums_stay(each_store, tmp_path):
+    charged = {"charges": {"web_searches": 2, "audio_seconds": 0.5}, "charges_nanos": 600_000}
+    event = call(event_id="old", **charged)
+    each_store.save_event(event)
+    StoreKeeper(each_store).archive("2026-11-22", tmp_path / "a")
+    assert in_store(each_store) == []
+    assert each_store.aggregate("charges", ["model"]) == {("gpt-4o",): 0.0006}
+    back = InMemoryStorage()
+    assert StoreKeeper(back).import_events(tmp_path / "a").is_whole
+    assert back.query_events() == [event]
+    assert back.aggregate("charges") == {(): 0.0006}
+    assert_sound(each_store)
+
+
 def test_a_relation_to_what_goes_from_what_stays_goes_along(tmp_path):
     store = InMemoryStorage()
     store.save_events([call(event_id="old"), call(5 * DAY, event_id="new")])

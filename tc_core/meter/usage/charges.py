@@ -63,10 +63,17 @@ _PLACES = (
 )
 """Which details of a usage tell how much of what."""
 
+_BY_PLACE = {
+    place: tuple((name, kind) for each, name, kind in _PLACES if each == place)
+    for place in dict.fromkeys(place for place, _, _ in _PLACES)
+}
+_BESIDE = frozenset({*_NAMES, "server_side_tool_usage_details", "serverToolUsage", "seconds", "prompt_audio_seconds"})
+"""What else of a usage tells a charge."""
+
 
 def charges(part: Fields, reported: Fields, model: str | None) -> dict[str, int | float]:
     """Return what is charged beside plain tokens, of a part and of what genai-prices reads in its usage."""
-    found = {kind: count for kind, count in reported.items() if count and _is_charged(kind)}
+    found = {kind: count for kind, count in reported.items() if count and kind not in _IN_USAGE and _is_charged(kind)}
     for kind, count in (*_of_body(part, model), *_of_usage(part["usage"])):
         if count:
             found.setdefault(kind, count)
@@ -75,7 +82,7 @@ def charges(part: Fields, reported: Fields, model: str | None) -> dict[str, int 
 
 def _is_charged(kind: str) -> bool:
     """Tell whether a kind may have a price of its own; text is what has the plain one."""
-    return kind not in _IN_USAGE and "_text_" not in kind and "_tool_" not in kind
+    return "_text_" not in kind and "_tool_" not in kind
 
 
 def _of_body(part: Fields, model: str | None) -> Iterator[tuple[str, int | float]]:
@@ -90,9 +97,14 @@ def _of_body(part: Fields, model: str | None) -> Iterator[tuple[str, int | float
 
 
 def _of_usage(usage: Fields) -> Iterator[tuple[str, int | float]]:
-    for place, name, kind in _PLACES:
+    for place, kinds in _BY_PLACE.items():
         if place in usage:
-            yield kind, _count(_fields(usage[place]), name)
+            inner = _fields(usage[place])
+            for name, kind in kinds:
+                if name in inner:
+                    yield kind, _count(inner, name)
+    if _BESIDE.isdisjoint(usage):
+        return
     for name, kind in _NAMES.items():
         if name in usage:
             yield kind, _count(usage, name)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tc_core.model.usage import is_count
+from tc_core.model.usage import MOST_TOKENS
 
 Fields = Mapping[str, Any]
 
@@ -32,15 +32,14 @@ class Counts:
     def first(self, *names: str, of: str | None = None) -> int | None:
         """Return the first count of these names, directly in the usage or in one of its details."""
         place = self.usage if of is None else self.usage.get(of)
-        if not place or not isinstance(place, dict):
+        if not place or type(place) is not dict:
             return None
         for name in names:
             value = place.get(name)
-            if value is None:
-                continue
-            if is_count(value):
-                return value
-            self.faults.append(f"{name} is not a count")
+            if value is not None:
+                if type(value) is int and 0 <= value <= MOST_TOKENS:  # `is_count`, without calling it
+                    return value
+                self.faults.append(f"{name} is not a count")
         return None
 
     def within(self, *names: str) -> "Counts":
@@ -53,10 +52,18 @@ class Counts:
 
     def has(self, *names: str) -> bool:
         """Tell whether the usage names one of these."""
-        return any(name in self.usage for name in names)
+        return not self.usage.keys().isdisjoint(names)
+
+    def has_only(self, names: frozenset[str]) -> bool:
+        """Tell whether the usage names nothing but these."""
+        return self.usage.keys() <= names
 
 
 def either(*counts: int | None) -> int | None:
     """Return the first count that is more than zero, else the first that is known."""
-    known = [count for count in counts if count is not None]
-    return next((count for count in known if count), known[0] if known else None)
+    least = None
+    for count in counts:
+        if count:
+            return count
+        least = count if least is None else least
+    return least

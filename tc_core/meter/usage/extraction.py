@@ -4,17 +4,18 @@
 refuses a usage of which one count is absent. A test holds both against each other.
 """
 
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tc_core.meter import loading
-from tc_core.meter.usage.counts import Spelled
+from tc_core.meter.usage.counts import Fields, Spelled
 from tc_core.model.usage import is_count
 
 if TYPE_CHECKING:
     from genai_prices.types import ArrayMatch
 
-    Path = tuple[str | ArrayMatch, ...]
+    Path = tuple["str | ArrayMatch | _Item", ...]
 
 
 def extract(spelled: Spelled) -> dict[str, int]:
@@ -24,7 +25,8 @@ def extract(spelled: Spelled) -> dict[str, int]:
     for path, kind, is_required in _table(spelled.provider, spelled.flavor):
         value: Any = spelled.usage
         for step in path:
-            if value is None:
+            if not value:
+                value = None
                 break
             value = value.get(step) if isinstance(step, str) else step.extract(value)
         if value is not None:
@@ -32,7 +34,23 @@ def extract(spelled: Spelled) -> dict[str, int]:
         elif is_required:
             absent.add(kind)
     counts |= {kind: count for kind, count in spelled.more.items() if count is not None}
+    if not absent and all(map(is_count, counts.values())):
+        return counts
     return {kind: count for kind, count in counts.items() if kind not in absent and is_count(count)}
+
+
+class _Item(NamedTuple):
+    """The first item of a list that has a word in one of its fields."""
+
+    field: str
+    word: str
+
+    def extract(self, items: Sequence[Fields]) -> Fields | None:
+        for each in items:
+            found = each.get(self.field)
+            if type(found) is str and found.lower() == self.word:
+                return each
+        return None
 
 
 @cache
@@ -44,6 +62,11 @@ def _table(provider: str, flavor: str) -> "tuple[tuple[Path, str, bool], ...]":
     extractors = next((each.extractors for each in providers if each.id == provider), None) or []
     mappings = next((each.mappings for each in extractors if each.api_flavor == flavor), [])
     return tuple(
-        ((each.path,) if isinstance(each.path, str) else tuple(each.path), each.dest, each.required)
+        ((each.path,) if isinstance(each.path, str) else tuple(map(_step, each.path)), each.dest, each.required)
         for each in mappings
     )
+
+
+def _step(given: "str | ArrayMatch") -> "str | ArrayMatch | _Item":
+    word = None if isinstance(given, str) else getattr(given.match, "equals", None)
+    return given if isinstance(given, str) or word is None else _Item(given.field, word.lower())

@@ -1,10 +1,11 @@
 """What of a provider's body is about usage, as a small plain value that a spool can hold."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from tc_core.model.usage import Report
 
@@ -15,6 +16,7 @@ MOST_NODES = 1000
 MOST_NAME = 64
 MOST_WORD = 128
 MOST_NUMBER = 2**53
+_LEAST = -MOST_NUMBER
 
 NO_NUMBER = "?"
 """Stands where a text, or a number that JSON cannot hold, was in the place of a count: seen by `read`, never kept."""
@@ -90,7 +92,7 @@ _OF_OUTPUT = (
     "generation_token_count",
 )
 
-_COUNTS = tuple(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
+_COUNTS = frozenset(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
 _WORDS = _names("type modality ttl model service_tier serviceTier speed inference_geo traffic_type trafficType")
 """Fields of a usage whose short texts are words of the provider's, not of people."""
 
@@ -106,14 +108,23 @@ def usage_part(body: object) -> dict[str, Any] | None:
     fields = _fields(body)
     if fields is None:
         return None
-    for place in _places(fields):
-        usage = _usage(place)
-        if usage is not None:
-            copy = _Copy()
-            copied = copy.of(usage, MOST_DEPTH)
-            if copied:
-                return _with_facts(copied, place, fields, is_cut=copy.is_cut)
+    found = _part(fields, fields)
+    if found is not None:
+        return found
+    for name in _WITHIN:
+        place = _fields(fields.get(name))
+        if place is not None and (found := _part(place, fields)) is not None:
+            return found
     return None
+
+
+def _part(place: Fields, whole: Fields) -> dict[str, Any] | None:
+    usage = _usage(place)
+    if usage is None:
+        return None
+    copy = _Copy()
+    copied = copy.of(usage, MOST_DEPTH)
+    return _with_facts(copied, place, whole, is_cut=copy.is_cut) if copied else None
 
 
 def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
@@ -131,21 +142,14 @@ def tells_both(part: Report) -> bool:
     return any(told.get(name) for name in _OF_INPUT) and any(name in told for name in _OF_OUTPUT)
 
 
-def _places(fields: Fields) -> Iterator[Fields]:
-    yield fields
-    for name in _WITHIN:
-        inner = _fields(fields.get(name))
-        if inner is not None:
-            yield inner
-
-
 def _usage(place: Fields) -> Fields | None:
     for name in _USAGE:
         found = place.get(name)
         if found is not None and (fields := _fields(found)):
             return fields
-    if any(place.get(name) is not None for name in _COUNTS):
-        return {name: place[name] for name in _FLAT if name in place}
+    told = _COUNTS.intersection(place)
+    if told and any(place[name] is not None for name in told):
+        return {name: place[name] for name in _FLAT.intersection(place)}
     return None
 
 
@@ -158,19 +162,25 @@ class _Copy:
     def of(self, fields: Fields, depth: int) -> dict[str, Any]:
         """Return the numbers of some fields, and the words that are the provider's own."""
         copied: dict[str, Any] = {}
-        for name, value in fields.items():
-            kind = type(value)
-            if self.left <= 0:
-                self.is_cut = True
-                break
-            self.left -= 1
+        room, self.left = self.left, self.left - len(fields)
+        if self.left < 0:
+            self.is_cut, self.left = True, 0
+        for name, value in fields.items() if room >= len(fields) else islice(fields.items(), room):
             if value is None or type(name) is not str or len(name) > MOST_NAME:
                 continue
-            if kind is int or kind is bool:
-                copied[name] = value if -MOST_NUMBER <= value <= MOST_NUMBER else NO_NUMBER
+            kind = type(value)
+            if kind is int:
+                copied[name] = value if _LEAST <= value <= MOST_NUMBER else NO_NUMBER
+            elif kind is dict:
+                if depth > 1:
+                    copied[name] = self.of(value, depth - 1)
+                else:
+                    self.is_cut = True
+            elif kind is bool:
+                copied[name] = value
             elif kind is float:
                 copied[name] = value if isfinite(value) else NO_NUMBER
-            elif kind is str or isinstance(value, Enum):
+            elif kind is str or _sort(kind) == "enumeration":  # type: ignore[arg-type]  # a type has a hash
                 copied[name] = (_word(value) if name in _WORDS else None) or NO_NUMBER
             elif kind is list:
                 copied[name] = self._items(value, depth - 1)
@@ -193,34 +203,48 @@ class _Copy:
 
 def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: bool) -> dict[str, Any]:
     part: dict[str, Any] = {"usage": usage}
-    facts: dict[str, Any] = {name: _first_word(names, place, whole) for name, names in _FACTS}
-    if facts["service_tier"] is None and (of_bedrock := _fields(whole.get("serviceTier"))):
-        facts["service_tier"] = _word(of_bedrock.get("type"))
-    facts |= {"response_cost": _cost(whole), "tools": _tools(place), "searches": _searches(place)}
-    part |= {name: value for name, value in facts.items() if value}
+    _add_words(part, place)
+    if place is not whole:
+        _add_words(part, whole)
+    if "service_tier" not in part and "serviceTier" in whole:
+        tier = _word((_fields(whole["serviceTier"]) or {}).get("type"))  # of Bedrock
+        part |= {"service_tier": tier} if tier else {}
+    if not _COUNTED.isdisjoint(place) or not _OF_LITELLM.isdisjoint(whole):
+        for name, value in (("response_cost", _cost(whole)), ("tools", _tools(place)), ("searches", _searches(place))):
+            if value:
+                part[name] = value
     if is_cut or whole.get("is_cut") is True:
         part["is_cut"] = True
     return part
 
 
+def _add_words(part: dict[str, Any], fields: Fields) -> None:
+    told = _TOLD.intersection(fields)
+    for name, spelled in _FACTS if told else ():
+        if spelled in told and name not in part and (word := _word(fields[spelled])):
+            part[name] = word
+
+
 _FACTS = (
-    ("model", ("model", "modelVersion", "model_version", "model_name", "modelId")),
-    ("provider", ("provider", "model_provider")),
-    ("object", ("object",)),
-    ("service_tier", ("service_tier", "serviceTier")),
+    ("model", "model"),
+    ("model", "modelVersion"),
+    ("model", "model_version"),
+    ("model", "model_name"),
+    ("model", "modelId"),
+    ("provider", "provider"),
+    ("provider", "model_provider"),
+    ("object", "object"),
+    ("service_tier", "service_tier"),
+    ("service_tier", "serviceTier"),
 )
-
-
-def _first_word(names: tuple[str, ...], place: Fields, whole: Fields) -> str | None:
-    for fields in (place,) if place is whole else (place, whole):
-        for name in names:
-            value = fields.get(name)
-            if value is not None and (word := _word(value)):
-                return word
-    return None
+_TOLD = frozenset(spelled for _, spelled in _FACTS)
+_COUNTED = _names("tools output searches candidates groundingMetadata grounding_metadata")
+_OF_LITELLM = _names("_hidden_params response_cost")
 
 
 def _word(value: object) -> str | None:
+    if type(value) is str:
+        return value if 0 < len(value) <= MOST_WORD else None
     value = value.value if isinstance(value, Enum) else value
     return str(value) if isinstance(value, str) and 0 < len(value) <= MOST_WORD else None
 
@@ -261,8 +285,7 @@ def _searches(place: Fields) -> int | None:
 
 
 def _grounding(place: Fields) -> int:
-    grounding = place.get("groundingMetadata") or place.get("grounding_metadata")
-    fields = _fields(grounding)
+    fields = _fields(place.get("groundingMetadata") or place.get("grounding_metadata"))
     if fields is None:
         return 0
     found = (fields.get(name) for name in ("webSearchQueries", "web_search_queries"))
@@ -271,18 +294,25 @@ def _grounding(place: Fields) -> int:
 
 def _fields(value: object) -> Fields | None:
     """Return the fields of a dict or of a client library's object, without running any code of its own."""
-    if type(value) is dict:
-        return value
-    if value is None or type(value) in _PLAIN:
-        return None
-    if isinstance(value, Mapping):
-        return value
+    kind = type(value)
+    if kind is dict:
+        return value  # type: ignore[return-value]  # mypy does not see it in `kind`
+    sort = _sort(kind)  # type: ignore[arg-type]  # a type has a hash
+    if sort != "object":
+        return value if sort == "mapping" else None  # type: ignore[return-value]
     fields = getattr(value, "__dict__", None)
-    if type(fields) is not dict or isinstance(value, (type, Enum)):
+    if type(fields) is not dict:
         return None
     extra = getattr(value, "__pydantic_extra__", None)  # what the library's model does not know yet
     private = getattr(value, "__pydantic_private__", None)  # where LiteLLM keeps the cost
     return {**fields, **(extra or {}), **(private or {})} if extra or private else fields
 
 
-_PLAIN = frozenset({str, int, float, bool, bytes, list, tuple, set})
+@lru_cache(maxsize=256)
+def _sort(kind: type[Any]) -> Literal["plain", "mapping", "enumeration", "object"]:
+    """Tell what the values of a type are; asking `isinstance` for each takes longer than copying it."""
+    if kind is type(None) or kind in (str, int, float, bool, bytes, list, tuple, set) or issubclass(kind, type):
+        return "plain"
+    if issubclass(kind, Enum):
+        return "enumeration"
+    return "mapping" if issubclass(kind, Mapping) else "object"

@@ -9,9 +9,10 @@ def possible(usage: Usage, total: int | None, faults: list[str]) -> Usage:
     A prompt of no tokens is answered by nobody: it is not told. More reasoning than output is output that leaves it
     out, unless the total says that there was no more. A part that is more than its whole is not told.
     """
-    if not all(count is None or is_count(count) for count in usage):
-        faults.append("more tokens than any call has")
-        return Usage()
+    for count in usage:
+        if count is not None and not is_count(count):
+            faults.append("more tokens than any call has")
+            return Usage()
     read, written = usage.input_tokens, usage.output_tokens
     if not read and not written and (read, written) != (None, None):
         faults.append("no tokens at all")
@@ -31,6 +32,8 @@ def possible(usage: Usage, total: int | None, faults: list[str]) -> Usage:
 
 def _without_big_parts(usage: Usage, faults: list[str]) -> Usage:
     read, written = usage.input_tokens, usage.output_tokens
+    if not any(usage[2:]):
+        return usage
     cached, wrote = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     if read is not None and cached + wrote > read:
         faults.append("more cached than input")

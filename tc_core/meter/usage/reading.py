@@ -1,8 +1,8 @@
 """From what a provider reports to our values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from tc_core.meter.usage import stated
 from tc_core.meter.usage.charges import charges
@@ -18,8 +18,7 @@ _EMBEDDINGS = ("list", "embedding", "embeddings")
 """What bodies of embeddings call themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one answer reports of its own cost.
 
     `charges` are those of `tc_core.meter.usage.charges`. `billed_nanos` is the cost that the provider itself states.
@@ -29,7 +28,7 @@ class Reading:
     """
 
     usage: Usage
-    charges: Mapping[str, int | float] = field(default_factory=dict)
+    charges: Mapping[str, int | float] = MappingProxyType({})
     service_tier: str | None = None
     inference_geo: str | None = None
     billed_nanos: int | None = None

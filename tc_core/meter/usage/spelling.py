@@ -49,6 +49,8 @@ _OF_ANTHROPIC = (
 
 def _chat(counts: Counts) -> Spelled:
     first, read, written = counts.first, "prompt_tokens_details", "completion_tokens_details"
+    if counts.has_only(_PLAIN_CHAT):
+        return _plain_chat(counts)
     hit, miss = first("prompt_cache_hit_tokens"), first("prompt_cache_miss_tokens")
     prompt = first("prompt_tokens")
     if prompt is None and hit is not None and miss is not None:
@@ -84,6 +86,36 @@ def _chat(counts: Counts) -> Spelled:
     return Spelled("openai", "chat", usage, more={"cache_write_1h_tokens": hour})
 
 
+_PLAIN_CHAT = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+
+
+def _plain_chat(counts: Counts) -> Spelled:
+    """Return what most answers tell, which no other name can stand for: the same in a third of the time."""
+    first, read, written = (
+        counts.first,
+        counts.within("prompt_tokens_details"),
+        counts.within("completion_tokens_details"),
+    )
+    usage = {
+        "prompt_tokens": first("prompt_tokens"),
+        "completion_tokens": first("completion_tokens"),
+        "total_tokens": first("total_tokens"),
+        "prompt_tokens_details": {
+            "cached_tokens": read.first("cached_tokens"),
+            "cache_write_tokens": read.first("cache_write_tokens", "cache_creation_tokens"),
+            "audio_tokens": read.first("audio_tokens"),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": written.first("reasoning_tokens"),
+            "audio_tokens": written.first("audio_tokens"),
+        },
+    }
+    hour = read.within("cache_creation_token_details").first("ephemeral_1h_input_tokens")
+    return Spelled("openai", "chat", usage, more={"cache_write_1h_tokens": hour})
+
+
 def _is_beside(prompt: int, completion: int | None, total: int | None, cache: int) -> bool:
     """Tell whether cache counts come on top of a prompt: the total says so, or they are more than it."""
     if not cache:
@@ -93,8 +125,19 @@ def _is_beside(prompt: int, completion: int | None, total: int | None, cache: in
     return cache > prompt
 
 
+_PLAIN_RESPONSES = frozenset(
+    {"input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details"}
+)
+_PLAIN_READ = frozenset({"cached_tokens", "cache_write_tokens"})
+_PLAIN_WRITTEN = frozenset({"reasoning_tokens"})
+
+
 def _responses(counts: Counts) -> Spelled:
     first = counts.first
+    if counts.has_only(_PLAIN_RESPONSES):  # as most answers are: the same in a third of the time
+        details = counts.within("input_tokens_details"), counts.within("output_tokens_details")
+        if details[0].has_only(_PLAIN_READ) and details[1].has_only(_PLAIN_WRITTEN):
+            return _plain_responses(counts, *details)
     read, written = (
         next((name for name in names if counts.has(name)), names[0]) for names in (_READ_DETAILS, _WRITTEN_DETAILS)
     )
@@ -121,6 +164,17 @@ def _responses(counts: Counts) -> Spelled:
         "cache_image_read_tokens": of_cached.first("image_tokens"),
     }
     return Spelled("openai", "responses", usage, more=more)
+
+
+def _plain_responses(counts: Counts, read: Counts, written: Counts) -> Spelled:
+    usage = {
+        "input_tokens": counts.first("input_tokens"),
+        "output_tokens": counts.first("output_tokens"),
+        "total_tokens": counts.first("total_tokens"),
+        "input_tokens_details": {name: read.first(name) for name in _PLAIN_READ},
+        "output_tokens_details": {"reasoning_tokens": written.first("reasoning_tokens")},
+    }
+    return Spelled("openai", "responses", usage)
 
 
 _READ_DETAILS = ("input_tokens_details", "input_token_details", "prompt_tokens_details")

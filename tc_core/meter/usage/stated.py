@@ -45,9 +45,10 @@ def service_tier(part: Fields) -> str | None:
     usage = part["usage"]
     if usage.get("speed") == "fast":
         return "fast"
-    told = [part.get("service_tier"), *(usage.get(name) for name in _TIERS)]
-    tiers = [_tier(each) for each in told]
-    return next((tier for tier in tiers if tier is not None), None)
+    for told in (part.get("service_tier"), *map(usage.get, _TIERS)):
+        if told is not None and (tier := _tier(told)) is not None:
+            return tier
+    return None
 
 
 _TIERS = ("service_tier", "serviceTier", "traffic_type", "trafficType")
@@ -60,6 +61,8 @@ def inference_geo(part: Fields) -> str | None:
 
 
 def _tier(told: object) -> str | None:
+    if type(told) is str and told in _STANDARD:
+        return None
     if not isinstance(told, str) or not told.replace("_", "").replace("-", "").isalnum():
         return None
     tier = told.lower()
