@@ -13,4 +13,4 @@ def part(store: StorageBackend) -> Part | None:
     """Return the ledger's part for a store; None where it is switched off, or has nowhere to write."""
     if not settings.load().tracking.ledger or not isinstance(store, SqlStore) or store.read_only:
         return None
-    return Part(name="ledger", after=Recording(store, hash_key()).after, chore=Sweep(store.database).daily)
+    return Part(name="ledger", after=Recording(store, hash_key).after, chore=Sweep(store.database).daily)

@@ -1,6 +1,7 @@
-"""What the ledger does with each call once its event is in the store: it reads the texts, and writes hashes and sizes."""
+"""What the ledger does with each call whose event is in the store: it reads the texts, and writes hashes and sizes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -35,10 +36,14 @@ class Call(NamedTuple):
 class Recording:
     """Reads texts, batch by batch, on one thread."""
 
-    def __init__(self, store: SqlStore, key: bytes) -> None:
+    def __init__(self, store: SqlStore, key: Callable[[], bytes]) -> None:
         self._store = store
-        self._tree = Tree(key, _count)
+        self._key = key
         self._schemas = Schemas()
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(self._key(), _count)  # at the first text: a key is made where there is none
 
     def after(self, texts: Sequence[Texts]) -> None:
         """Write what the ledger keeps of some events, in one transaction, and what their texts say of each other.
