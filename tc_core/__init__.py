@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         TokenCalculatorError,
     )
     from tc_core.http import async_tracking_client, tracking_client
+    from tc_core.lineage.analyzer import ProvenanceAnalyzer
     from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
     from tc_core.meter.prompt import analyze_prompt
@@ -75,6 +76,7 @@ _HOMES = {
     "create_storage": "store.storages",
     "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
+    "ProvenanceAnalyzer": "lineage.analyzer",
     "RepriceReport": "costs.tracker",
     "StoreKeeper": "runtime.store_keeper",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "LineageError",
     "PostgreSQLStorage",
     "PriceNotFoundError",
+    "ProvenanceAnalyzer",
     "ProvenanceRelationship",
     "RepriceReport",
     "Run",

@@ -86,6 +86,8 @@ class Tracking(_Part):
     """What holds for everything that is recorded."""
 
     default_labels: dict[str, str] = Field(default_factory=dict)
+    ledger: bool = True
+    """Whether prompts are read for where their tokens come from; no text is kept."""
     strict: bool = False
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
@@ -171,6 +173,7 @@ class Environment(BaseSettings):
     pg_user: Text | None = None
     pg_password: SecretStr | None = None
     default_labels: Annotated[dict[str, str] | None, NoDecode] = None
+    ledger: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
     email_alerts: Annotated[tuple[Text, ...] | None, NoDecode] = None
@@ -210,6 +213,7 @@ _PLACES = {
     "pg_user": "storage.postgresql.user",
     "pg_password": "storage.postgresql.password",
     "default_labels": "tracking.default_labels",
+    "ledger": "tracking.ledger",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
     "email_alerts": "alerts.email",

@@ -68,6 +68,13 @@ def test_the_programs_about_extending_run(run_python):
     assert run_python(listener + "\nimport time; time.sleep(0.2)").strip() == "1 events are in the store"
 
 
+def test_the_example_about_provenance_prints_what_the_page_says(run_python):
+    (program,) = blocks("docs/provenance.md", "python")
+    said = run_python(program)
+    assert said in (ROOT / "docs/provenance.md").read_text()
+    assert said.count("\n") == 5
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0

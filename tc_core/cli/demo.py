@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, runs, text
+from tc_core.cli import common, costs, runs, text, waterfall
 from tc_core.costs.report import report
+from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.tree import tree
 from tc_core.model.period import Period
 from tc_core.runtime.instrument import instrument, uninstrument
@@ -96,11 +97,15 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
         if run.event.timestamp >= began:
             runs.print_tree(tree(*storage.tree(run.event.event_id)))
             console.print()
+    console.print(Text("Where its input tokens came from\n", style="bold"))
+    waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))
+    console.print()
     console.print(_legend())
     option = "" if path == "token_calculator.db" else f" --store {path}"
     console.print(Text("\nNext", style="bold"))
     for command, what in (
         (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
+        (f"token-calc waterfall last{option}", "where the last run's input tokens came from"),
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):
@@ -120,5 +125,6 @@ def _plain(storage: SqlStore, began: datetime) -> dict[str, object]:
     roots = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
     return {
         "costs": report(storage, Period(began), group_by=["agent_id", "model"]).to_dict(),
+        "waterfall": ProvenanceAnalyzer(storage).waterfall(start_date=began).to_dict(),
         "runs": [tree(*storage.tree(run.event.event_id)).to_dict() for run in reversed(roots)],
     }

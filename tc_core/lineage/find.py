@@ -47,3 +47,17 @@ def event(store: SqlStore, wanted: str) -> TrackingEvent:
         gone = f"; {left_the_store(removed)}" if removed else ""
         raise LineageError(f"No event {wanted} is recorded{gone}: `token-calc runs` lists what is.")
     return found
+
+
+def below(store: SqlStore, event: TrackingEvent) -> list[TrackingEvent]:
+    """Return an event and all that hangs under it."""
+    events, _ = store.tree(event.root_id or event.event_id)
+    children: dict[str | None, list[TrackingEvent]] = {}
+    for each in events:
+        children.setdefault(each.parent_id, []).append(each)
+    found, waiting = [], [event]
+    while waiting:
+        each = waiting.pop()
+        found.append(each)
+        waiting.extend(children.get(each.event_id, ()))
+    return found

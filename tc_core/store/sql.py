@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from tc_core.errors import CycleError, LineageError, StorageError
 from tc_core.model import ids
 from tc_core.model.apart import apart
@@ -88,6 +90,23 @@ class SqlStore(StorageBackend):
     def sink(self) -> EventSink:
         """What a recorder writes to."""
         return self._writer
+
+    @property
+    def database(self) -> Database:
+        """The database, for the tables of branches."""
+        return self._database
+
+    @property
+    def interned(self) -> InternedTexts:
+        """The texts that rows hold keys of."""
+        return self._interned
+
+    @contextmanager
+    def question(self) -> Iterator[Connection]:
+        """Give a connection inside one consistent read transaction, once all that is recorded is in the store."""
+        self._ask()
+        with self._database.reading() as connection:
+            yield connection
 
     @property
     def path(self) -> Path | None:

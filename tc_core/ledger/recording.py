@@ -1,0 +1,127 @@
+"""What the ledger does with each call whose event is in the store: it reads the texts, and writes hashes and sizes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from tc_core.ledger import relations
+from tc_core.ledger.canonical import Schemas, items
+from tc_core.ledger.tables import NodeRow, SegmentRow
+from tc_core.ledger.tree import News, Path, Tree
+from tc_core.meter import tokens
+from tc_core.model.ids import EventId
+from tc_core.model.part import Texts
+from tc_core.model.ports import Batch, Link
+from tc_core.store.engine.database import Database, Rows, chunks
+from tc_core.store.schema.tables import table
+from tc_core.store.sql import SqlStore
+
+_SEGMENT = table(SegmentRow)
+_NODE = table(NodeRow)
+
+
+class Call(NamedTuple):
+    """What a batch has of one call, tool or retrieval."""
+
+    id: EventId
+    path: Path
+    """The prompt's; empty for what is no call."""
+    answer: Path
+    produced: Sequence[int]
+    """The segments that it has put out."""
+
+
+class Recording:
+    """Reads texts, batch by batch, on one thread."""
+
+    def __init__(self, store: SqlStore, key: Callable[[], bytes]) -> None:
+        self._store = store
+        self._key = key
+        self._schemas = Schemas()
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(self._key(), _count)  # at the first text: a key is made where there is none
+
+    def after(self, texts: Sequence[Texts]) -> None:
+        """Write what the ledger keeps of some events, in one transaction, and what their texts say of each other.
+
+        Raises StorageError; then these events have no details.
+        """
+        try:
+            try:
+                links = self._write(texts)
+            except _GoneError:  # what we remember to be in the store was swept, or the store is another one
+                self._tree.forget()
+                links = self._write(texts)
+        except BaseException:
+            self._tree.forget()
+            raise
+        if links:
+            self._store.sink.write(Batch(links=links))
+
+    def _write(self, texts: Sequence[Texts]) -> list[Link]:
+        calls = [call for each in texts if (call := self._read(each)) is not None]
+        news = self._tree.take_news()
+        return self._store.database.transact(lambda connection: _write(connection, self._store.database, calls, news))
+
+    def _read(self, texts: Texts) -> Call | None:
+        record = texts.record
+        said = items(texts.output, self._schemas)
+        model = record.served_model or record.model
+        if record.event_type == "llm_call":
+            if not texts.prompt:
+                return None
+            path = self._tree.path(items(texts.prompt, self._schemas), model)
+            answer = self._tree.extend(path, said, model)
+            return Call(record.id, path, answer, [place.segment for place in answer]) if path else None
+        if record.event_type in ("tool", "retrieval") and said:
+            return Call(record.id, [], [], [self._tree.segment(item.body, model)[0] for item in said])
+        return None
+
+
+class _GoneError(Exception):
+    """Something that was in the store is not there any more."""
+
+
+def _write(connection: Connection, database: Database, calls: Sequence[Call], news: News) -> list[Link]:
+    _check(connection, _NODE.c.id, news.leant_on_nodes - news.nodes.keys())
+    _check(connection, _SEGMENT.c.id, news.leant_on_segments - news.segments.keys())
+    known = relations.events(connection, database, [call.id for call in calls])
+    calls = [call for call in calls if call.id in known]
+    rows: dict[str, tuple[Sequence[str], Rows]] = {
+        "segment": (("id", "tail", "tokens"), sorted(news.segments.values())),
+        "node": (
+            ("id", "parent", "segment", "what", "depth", "prefix"),
+            sorted(news.nodes.values(), key=lambda row: row[0]),
+        ),
+        "prompt": (
+            ("event", "node", "out_node"),
+            sorted(
+                (known[call.id].key, call.path[-1].node, call.answer[-1].node if call.answer else None)
+                for call in calls
+                if call.path
+            ),
+        ),
+        "produced": (
+            ("segment", "event"),
+            sorted({(segment, known[call.id].key) for call in calls for segment in call.produced}),
+        ),
+    }
+    for name, (columns, values) in rows.items():
+        database.insert_missing(connection, name, columns, values)
+    return relations.found(connection, database, [(known[call.id], call.path) for call in calls if call.path])
+
+
+def _check(connection: Connection, column: ColumnElement[int], wanted: Iterable[int]) -> None:
+    """Raise where not all of these are in the store."""
+    known = sorted(wanted)
+    there = sum(len(connection.execute(select(column).where(column.in_(some))).all()) for some in chunks(known))
+    if there != len(known):
+        raise _GoneError
+
+
+def _count(text: str, model: str | None) -> int:
+    return tokens.count(text, model, corrects=False).tokens

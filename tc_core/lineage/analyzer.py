@@ -1,0 +1,81 @@
+"""ProvenanceAnalyzer: what the recorded calls say together."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from tc_core.errors import StorageError
+from tc_core.ledger import waterfall as ledger
+from tc_core.ledger.waterfall import Waterfall
+from tc_core.lineage import find
+from tc_core.model.event import to_us
+from tc_core.model.period import period, zone
+from tc_core.model.ports import Filters
+from tc_core.runtime.recorders import open_storage, wait_for_parts
+from tc_core.store.base import StorageBackend
+from tc_core.store.sql import SqlStore
+
+
+class ProvenanceAnalyzer:
+    """Says where tokens come from.
+
+    `storage` is a store, a path or a URL; without it the default store is used. Raises StorageError for a storage of
+    the user's own, which has no ledger.
+    """
+
+    def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:
+        store = open_storage(storage)
+        if not isinstance(store, SqlStore):
+            raise StorageError(
+                f"where tokens come from is kept in SQLite and PostgreSQL, not in a {type(store).__name__}"
+            )
+        self.storage = store
+
+    def waterfall(
+        self,
+        workflow_id: str | None = None,
+        event_id: str | None = None,
+        agent_id: str | None = None,
+        start_date: date | datetime | str | None = None,
+        end_date: date | datetime | str | None = None,
+        *,
+        filters: Filters | None = None,
+        is_single: bool = False,
+        tz: str | tzinfo = "UTC",
+    ) -> Waterfall:
+        """Return where the input tokens of the calls that are meant come from; all calls, where nothing is said.
+
+        `event_id` is a call, or an event below which all calls are meant: of a run its root. Dates are as in
+        `CostTracker.get_costs`. With `is_single` each content is a row of its own. Raises LineageError for an event
+        that is not recorded.
+        """
+        wanted: dict[str, Any] = dict(filters or {})
+        if workflow_id is not None:
+            wanted["workflow_id"] = workflow_id
+        if agent_id is not None:
+            wanted["agent_id"] = agent_id
+        wait_for_parts(self.storage)
+        if event_id is not None:
+            event = find.event(self.storage, event_id)
+            if event.is_call or event.root_id == event.event_id:
+                wanted["event_id" if event.is_call else "root_id"] = event.event_id
+            else:
+                below = find.below(self.storage, event)
+                wanted["event_id"] = [each.event_id for each in below if each.is_call]
+        asked = period(start_date, end_date, tz=zone(tz) if isinstance(tz, str) else tz)
+        return ledger.waterfall(
+            self.storage,
+            wanted,
+            None if asked.start is None else to_us(asked.start),
+            None if asked.end is None else to_us(asked.end),
+            is_single=is_single,
+        )
+
+    def compare(self, a: Waterfall | str, b: Waterfall | str) -> list[Mapping[str, Any]]:
+        """Return by how much each origin has grown from `a` to `b`, two events, runs or waterfalls.
+
+        The differences sum to the whole difference exactly; the largest come first.
+        """
+        before, after = (each if isinstance(each, Waterfall) else self.waterfall(event_id=each) for each in (a, b))
+        return ledger.difference(before, after)

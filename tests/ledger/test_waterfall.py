@@ -1,0 +1,164 @@
+"""Where input tokens come from: rows that sum to what was billed, first sends, re-sends, and who made what."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tc_core import InMemoryStorage, LineageError, StorageError
+from tc_core.costs.tracker import CostTracker
+from tc_core.ledger.scaling import largest_remainders, split_cost
+from tc_core.lineage.analyzer import ProvenanceAnalyzer
+from tc_core.store.base import StorageBackend
+from tests.ledger.conftest import LONG, SCHEMAS, SYSTEM, Ledger, asked, brought, of, said, user
+
+
+def conversation(ledger, turns=3, **options):
+    """Record an agent that asks a tool, time and again; return its root."""
+    root = ledger.recorder.start("workflow", key="run", name="run")
+    history = [SCHEMAS, SYSTEM, user("a flight to Rome please")]
+    for turn in range(turns):
+        answer = [asked("search", to="Rome", day=turn)]
+        ledger.call(history, answer, parent="run", agent_id="planner", **options)
+        ledger.tool("search", f"{turn}: {LONG}", parent="run")
+        history = [*history, *answer, brought(f"{turn}: {LONG}")]
+    ledger.recorder.finish("run")
+    return root
+
+
+def test_a_tools_result_is_first_sent_once_and_then_again(ledger):
+    root = conversation(ledger, turns=4, tokens=2000)
+    found = ledger.waterfall(event_id=root)
+    assert (found.calls, found.total_tokens) == (4, 8000)
+    rows = of(found)
+    counted = {"tool schemas", "system prompt", "user", "agent planner's answers", "tool search", "message format"}
+    assert set(rows) - {"images, audio, unseen"} == counted
+    assert rows["tool search"].sends == 1 + 2 + 3
+    assert rows["system prompt"].sends == rows["user"].sends == 4
+    single = [row for row in ledger.waterfall(event_id=root, is_single=True).rows if row.origin_kind == "tool"]
+    assert sorted(row.sends for row in single) == [1, 2, 3]
+    assert all(row.first_tokens + row.resent_tokens == row.tokens for row in single)
+    events = {ledger.store.get_event(row.origin_id).name for row in single}
+    assert events == {"search"}
+
+
+def test_what_is_billed_beyond_the_counting_is_unexplained(ledger):
+    ledger.call([SYSTEM, user("what is in this picture?")], [said("a cat")], tokens=5000)
+    found = ledger.waterfall()
+    rows = of(found)
+    assert sum(row.tokens for row in found.rows) == 5000
+    assert rows["images, audio, unseen"].tokens > 4700
+    assert found.scale == 1
+
+
+def test_a_little_more_or_less_than_was_counted_is_scaled(ledger):
+    ledger.call([SYSTEM, user("hello")], [said("hello")], tokens=None)
+    counted = ledger.waterfall().total_tokens
+    other = Ledger(InMemoryStorage())
+    other.call([SYSTEM, user("hello")], [said("hello")], tokens=round(counted * 1.1))
+    found = other.waterfall()
+    assert set(of(found)) == {"system prompt", "user", "message format"}
+    assert found.total_tokens == round(counted * 1.1)
+    assert found.scale == pytest.approx(1.1, abs=0.02)
+
+
+def test_calls_without_details_are_one_row(ledger):
+    ledger.call([SYSTEM, user("hello")], [said("hi")], tokens=150)
+    CostTracker(ledger.store).track_call("gpt-4o", 1000, 10)
+    found = ledger.waterfall()
+    assert of(found)["calls without details"].tokens == 1000
+    assert found.total_tokens == 1150
+
+
+def test_the_cost_follows_the_cache_from_the_front(ledger):
+    prompt = [SYSTEM, user("hello")]
+    ledger.call(prompt, [said("hi")], tokens=200, cached=150)
+    rows = of(ledger.waterfall())
+    total = 150 * 1_250 + 50 * 2_500  # gpt-4o: $1.25 and $2.50 a million, in nano-dollars a token
+    assert sum(row.cost_nanos for row in rows.values()) == total == ledger.waterfall().total_cost_nanos
+    system = rows["system prompt"]
+    in_cache = min(system.tokens, 150)
+    assert system.cost_nanos == in_cache * 1_250 + (system.tokens - in_cache) * 2_500
+
+
+def test_an_unpriced_call_has_tokens_and_no_cost(ledger):
+    ledger.call([SYSTEM], [said("hi")], tokens=150, model="nobody-knows-1")
+    found = ledger.waterfall()
+    assert (found.total_cost, found.unpriced_calls, found.total_tokens) == (None, 1, 150)
+    assert {row.cost for row in found.rows} == {None}
+
+
+def test_first_sends_are_of_the_session_whatever_the_question_chooses(ledger):
+    for agent in ("a", "b"):
+        ledger.call([SYSTEM, user("hello")], [said("hi")], tokens=160, agent_id=agent, session_id="s")
+    assert of(ledger.waterfall(agent_id="a"))["system prompt"].resent_tokens == 0
+    assert of(ledger.waterfall(agent_id="b"))["system prompt"].first_tokens == 0
+    ledger.call([SYSTEM, user("hello")], [said("hi")], tokens=160, agent_id="c", session_id="t")
+    assert of(ledger.waterfall(agent_id="c"))["system prompt"].resent_tokens == 0
+
+
+def test_a_passage_that_a_retriever_found_is_its_own_row(ledger):
+    ledger.tool("docs", LONG, kind="retrieval")
+    ledger.call([SYSTEM, user("Answer from this:"), user(LONG)], [said("at 10:40")], tokens=None)
+    rows = of(ledger.waterfall())
+    assert rows["passages of docs"].origin_kind == "passage"
+    assert rows["passages of docs"].tokens > rows["system prompt"].tokens
+
+
+def test_one_call_and_what_hangs_below_an_agent(ledger):
+    root = conversation(ledger, turns=2, tokens=1200)
+    calls = [event for event in ledger.store.query_events() if event.is_call]
+    assert ledger.waterfall(event_id=calls[0].event_id).calls == 1
+    assert ledger.waterfall(event_id=root).calls == 2
+    with pytest.raises(LineageError, match="No event nothing"):
+        ledger.waterfall(event_id="nothing")
+
+
+def test_the_difference_of_two_runs_sums_exactly(ledger):
+    first = conversation(ledger, turns=2, tokens=1200)
+    second = conversation(ledger, turns=4, tokens=1500)
+    grown = ledger.analyzer.compare(first, second)
+    before, after = ledger.waterfall(event_id=first), ledger.waterfall(event_id=second)
+    assert sum(each["tokens"] for each in grown) == after.total_tokens - before.total_tokens
+    assert sum(each["cost_nanos"] for each in grown) == after.total_cost_nanos - before.total_cost_nanos
+
+
+def test_a_storage_of_ones_own_has_no_ledger():
+    class Own(StorageBackend):
+        def save_event(self, event): ...
+        def query_events(self, *_arguments, **_options): ...
+        def aggregate(self, *_arguments, **_options): ...
+
+    with pytest.raises(StorageError, match="not in a Own"):
+        ProvenanceAnalyzer(Own())
+
+
+def test_it_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("TOKEN_CALC_LEDGER", "off")
+    ledger = Ledger(InMemoryStorage())
+    ledger.call([SYSTEM], [said("hi")], tokens=150)
+    assert set(of(ledger.waterfall())) == {"calls without details"}
+
+
+COUNTS = st.lists(st.integers(0, 5000), min_size=1, max_size=40)
+
+
+@given(COUNTS, st.integers(0, 200_000))
+def test_shares_are_whole_and_sum_to_the_total(weights, total):
+    shares = largest_remainders(weights, total)
+    assert sum(shares) == total
+    assert all(share >= 0 for share in shares)
+    if sum(weights):
+        for weight, share in zip(weights, shares, strict=True):
+            assert abs(share - weight * total / sum(weights)) < 1
+
+
+@given(COUNTS, st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10**9)), max_size=4))
+def test_costs_of_parts_sum_to_those_of_the_zones(tokens, front):
+    left, zones = sum(tokens), []
+    for size, nanos in front:
+        zones.append((min(size, left), nanos if min(size, left) else 0))
+        left -= min(size, left)
+    zones.append((left, 7 * left))
+    costs = split_cost(tokens, zones)
+    assert sum(costs) == sum(nanos for _, nanos in zones)
+    assert all(cost >= 0 for cost in costs)
