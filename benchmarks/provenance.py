@@ -1,8 +1,8 @@
 """What the ledger finds in prompts alone, on 150 recorded runs of a tool-calling agent replayed call by call.
 
-The runs lie beside the repository, in ../shared/data/agent_trajectories.jsonl; without them there is nothing to measure.
-Each assistant message is one call whose prompt is all before it; the calls of all runs are shuffled into each other, and no
-call says which run it belongs to. Precision and recall are of what is stated as a fact.
+The runs lie beside the repository, in ../shared/data/agent_trajectories.jsonl; without them there is nothing to
+measure. Each assistant message is one call whose prompt is all before it; the calls of all runs are shuffled into each
+other, and no call says which run it belongs to. Precision and recall are of what is stated as a fact.
 
 python -m benchmarks.provenance [--json] [--case NAME ...] [--runs N]
 """
@@ -156,7 +156,7 @@ REFERENCE = {
     "half unrecorded, last 4": (0.945, 0.933),
     "outputs pasted": (1.0, 0.950),
 }
-"""Precision and recall that a prototype of these rules had on the same runs; of what is pasted, those of `derived_from`."""
+"""Precision and recall that a prototype of these rules had on the same runs."""
 
 
 def measure(store: SQLiteStorage, calls: Sequence[Replayed]) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def load(count: int | None = None) -> list[list[Message]]:
 
 def run(folder: Path, names: Sequence[str], count: int | None = None) -> dict[str, Any]:
     """Measure each case in a store of its own."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in names:
         chance = random.Random(7)
         calls = shuffled(replayed(load(count)), chance)
