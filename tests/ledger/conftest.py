@@ -78,6 +78,12 @@ def ledger(tmp_path):
         yield Ledger(store)
 
 
+@pytest.fixture
+def each_ledger(each_store):
+    """A ledger in each kind of store that lasts."""
+    return Ledger(each_store)
+
+
 def of(waterfall):
     """Return the rows by their names."""
     return {row.name: row for row in waterfall.rows}
