@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tc_core import InMemoryStorage, LineageError, StorageError
+from tc_core.adapter import usage_part
 from tc_core.costs.tracker import CostTracker
 from tc_core.ledger.scaling import largest_remainders, split_cost
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -162,3 +163,24 @@ def test_costs_of_parts_sum_to_those_of_the_zones(tokens, front):
     costs = split_cost(tokens, zones)
     assert sum(costs) == sum(nanos for _, nanos in zones)
     assert all(cost >= 0 for cost in costs)
+
+
+def test_what_is_kept_of_a_trimmed_history_is_sent_again(ledger):
+    turns = [user("the first question"), said("the first answer"), user("the second question")]
+    ledger.call([SYSTEM, *turns], [said("the second answer")], tokens=180, session_id="s")
+    ledger.call([SYSTEM, *turns[1:], said("the second answer")], [said("more")], tokens=180, session_id="s")
+    rows = of(ledger.waterfall())
+    second = [row for row in ledger.waterfall(is_single=True).rows if row.sends == 2 and row.origin_kind == "user"]
+    assert [row.resent_tokens > 0 for row in second] == [True]
+    assert rows["user"].first_tokens < rows["user"].tokens
+
+
+def test_a_bill_of_the_providers_own_is_split_as_the_table_would(ledger):
+    key = "billed"
+    ledger.recorder.start("llm_call", key=key, model="gpt-4o", content=[SYSTEM, user("hello")])
+    usage = {"prompt_tokens": 200, "completion_tokens": 50, "total_tokens": 250, "cost": 0.002}
+    ledger.recorder.finish(key, report=usage_part({"usage": usage}), output=[said("hi")])
+    (event,) = ledger.store.query_events()
+    assert (event.price_source, event.cost_nanos) == ("billed", 2_000_000)
+    found = ledger.waterfall()  # of the table's 500,000 and 500,000 the input is half
+    assert found.total_cost_nanos == 1_000_000
