@@ -7,7 +7,7 @@ itself; and models that answer a chat by a completion of their own tell of one r
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of
+from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of, tells_both
 from tc_llamaindex import reading
 from tc_llamaindex.spans import Span, Spans
 from tc_llamaindex.streams import Streams
@@ -54,15 +54,15 @@ class Calls:
         if self._recorder.record(key) is None:
             return
         said = attempt(reading.said, response) or reading.NOTHING_SAID
-        deltas = stream.deltas if stream is not None else ()
+        deltas, report = ((), said.report) if stream is None else (stream.deltas, stream.joined(said.report))
         output: Content | None = None
-        if said.usage is None:
+        if report is None or not tells_both(report):
             output = attempt(reading.answer, response, deltas)
         elif self._recorder.keeps_texts:
             output = deferred(reading.answer, response, deltas)
         self._recorder.finish(
             key,
-            usage=said.usage,
+            report=report,
             model=said.model,
             output=output,
             service_tier=said.service_tier,
@@ -76,12 +76,15 @@ class Calls:
         status = "error" if error is None else status_of(error)
         last = stream.last if stream is not None else None
         said = attempt(reading.said, last) or reading.NOTHING_SAID
+        report = attempt(reading.of_error, error)
+        if report is None and stream is not None:
+            report = stream.joined(said.report)
         output = attempt(reading.answer, last, stream.deltas) if stream is not None else None
         self._recorder.fail(
             key,
             status=status,
             error_type=None if error is None else type(error).__name__,
-            usage=said.usage,
+            report=report,
             model=said.model,
             output=output,
         )

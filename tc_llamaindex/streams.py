@@ -10,7 +10,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder, attempt, never_raises
+from tc_core.adapter import Recorder, Report, attempt, join_parts, never_raises
 from tc_llamaindex import reading
 
 RunKey = str
@@ -25,6 +25,8 @@ class Stream:
     last: Any = None
     """The last piece; the only part of an answer that is held."""
     deltas: list[str] = field(default_factory=list)
+    report: Report | None = None
+    """What its pieces have said of usage."""
     generator: "weakref.ref[Any] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
     """What an asynchronous generator runs in: it does not outlast that."""
@@ -34,6 +36,12 @@ class Stream:
     method: str = ""
     asked: int = 0
     """The `id()` of the messages or the prompt; its generator holds it, and an entry ends with that."""
+
+    def joined(self, report: Report | None) -> Report | None:
+        """Return what its pieces have said of usage, with what one more says."""
+        if report is None or self.report is None:
+            return report or self.report
+        return join_parts(self.report, report)
 
 
 class Streams:
@@ -57,6 +65,7 @@ class Streams:
         elif stream.last is response:
             return
         stream.last = response
+        stream.report = stream.joined(attempt(reading.in_piece, response))
         added = attempt(reading.delta, response)
         if added is not None:
             stream.deltas.append(added)

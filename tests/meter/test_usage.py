@@ -771,7 +771,7 @@ def test_a_part_is_bounded():
     assert part is not None
     assert len(json.dumps(part)) < 50_000
     reading = read(part)
-    assert (reading.is_whole, reading.faults) == (False, ("the report is too big",))
+    assert (reading.is_whole, reading.faults) == (False, ("the report is not whole",))
 
 
 def test_fields_that_a_client_library_does_not_know_yet_are_read():

@@ -62,7 +62,7 @@ def read(
     spelled = spell(counts)
     faults = counts.faults
     if found.get("is_cut"):
-        faults.append("the report is too big")
+        faults.append("the report is not whole")
     reported = {} if spelled is None else extract(spelled)
     usage, is_possible = Usage(), True
     steps = Steps(usage)
