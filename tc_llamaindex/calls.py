@@ -39,7 +39,7 @@ class Calls:
         is_new = not self._recorder.is_open(key)
         start_call(self._recorder, "llm_call", span, event, content, self._labels)
         if is_new and span is not None:
-            self._relate(span)
+            self.relate(span)
             span.event_type, span.recorded = "llm_call", span
 
     def piece(self, event: Any) -> None:
@@ -116,12 +116,12 @@ class Calls:
         if span.above is not None and span.above.is_silent:
             return True
         if outer is not None and outer.event_type == "llm_call" and outer.owner == span.owner != 0:
-            return True
+            return not outer.is_asking_itself  # one that asks by a chat after all: the chat is the call
         if not span.kind.is_built_on_completions:
             return False
         return self.streams.is_untouched_twin(span.owner, span.method, span.asked)
 
-    def _relate(self, span: Span) -> None:
+    def relate(self, span: Span) -> None:
         """Relate a model call to what it is made from, what it betters and what it tries again."""
         key, above, step = span.key, span.parent, span.step
         if above is not None and above.kind.name == "synthesizer":

@@ -25,6 +25,12 @@ def model_name(model: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name not in ("", "unknown") else None
 
 
+def own_model(model: Any) -> str | None:
+    """Return the model that a model object asks, where no event tells it."""
+    found = model.metadata.model_name
+    return found if isinstance(found, str) and found else None
+
+
 def name(value: object) -> str | None:
     """Return a name that the user gave to an agent or a tool."""
     return value[:_MOST_NAME] if isinstance(value, str) and value else None
@@ -57,6 +63,19 @@ def prompt(messages: Sequence[Any], parameters: Mapping[str, Any]) -> list[Segme
 def text(prompt: object) -> list[Segment]:
     """Return the parts of a request to a completion model."""
     return [Segment("user", "text", prompt)] if isinstance(prompt, str) else []
+
+
+def prediction(arguments: Mapping[str, Any]) -> list[Segment]:
+    """Return the parts of a request for an object: its schema, and the messages that a template gives."""
+    schema = arguments["output_cls"].model_json_schema()
+    messages = arguments["prompt"].format_messages(**arguments.get("prompt_args", _EMPTY))
+    return [Segment("system", "tool_schema", [schema]), *(part for message in messages for part in _parts(message))]
+
+
+def predicted(made: Any) -> list[Segment]:
+    """Return the answer from which an object was made, near enough."""
+    text = getattr(made, "model_dump_json", None)
+    return [] if text is None else [Segment("assistant", "text", text())]
 
 
 def chunks(texts: Sequence[object]) -> list[Segment]:

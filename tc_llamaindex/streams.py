@@ -37,6 +37,12 @@ class Stream:
     asked: int = 0
     """The `id()` of the messages or the prompt; its generator holds it, and an entry ends with that."""
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether its generator has come to its end."""
+        generator = None if self.generator is None else self.generator()
+        return generator is not None and getattr(generator, "gi_frame", getattr(generator, "ag_frame", None)) is None
+
     def joined(self, report: Report | None) -> Report | None:
         """Return what its pieces have said of usage, with what one more says."""
         if report is None or self.report is None:
@@ -90,10 +96,10 @@ class Streams:
 
     @classmethod
     def catch_up(cls) -> None:
-        """Have done with the streams whose event loops are closed, though the program may hold them still."""
+        """Have done with the streams that are over, or whose event loops are, though the program may hold them still."""
         for streams in list(cls._of.values()):
             for stream in list(streams.open.values()):
-                if stream.loop is not None and stream.loop.is_closed() and stream.over is not None:
+                if stream.over is not None and (stream.is_exhausted or (stream.loop and stream.loop.is_closed())):
                     stream.over()
 
     def is_untouched_twin(self, owner: int, method: str, asked: int) -> bool:
