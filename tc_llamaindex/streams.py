@@ -96,7 +96,7 @@ class Streams:
 
     @classmethod
     def catch_up(cls) -> None:
-        """Have done with the streams that are over, or whose event loops are, though the program may hold them still."""
+        """Have done with streams that are over, or whose event loops are, though the program may hold them still."""
         for streams in list(cls._of.values()):
             for stream in list(streams.open.values()):
                 if stream.over is not None and (stream.is_exhausted or (stream.loop and stream.loop.is_closed())):
