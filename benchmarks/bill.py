@@ -32,10 +32,10 @@ def run(bodies: list[dict[str, Any]]) -> dict[str, Any]:
     right, wrong = Counter[str](), list[dict[str, Any]]()
     for place, each in enumerate(bodies):
         api, body = each["api"] or "cohere", each["body"]
-        expected = _compared(expected_usage(api, body))
+        expected = compared(expected_usage(api, body))
         for way, given in ways(body):
             reading = read(json.loads(json.dumps(usage_part(given))), model=each["model"])
-            found = _compared(reading.usage) if reading is not None and reading.is_whole else {}
+            found = compared(reading.usage) if reading is not None and reading.is_whole else {}
             if found != expected:
                 wrong.append({"body": place, "api": api, "way": way, "expected": expected, "read": found})
                 break
@@ -150,7 +150,7 @@ _EXPECTED = {
 }
 
 
-def _compared(usage: Usage) -> dict[str, int]:
+def compared(usage: Usage) -> dict[str, int]:
     """Return the counts that are more than zero; of a report of nothing but zeros there are none."""
     return {name: count for name, count in usage._asdict().items() if count}
 

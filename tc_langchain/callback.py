@@ -10,8 +10,10 @@ from tc_core import CostTracker
 from tc_core.adapter import (
     Content,
     Destination,
+    Report,
     Request,
     Segment,
+    Usage,
     attempt,
     deferred,
     label_texts,
@@ -19,8 +21,9 @@ from tc_core.adapter import (
     register,
     requesting,
     status_of,
+    tells_both,
 )
-from tc_langchain import admission, reading
+from tc_langchain import admission, reading, reports
 from tc_langchain.batches import Batch
 from tc_langchain.runs import Runs, current
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 _EMPTY: Mapping[str, Any] = {}
 _CONTROL_FLOW = "GraphBubbleUp"
 """The base of the errors by which LangGraph leaves a node that waits for a human, or hands over to another agent."""
+_NOTHING = Usage(0, 0)
 _OWN_TO_A_PROCESS = ("_recorder", "_runs", "_tasks", "_batches")
 """What a copy makes anew."""
 
@@ -85,7 +89,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Note that a chat model is asked; raises what a part refuses it with."""
-        refusal = self._asked(reading.chat, messages, run_id, parent_run_id, tags, metadata, kwargs)
+        refusal = self._asked(reading.chat, messages, serialized, run_id, parent_run_id, tags, metadata, kwargs)
         if refusal is not None:
             raise refusal
 
@@ -101,7 +105,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Note that a completion model is asked; raises what a part refuses it with."""
-        refusal = self._asked(reading.completion, prompts, run_id, parent_run_id, tags, metadata, kwargs)
+        refusal = self._asked(reading.completion, prompts, serialized, run_id, parent_run_id, tags, metadata, kwargs)
         if refusal is not None:
             raise refusal
 
@@ -109,27 +113,28 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
         """Note a chunk of a stream, and what it says of tokens: some providers tell the sum so far in each."""
         self._tasks.piece(run_id.bytes, token)
-        reported = reading.chunk_usage(chunk)
+        reported = reports.of_chunk(chunk)
         if reported:
             key, streamed = run_id.bytes, self._runs.streamed
             before = streamed.get(key)
-            streamed[key] = reported if before is None or reading.is_sum_so_far(before, reported) else {}
+            streamed[key] = reported if before is None or reports.is_sum_so_far(before, reported) else {}
 
     @never_raises
     def on_llm_end(self, response: "LLMResult", *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a model has answered."""
         key = run_id.bytes
-        usage = attempt(reading.usage, response, self._runs.streamed.pop(key, None))
-        if self._runs.batched:
-            usage = self._runs.share(key, usage)
+        report = self._report(key, response)
+        is_counted = bool(self._runs.batched) and self._runs.is_counted(key, is_told=report is not None)
+        is_told = is_counted or (report is not None and tells_both(report))
         said = attempt(reading.said, response) or reading.NOTHING_SAID
         if said.cached_run:
             self._recorder.link(key, "derived_from", UUID(said.cached_run).bytes)
         self._recorder.finish(
             key,
-            usage=usage,
+            usage=_NOTHING if is_counted else None,
+            report=report,
             model=said.model,
-            output=self._texts(reading.answer, response) if usage is not None else attempt(reading.answer, response),
+            output=self._texts(reading.answer, response) if is_told else attempt(reading.answer, response),
             service_tier=said.service_tier,
             is_cached=said.cached_run is not None,
         )
@@ -151,9 +156,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             run_id.bytes,
             status=status,
             error_type=type(error).__name__,
-            usage=attempt(reading.usage, response, self._runs.streamed.pop(run_id.bytes, None)),
+            report=attempt(reports.of_error, error) or self._report(run_id.bytes, response),
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=attempt(reading.answer, response),
+            output=attempt(reading.answer, response) or attempt(reading.cut_answer, error),
         )
 
     # Chains, graphs and agents
@@ -278,6 +283,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self,
         content_of: Callable[[Any, Mapping[str, Any]], Content],
         prompts: Any,
+        serialized: Mapping[str, Any] | None,
         run_id: UUID,
         parent_run_id: UUID | None,
         tags: list[str] | None,
@@ -288,6 +294,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         metadata, parameters = metadata or {}, kwargs.get("invocation_params") or _EMPTY
         batch_size, recorder = kwargs.get("batch_size", 1), self._recorder
         content = content_of(prompts, parameters)
+        asked = attempt(reports.as_asked, parameters, serialized)
+        if asked:
+            self._runs.asked[run_id.bytes] = asked
         if batch_size > 1 and content_of is reading.completion:
             self._runs.begin_batched(run_id.bytes)
         asks = recorder.wants_to_admit and not recorder.is_open(run_id.bytes)
@@ -311,6 +320,11 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         most = reading.most_output_tokens(metadata, parameters)
         request = Request(record.model, record.provider, scope=record.scope, content=content, most_output_tokens=most)
         return self._recorder.admit(request).refusal
+
+    def _report(self, key: bytes, response: "LLMResult | None") -> Report | None:
+        """Return what an answer says of usage, and forget what was kept for that."""
+        asked = self._runs.asked.pop(key, _EMPTY)
+        return attempt(reports.report, response, self._runs.streamed.pop(key, None), asked)
 
     def _texts(self, read: Callable[[Any], Sequence[Segment]], said: Any) -> Content | None:
         """Return texts by reference, where a part reads them."""
@@ -392,14 +406,14 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     def _give_up(self, key: bytes, call: OpenCall) -> None:
         """Note that a call will have no end that is told."""
-        streamed = self._runs.streamed.pop(key, None)
+        report = self._report(key, None)
         self._runs.batched.discard(key)
         if self._recorder.is_open(key):
             self._recorder.fail(
                 key,
                 status=call.status,
                 error_type=ERRORS[call.status],
-                usage=attempt(reading.usage, None, streamed),
+                report=report,
                 output=call.pieces,
             )
 

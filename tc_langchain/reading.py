@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Content, Segment, Usage
+from tc_core.adapter import Content, Segment
 
 CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
 
 _STANDARD = frozenset({"", "default", "auto", "standard", "on_demand"})
-_HOUR = "ephemeral_1h_input_tokens"
 _RUN_ID = re.compile(r"lc_run--([0-9a-f-]{36})(?:-\d+)?$")
 
 _EMPTY: Mapping[str, Any] = {}
@@ -68,6 +67,15 @@ def answer(response: LLMResult | None) -> list[Segment]:
     return [Segment("ai", "text", text)] if text else []
 
 
+def cut_answer(error: BaseException) -> list[Segment]:
+    """Return an answer that was cut off, as pydantic's error has it: of OpenAI's Responses API nothing else is left."""
+    listed = getattr(error, "errors", None)
+    if type(error).__name__ != "ValidationError" or not callable(listed):
+        return []
+    found = [each["input"] for each in listed(include_url=False) if each["type"] == "json_invalid"]
+    return [Segment("ai", "text", each) for each in found if isinstance(each, str)]
+
+
 def tool_result(output: Any) -> list[Segment]:
     """Return what a tool has said: to the model, or where it hands over (a `Command`) in its messages."""
     if isinstance(output, BaseMessage):
@@ -86,32 +94,6 @@ def tool_result(output: Any) -> list[Segment]:
 def passages(documents: Sequence[Any]) -> list[Segment]:
     """Return the passages that a retriever has found."""
     return [Segment("tool", "text", each.page_content) for each in documents]
-
-
-def usage(response: LLMResult | None, last_of_stream: Mapping[str, Any] | None = None) -> Usage | None:
-    """Return what the provider reports, or None.
-
-    Several candidates (`n`) repeat the same figures, so that only the first is read. LangChain's counts are
-    inclusive, like ours. `last_of_stream` counts instead of what LangChain has made of a stream.
-    """
-    metadata = last_of_stream or getattr(getattr(_first(response), "message", None), "usage_metadata", None)
-    if metadata:
-        read = metadata.get("input_token_details") or _EMPTY
-        written = metadata.get("output_token_details") or _EMPTY
-        # langchain-openai puts such a tier before the names of details
-        tier = "flex_" if "flex" in read else "priority_" if "priority" in read else ""
-        return _usage(
-            metadata.get("input_tokens"),
-            _output_tokens(metadata),
-            read.get(f"{tier}cache_read"),
-            _cache_writes(read, tier),
-            written.get(f"{tier}reasoning"),
-            read.get("audio"),
-            written.get("audio"),
-            read.get(_HOUR),
-        )
-    reported = _output(response).get("token_usage")
-    return _from_token_usage(reported) if reported else None
 
 
 class Answer(NamedTuple):
@@ -136,11 +118,6 @@ def said(response: LLMResult | None) -> Answer:
     metadata = getattr(message, "response_metadata", None) or _EMPTY
     model = metadata.get("model_name") or metadata.get("model") or output.get("model_name")
     tier = metadata.get("service_tier") or output.get("service_tier")
-    if tier is None and "usage" in metadata:  # Anthropic
-        reported = metadata["usage"]
-        tier = (
-            reported.get("service_tier") if isinstance(reported, Mapping) else getattr(reported, "service_tier", None)
-        )
     cached = None
     usage = getattr(message, "usage_metadata", None)
     if usage and not output and usage.get("total_cost") == 0:
@@ -152,21 +129,6 @@ def said(response: LLMResult | None) -> Answer:
         tier if isinstance(tier, str) and tier not in _STANDARD else None,
         cached,
         [call["id"] for call in calls if isinstance(call.get("id"), str)] if calls else (),
-    )
-
-
-def chunk_usage(chunk: object) -> Mapping[str, Any] | None:
-    """Return the usage that one chunk of a stream reports."""
-    reported: Mapping[str, Any] | None = getattr(getattr(chunk, "message", None), "usage_metadata", None)
-    return reported
-
-
-def is_sum_so_far(before: Mapping[str, Any], reported: Mapping[str, Any]) -> bool:
-    """Tell whether a chunk's usage contains that of an earlier one, which LangChain would add up."""
-    return bool(
-        before
-        and reported["input_tokens"] >= before["input_tokens"] > 0
-        and reported["output_tokens"] >= before["output_tokens"]
     )
 
 
@@ -213,22 +175,6 @@ def labels(metadata: Mapping[str, Any], default: Mapping[str, object], *, inheri
     return {"session_id": metadata.get("thread_id"), "agent_id": agent, **default}
 
 
-def _output_tokens(reported: Mapping[str, Any]) -> object:
-    """Return the tokens of the answer with those of reasoning, which some providers count in nothing but the total."""
-    read, written, total = reported.get("input_tokens"), reported.get("output_tokens"), reported.get("total_tokens")
-    if type(total) is type(read) is type(written) is int and total > read + written:
-        return total - read
-    return written
-
-
-def _cache_writes(read: Mapping[str, Any], tier: str) -> object:
-    """Return the tokens written to a cache; where they are told by how long they are kept, the sum is zero."""
-    short, long = read.get("ephemeral_5m_input_tokens"), read.get(_HOUR)
-    if short or long:
-        return (short or 0) + (long or 0)
-    return read.get(f"{tier}cache_creation")
-
-
 def is_agent_model(metadata: Mapping[str, Any], name: str | None) -> bool:
     """Tell whether a chain is the node of an agent that asks its model."""
     return name == "model" == metadata.get("langgraph_node") and metadata.get("ls_integration") == CREATE_AGENT
@@ -267,28 +213,3 @@ def _parts(message: BaseMessage) -> list[Segment]:
     if calls:
         parts += [Segment(role, "tool_call", [call.get("name"), call.get("args")]) for call in calls]
     return parts
-
-
-def _from_token_usage(reported: Mapping[str, Any]) -> Usage | None:
-    read = reported.get("prompt_tokens_details") or _EMPTY
-    written = reported.get("completion_tokens_details") or _EMPTY
-    return _usage(
-        reported.get("prompt_tokens"),
-        reported.get("completion_tokens"),
-        read.get("cached_tokens"),
-        None,
-        written.get("reasoning_tokens"),
-        read.get("audio_tokens"),
-        written.get("audio_tokens"),
-    )
-
-
-def _usage(*counts: object) -> Usage | None:
-    """Return the counts as usage; what is no count is unknown, and nothing known is no usage.
-
-    Nothing but zeros is what some servers say who do not count: no model answers a prompt of no tokens.
-    """
-    for count in counts:
-        if count is not None and (type(count) is not int or count < 0):
-            return _usage(*(each if type(each) is int and each >= 0 else None for each in counts))
-    return Usage(*counts) if counts[0] or counts[1] else None  # type: ignore[arg-type]  # all are checked

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder, Usage
+from tc_core.adapter import Recorder
 from tc_langchain import host
 
 RunKey = bytes
@@ -64,6 +64,8 @@ class Runs:
         """Runs of completion models that were asked several prompts at once."""
         self.streamed: dict[RunKey, Mapping[str, Any]] = {}
         """What the last chunk of an open stream reports; empty where chunks report parts, which LangChain adds up."""
+        self.asked: dict[RunKey, Mapping[str, Any]] = {}
+        """What the requests of open calls ask for that changes their price, where they do."""
         self._batch = threading.local()
 
     @classmethod
@@ -134,19 +136,18 @@ class Runs:
         self.batched.add(key)
         self._batch.is_counted = False
 
-    def share(self, key: RunKey, usage: Usage | None) -> Usage | None:
-        """Return the usage of one of several prompts: LangChain gives that of all to the first, and none to the rest.
+    def is_counted(self, key: RunKey, *, is_told: bool) -> bool:
+        """Tell whether one of several prompts is counted already: LangChain gives the usage of all to the first.
 
         The ends of a batch come one after another on one thread, the first first.
         """
         if key not in self.batched:
-            return usage
+            return False
         self.batched.discard(key)
-        if usage is not None:
+        if is_told:
             self._batch.is_counted = True
-        elif getattr(self._batch, "is_counted", False):
-            usage = Usage(0, 0)
-        return usage
+            return False
+        return getattr(self._batch, "is_counted", False)
 
     def failed(self, key: RunKey, above_key: RunKey | None) -> None:
         """Note that a model call has failed."""

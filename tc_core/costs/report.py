@@ -16,7 +16,10 @@ from tc_core.model.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class CostGroup:
-    """The sums of one group; `key` maps each name grouped by to its value, None for events without one."""
+    """The sums of one group; `key` maps each name grouped by to its value, None for events without one.
+
+    `charges` is what of the cost came beside tokens.
+    """
 
     key: Mapping[str, str | None]
     cost: float | None
@@ -32,11 +35,13 @@ class CostGroup:
     errors: int
     latency_ms: float
     cost_nanos: int | None
+    charges: float | None = None
+    charges_nanos: int | None = None
 
     @classmethod
     def of(cls, key: Mapping[str, str | None], totals: Totals) -> Self:
         """Turn machine units into what users see."""
-        nanos = totals.known_cost_nanos
+        nanos, charges_nanos = totals.known_cost_nanos, totals.known_charges_nanos
         return cls(
             key=key,
             cost=None if nanos is None else money.to_dollars(nanos),
@@ -52,6 +57,8 @@ class CostGroup:
             errors=totals.errors,
             latency_ms=totals.latency_us / 1000,
             cost_nanos=nanos,
+            charges=None if charges_nanos is None else money.to_dollars(charges_nanos),
+            charges_nanos=charges_nanos,
         )
 
     @property
@@ -69,7 +76,7 @@ class CostReport:
     """What calls cost in a period: US dollars, tokens, and how far the figures can be trusted.
 
     `total_cost` is None when there were calls and not one has a price; otherwise it leaves out the
-    `unpriced_calls`. `estimated_calls` are those whose usage the provider did not report; `errors` counts
+    `unpriced_calls`, and `total_charges` is what of it came beside tokens. `estimated_calls` are those whose usage the provider did not report; `errors` counts
     failed calls. Groups come with the dearest first, groups by time in order of time.
 
     Sums over whole hours, by the names that roll-ups have, are kept for ever. Where others were asked for, of days
@@ -94,6 +101,8 @@ class CostReport:
     end: datetime | None = None
     removed_events: int = 0
     details_since: datetime | None = None
+    total_charges: float | None = None
+    total_charges_nanos: int | None = None
 
     @property
     def total_cost_exact(self) -> Decimal | None:
@@ -144,6 +153,8 @@ def report(
         end=period.end,
         removed_events=gaps.events,
         details_since=gaps.whole_since,
+        total_charges=total.charges,
+        total_charges_nanos=total.charges_nanos,
     )
 
 

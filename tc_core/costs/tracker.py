@@ -18,6 +18,7 @@ from tc_core.model.event import (
 )
 from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage
+from tc_core.record.reports import BILLED
 from tc_core.runtime.by_hand import CostRecord, record_call
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
@@ -126,8 +127,8 @@ class CostTracker:
         """Price the calls of a period that have no price yet, by the prices that held when they were made.
 
         `everything` prices all calls again, for when a table was wrong; a call whose model has no price now, whose cost
-        was given by hand, or that cost nothing since a cache had the answer, keeps what it has. Dates are as in
-        `get_costs`. Raises StorageError for a store that is not SQL.
+        was given by hand or is what the provider billed, or that cost nothing since a cache had the answer, keeps what
+        it has. Dates are as in `get_costs`. Raises StorageError for a store that is not SQL.
         """
         if not isinstance(self.storage, SqlStore):
             raise StorageError(f"{type(self.storage).__name__} cannot price again: use SQLiteStorage")
@@ -149,8 +150,12 @@ class CostTracker:
         return PlainTotals(storage)
 
 
+_GIVEN = (None, "cache", BILLED)
+"""Sources of costs that no table is asked for."""
+
+
 def _priced_anew(event: TrackingEvent) -> Priced | None:
-    is_given = event.cost_nanos is not None and event.price_source in (None, "cache")
+    is_given = event.cost_nanos is not None and event.price_source in _GIVEN
     name = event.model or event.served_model
     if is_given or name is None:
         return None
@@ -161,4 +166,5 @@ def _priced_anew(event: TrackingEvent) -> Priced | None:
         provider=event.provider,
         service_tier=event.service_tier,
         at_us=to_us(event.timestamp),
+        charges=event.charges,
     )

@@ -33,6 +33,8 @@ FIELDS: dict[str, Kind] = {
     "cost_nanos": "int",
     "price_source": "text",
     "price_date": "date",
+    "charges": "json",
+    "charges_nanos": "int",
     **dict.fromkeys(DIMENSIONS, "text"),
     "labels": "json",
     "metadata": "json",

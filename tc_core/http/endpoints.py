@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 import orjson
 
+from tc_core.meter import catalogue
+
 CallType = Literal["llm_call", "embedding"]
 
 _OPENAI: Mapping[str, CallType] = {
@@ -50,9 +52,6 @@ _HOSTS = {
 }
 """The end of a host's name, and what prices call who answers there."""
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_LOCAL_PORTS = {11434: "ollama", 1234: "lmstudio"}
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -60,7 +59,7 @@ class Asked:
 
     event_type: CallType
     provider: str | None
-    """None for who speaks OpenAI's language at an address that we do not know."""
+    """None for who speaks OpenAI's language at an address that we do not know, `local` for one on this machine."""
     model: str | None
     body: Mapping[str, Any]
     """What was sent, empty where that cannot be read again."""
@@ -78,10 +77,11 @@ def asked(request: Any) -> Asked | None:
         if path.endswith(end):
             body, deployed = _body(request), _AZURE.search(path)
             model = _text(body.get("model")) or (deployed["model"] if deployed else None)
-            return Asked(event_type, _provider(host, request.url.port), model, body)
+            provider = _named(host) or ("azure" if deployed else catalogue.provider_at(host, request.url.port))
+            return Asked(event_type, provider, model, body)
     if path.endswith("/messages") and "anthropic-version" in request.headers:
         body = _body(request)
-        return Asked("llm_call", _provider(host, None) or "anthropic", _text(body.get("model")), body)
+        return Asked("llm_call", _named(host) or "anthropic", _text(body.get("model")), body)
     google = _GOOGLE.search(path)
     if google is not None and google["verb"] in _GOOGLE_VERBS:
         return Asked(_GOOGLE_VERBS[google["verb"]], "google", unquote(google["model"]), _body(request))
@@ -92,9 +92,7 @@ def asked(request: Any) -> Asked | None:
     return None
 
 
-def _provider(host: str, port: int | None) -> str | None:
-    if host in _LOOPBACK:
-        return _LOCAL_PORTS.get(port or 0)
+def _named(host: str) -> str | None:
     if host.endswith("inference.ai.azure.com"):
         return "azure"
     return next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), None)

@@ -76,6 +76,7 @@ def _measures(event: TrackingEvent) -> tuple[int, ...]:
         event.usage_source,
         event.cost_nanos,
         None,
+        event.charges_nanos,
     )
     return (
         added if event.is_call else tuple(0 if name == "errors" else n for name, n in zip(MEASURES, added, strict=True))

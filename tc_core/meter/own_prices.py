@@ -9,6 +9,7 @@ The file is a list, in YAML or JSON; an entry that stands later wins. Prices are
     - model: my-deployment         # costs what another model costs, here 10 % more
       like: gpt-4o
       factor: 1.1
+      per_web_search: 0.01         # dollars for one
 """
 
 import os
@@ -16,6 +17,7 @@ import time
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -38,8 +40,20 @@ _KEYS = {
     "cache_write_1h": "cache_write_1h_mtok",
     "audio_input": "input_audio_mtok",
     "audio_output": "output_audio_mtok",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "video_input": "input_video_mtok",
+    "video_output": "output_video_mtok",
 }
 """What the table calls the prices that users give."""
+
+PER = {
+    "per_web_search": ("web_searches", 1),
+    "per_file_search": ("storage_searches", 1),
+    "per_page": ("input_document_pages", 1),
+    "per_audio_hour": ("audio_seconds", 3600),
+}
+"""Which kind of charge a price is for, and for how many."""
 
 Dollars = Annotated[Decimal, Field(ge=0)]
 
@@ -54,6 +68,10 @@ class _Rates(BaseModel):
     cache_write_1h: Dollars | None = None
     audio_input: Dollars | None = None
     audio_output: Dollars | None = None
+    image_input: Dollars | None = None
+    image_output: Dollars | None = None
+    video_input: Dollars | None = None
+    video_output: Dollars | None = None
 
     @property
     def known(self) -> dict[str, Decimal]:
@@ -77,23 +95,43 @@ class OwnPrice(_Rates):
     until: date | None = None
     tiers: tuple[Tier, ...] = ()
     per_call: Dollars | None = None
+    per_web_search: Dollars | None = None
+    per_file_search: Dollars | None = None
+    per_page: Dollars | None = None
+    per_audio_hour: Dollars | None = None
+    charges: dict[str, Dollars] = Field(default_factory=dict)
     like: str | None = None
     factor: Annotated[Decimal, Field(gt=0)] = Decimal(1)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if self.like is None and self.input is None and self.output is None and self.per_call is None:
+        if self.like is None and self.input is None and self.output is None and self.per_call is None and not self.per:
             raise ValueError("gives no price: it needs input and output, or like")
-        if self.like is not None and (self.known or self.tiers or self.per_call is not None):
-            raise ValueError("has like, and so no prices of its own")
+        if self.like is not None and (self.known or self.tiers):
+            raise ValueError("has like, and so no prices of its own for tokens")
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError("ends before it begins")
         return self
 
+    @property
+    def dollars(self) -> dict[str, Decimal]:
+        """The prices for one of something beside tokens, by the key of the entry or the kind of charge."""
+        named = {name: price for name in PER if (price := getattr(self, name)) is not None}
+        return {name: price * self.factor for name, price in (named | self.charges).items()}
+
+    @property
+    def per(self) -> dict[str, Fraction]:
+        """Dollars for one of each kind of charge that has a price."""
+        kinds = {name: PER.get(name, (name, 1)) for name in self.dollars}
+        return {kind: Fraction(self.dollars[name]) / many for name, (kind, many) in kinds.items()}
+
     def holds(self, model: str, provider: str | None, service_tier: str | None, day: date) -> bool:
         """Tell whether the entry sets the price of a call."""
         wanted = self.model.strip().lower()
-        names = {model.strip().lower(), catalogue.bare_name(model)}
+        literal = model.strip().lower()
+        is_apart = literal.endswith((catalogue.FREE, catalogue.ONLINE))  # these cost something else
+        names = {literal, literal.rsplit("/", 1)[-1]} if is_apart else {literal, catalogue.bare_name(model)}
+        names |= set() if is_apart else {catalogue.without_route(literal)}
         is_meant = any(name.startswith(wanted[:-1]) if wanted.endswith("*") else name == wanted for name in names)
         return (
             is_meant
@@ -111,12 +149,25 @@ class OwnPrice(_Rates):
         for name, base in self.known.items():
             above = [Tier(tier.above, tier.known[name]) for tier in self.tiers if name in tier.known]
             found[_KEYS[name]] = TieredPrices(base, above) if above else base
-        if self.audio_input is not None:  # the table's arithmetic wants a price for audio in a cache
-            cached = {key: price for key, price in found.items() if key.startswith("cache_")}
-            found.update({key.replace("cache_", "cache_audio_"): price for key, price in cached.items()})
-        if self.per_call is not None:
-            found["requests_kcount"] = self.per_call * 1000
-        return times(ModelPrice(**found), self.factor)
+        cached = {key: price for key, price in found.items() if key.startswith("cache_")}
+        for medium in ("audio", "image", "video"):  # the table's arithmetic wants a price for these in a cache
+            if f"input_{medium}_mtok" in found:
+                found |= {_of_medium(key, medium): price for key, price in cached.items()}
+        return times(self.with_fee(ModelPrice(**found)), self.factor)
+
+    def with_fee(self, prices: "ModelPrice") -> "ModelPrice":
+        """Return prices with what the entry asks for each call."""
+        from genai_prices.types import ModelPrice
+
+        return (
+            prices
+            if self.per_call is None
+            else ModelPrice(**(vars(prices) | {"requests_kcount": self.per_call * 1000}))
+        )
+
+
+def _of_medium(key: str, medium: str) -> str:
+    return key.replace("cache_", f"cache_{medium}_")
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tc_core.errors import PriceNotFoundError
@@ -40,6 +41,14 @@ WORDS = {
     "input_text_messages_kcount": "1,000 messages",
 }
 """What the table's prices are for: US dollars, per million tokens where nothing else is said."""
+
+_ONE = {
+    "per_web_search": "a web search",
+    "per_file_search": "a file search",
+    "per_page": "a page",
+    "per_audio_hour": "an hour of audio",
+}
+"""What the user's own prices for one of something are for."""
 
 Prices = Mapping[str, str]
 """What it is for, and the price as text: `3`, or `3, above 200,000: 6` where it rises with the prompt."""
@@ -128,10 +137,12 @@ def _hint(model: str) -> str:
 
 def _own(price: own_prices.OwnPrice) -> ModelPrices:
     if price.like is None:
-        written = _written(price.prices())
+        written = dict(_written(price.prices()))
     else:
         prices.prices_like(price, price.provider, price.service_tier, event.to_us(clock.now()))
         written = {"like": price.like, **({"factor": f"{price.factor}"} if price.factor != 1 else {})}
+        written |= {} if price.per_call is None else {"1,000 calls": _plain(price.per_call * price.factor * 1000)}
+    written |= {_beside(kind): _plain(each) for kind, each in price.dollars.items()}
     return ModelPrices(
         price.provider or "",
         price.model,
@@ -142,6 +153,15 @@ def _own(price: own_prices.OwnPrice) -> ModelPrices:
         written,
         encoding=tokens.encoding_name(price.model),
     )
+
+
+def _beside(kind: str) -> str:
+    """Write what a price of the user's own for one of a kind is for."""
+    return _ONE.get(kind, f"1 {kind}")
+
+
+def _plain(price: Decimal) -> str:
+    return f"{price.normalize():f}"
 
 
 def _described(provider: str, info: "ModelInfo", at_us: int, *, is_whole: bool = False) -> ModelPrices:
@@ -184,8 +204,8 @@ def _written(found: "ModelPrice") -> Prices:
     def write(price: Any) -> str:
         if isinstance(price, TieredPrices):
             above = "".join(f", above {tier.start:,}: {tier.price.normalize():f}" for tier in price.tiers)
-            return f"{price.base.normalize():f}{above}"
-        return f"{price.normalize():f}"
+            return f"{_plain(price.base)}{above}"
+        return _plain(price)
 
     return {
         WORDS.get(key, key): write(price) for key, price in sorted(vars(found).items(), key=_place) if price is not None

@@ -4,16 +4,18 @@ The user's own prices come first. The table is genai-prices, which knows when a 
 size of the prompt. An unknown model has no price, which is not a price of zero.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tc_core.errors import PriceNotFoundError
-from tc_core.meter import arithmetic, catalogue, loading, own_prices
+from tc_core.meter import arithmetic, bill, catalogue, loading, own_prices, surcharges
 from tc_core.model import clock, event, money
-from tc_core.model.ports import Priced
+from tc_core.model.ports import CostPart, Priced
 from tc_core.model.usage import Usage, whole_usage
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ _US_PER_DAY = 86_400_000_000
 PRICED_TIERS = frozenset({"batch", "flex", "priority", "fast"})
 """Service tiers with prices of their own; all others, such as `default` and `on_demand`, are standard."""
 
+_ROUTER_SEARCH = "online_searches"
+
+_MAKERS = ("openai", "anthropic", "google", "x-ai", "perplexity", "cohere", "deepseek", "mistral")
+_OPEN_WEIGHTS = ("gpt-oss", "gemma", "deepseek-r1", "deepseek-v", "deepseek-coder", "mistral-7b", "mistral-nemo")
+"""Whose models a gateway on this machine may serve, and which of theirs anybody may run."""
+
 _TIER_KEYS = ("service_tier", "processing", "speed")  # where the table of prices speaks of tiers
 
 
@@ -33,7 +41,10 @@ class _Rates:
 
     source: str
     since: date | None
+    rates: bill.Rates
     cost: Callable[[Usage], int | None]
+    has_fee: bool = False
+    """Whether a call costs something beside tokens and charges: then it is added up line by line."""
 
 
 def calculate_cost(
@@ -72,14 +83,86 @@ def price_of(
     """Price one call made at `at_us` (microseconds UTC), by the model that answered, else by the one asked for.
 
     `service_tier` is what the provider calls the processing (`batch`, `flex`, `priority`, `fast`; all others are
-    standard). None when neither model has a price, or when the price table has none for that tier, or for a kind of
-    token that was used.
+    standard). `charges` are those of `tc_core.meter.usage.charges`, with tokens of other models as
+    `<model>/<field of Usage>` and the region to which the call was bound as `inference_geo_<region>`. None when neither
+    model has a price, or when the price table has none for that tier, or for a kind of token or charge that was used.
     """
+    rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
+    if rates is None:
+        return None
+    if model.endswith(catalogue.ONLINE):
+        charges = _with_search(charges)
+    if not charges and not rates.has_fee:
+        cost = rates.cost(usage)
+        return None if cost is None else Priced(cost, rates.source, rates.since)
+    found = _lines(rates.rates, usage, charges or {}, provider, service_tier, at_us)
+    cost = bill.total(found)
+    if cost is None:
+        return None
+    beside = bill.total(line for line in found if line.is_beside)
+    return Priced(cost, rates.source, rates.since, beside or 0)
+
+
+def cost_parts(
+    usage: Usage,
+    model: str,
+    *,
+    served_model: str | None = None,
+    provider: str | None = None,
+    service_tier: str | None = None,
+    at_us: int,
+    charges: Mapping[str, int | float] | None = None,
+) -> list[CostPart]:
+    """Return the lines of which the cost of a call is the sum: each kind, how much of it, and its cost.
+
+    The lines of a priced call add up to `price_of(...).cost_nanos`. What has no price has the cost None: it is why a
+    call is unpriced. `input` is without what was cached or written to a cache, where these have prices of their own.
+    """
+    rates = _rates_of_call(model, served_model, provider, service_tier, at_us)
+    given = bill.Rates() if rates is None else rates.rates
+    if model.endswith(catalogue.ONLINE):
+        charges = _with_search(charges)
+    return bill.parts(_lines(given, usage, charges or {}, provider, service_tier, at_us))
+
+
+def _with_search(charges: Mapping[str, int | float] | None) -> Mapping[str, int | float]:
+    """Add the search that OpenRouter makes for a model `:online`, whose fee only its bill tells."""
+    return {_ROUTER_SEARCH: 1, **(charges or {})}
+
+
+def _rates_of_call(
+    model: str, served_model: str | None, provider: str | None, service_tier: str | None, at_us: int
+) -> _Rates | None:
     loading.load_prices()
     tier = service_tier if service_tier in PRICED_TIERS else None
-    rates = _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
-    cost = None if rates is None else rates.cost(usage)
-    return None if rates is None or cost is None else Priced(cost, rates.source, rates.since)
+    return _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
+
+
+def _lines(
+    given: bill.Rates,
+    usage: Usage,
+    charges: Mapping[str, int | float],
+    provider: str | None,
+    service_tier: str | None,
+    at_us: int,
+) -> list[bill.Line]:
+    """Return the lines of a call, with those of other models at prices of their own."""
+    others: dict[str, dict[str, int | float]] = {}
+    own: dict[str, int | float] = {}
+    for kind, count in charges.items():
+        name, _, counted = kind.rpartition("/")
+        if name and counted in Usage._fields:
+            others.setdefault(name, {})[counted] = count
+        else:
+            own[kind] = count
+    found = bill.lines(given, usage, own)
+    bound = {kind: count for kind, count in own.items() if kind.startswith(surcharges.GEO)}
+    for name, counts in others.items():
+        rates = _rates_of_call(name, None, provider, service_tier, at_us)
+        of_other = bill.Rates() if rates is None else rates.rates
+        done = bill.lines(of_other, Usage(**counts), bound)  # type: ignore[arg-type]  # tokens are whole numbers
+        found += [line._replace(by=name) for line in done]
+    return found
 
 
 @cache
@@ -110,6 +193,8 @@ def table_date() -> date:
 def _rates(names: Sequence[str], provider: str | None, tier: str | None, at_us: int) -> _Rates | None:
     """Return the rates of the first name that has some, the user's own before the table's."""
     day, own = at_us // _US_PER_DAY, own_prices.current()
+    if names and names[-1].endswith(catalogue.FREE):  # the answer may name the model without that
+        names = names[-1:]
     for name in names if own.entries else ():
         rates = _own_rates(name, provider, tier, day, own)
         if rates is not None:
@@ -127,9 +212,12 @@ def _rates_of_day(
     model: str, provider: str | None, tier: str | None, day: int
 ) -> "_Rates | Callable[[int], _Rates | None] | None":
     """Return the rates of a whole day, or for the few models whose price follows the clock, what resolves them."""
+    if catalogue.is_local(provider, model):
+        return _free("local")
     info = _find(model, provider)
     if info is None:
-        return _free("local") if catalogue.is_local(provider, model) else None
+        is_here = provider == catalogue.ON_LOOPBACK and not catalogue.is_of_cloud(model)
+        return _free("local") if is_here else _for_nothing("free") if catalogue.is_free(provider, model) else None
     return partial(_resolve, info, tier) if _changes_within_a_day(info) else _resolve(info, tier, day * _US_PER_DAY)
 
 
@@ -141,20 +229,24 @@ def _own_rates(
     price = own.find(model, provider, tier, event.from_us(day * _US_PER_DAY).date())
     if price is None:
         return None
+    is_whole = price.model.endswith(catalogue.ONLINE)  # what it says of such a model, it says of its searches too
+    per = {_ROUTER_SEARCH: Fraction(0), **price.per} if is_whole else price.per
     if price.like is None:
-        return _Rates("own prices", price.since, arithmetic.cost_function(price.prices()))
-    found = prices_like(price, provider, tier, day * _US_PER_DAY)
-    return _Rates("own prices", price.since, arithmetic.cost_function(found))
+        return _made("own prices", price.since, bill.Rates("", price.prices(), per))
+    info, found = prices_like(price, provider, tier, day * _US_PER_DAY)
+    return _made("own prices", price.since, bill.Rates(info.id, found, per))
 
 
-def prices_like(price: own_prices.OwnPrice, provider: str | None, tier: str | None, at_us: int) -> "ModelPrice":
-    """Return the prices of an entry that names another model; raise PriceNotFoundError where that has none."""
+def prices_like(
+    price: own_prices.OwnPrice, provider: str | None, tier: str | None, at_us: int
+) -> "tuple[ModelInfo, ModelPrice]":
+    """Return the model and the prices of an entry that names it; raise PriceNotFoundError where that has none."""
     like = price.like or ""
     info = _find(like, provider) or _find(like, None)
     found = None if info is None else prices_at(info, tier, at_us)
-    if found is None:
+    if info is None or found is None:
         raise PriceNotFoundError(f"own price {price.model!r} is to be like {like!r}, which has no known price")
-    return own_prices.times(found, price.factor)
+    return info, own_prices.times(price.with_fee(found), price.factor)
 
 
 def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
@@ -163,13 +255,33 @@ def look_up(model: str, provider: str | None) -> "tuple[str, ModelInfo] | None":
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
-    for provider_id, reference in catalogue.spellings(model, provider):
+    for provider_id, reference in _spellings(model, provider):
         try:
             found, info = snapshot.find_provider_model(reference, None, provider_id, None)
         except LookupError:
             continue
         return found.id, info
     return None
+
+
+def _spellings(model: str, provider: str | None) -> Iterator[tuple[str | None, str]]:
+    if provider == catalogue.ON_LOOPBACK and not catalogue.is_of_cloud(model):
+        if not catalogue.bare_name(model).startswith(_OPEN_WEIGHTS):
+            for maker in _MAKERS:
+                yield from ((name, text) for name, text in catalogue.spellings(model, maker) if name == maker)
+        return
+    yield from catalogue.spellings(model, provider)
+    is_azure = catalogue.provider_name(provider) == "azure" or model.startswith("azure/")
+    if is_azure and (held := catalogue.model_within(model.removeprefix("azure/"), _on_azure())):
+        yield from catalogue.spellings(held, "azure")
+
+
+@cache
+def _on_azure() -> frozenset[str]:
+    """Return the names of models that Azure may serve."""
+    from genai_prices.data import providers
+
+    return frozenset(model.id.lower() for each in providers if each.id in ("azure", "openai") for model in each.models)
 
 
 def _find(model: str, provider: str | None) -> "ModelInfo | None":
@@ -190,16 +302,13 @@ def _resolve(info: "ModelInfo", tier: str | None, at_us: int) -> _Rates | None:
     if prices is None:
         return None
     if not any(value is not None for value in vars(prices).values()):
-        return _free(table_version()) if info.id.endswith(":free") else None
-    cost = arithmetic.cost_function(prices)
-    if "audio" in info.id and prices.input_audio_mtok is None:
-        cost = partial(_without_audio, cost)
-    return _Rates(table_version(), start(info, at_us), cost)
+        return _for_nothing(table_version()) if info.id.endswith(catalogue.FREE) else None
+    return _made(table_version(), start(info, at_us), bill.Rates(info.id, prices))
 
 
-def _without_audio(cost: Callable[[Usage], int | None], usage: Usage) -> int | None:
-    """Price texts alone: a model made for audio whose price the table lacks does not charge it like text."""
-    return None if usage.audio_input_tokens or usage.audio_output_tokens else cost(usage)
+def _made(source: str, since: date | None, rates: bill.Rates) -> _Rates:
+    has_fee = rates.prices is not None and rates.prices.requests_kcount is not None
+    return _Rates(source, since, rates, arithmetic.cost_function(rates), has_fee)
 
 
 def prices_at(info: "ModelInfo", tier: str | None, at_us: int) -> "ModelPrice | None":
@@ -219,5 +328,12 @@ def start(info: "ModelInfo", at_us: int) -> date | None:
     return starts[0] if starts else None
 
 
+def _for_nothing(source: str) -> _Rates:
+    """Return the rates of a hosted model whose tokens cost nothing; what comes beside them may."""
+    from genai_prices.types import ModelPrice
+
+    return _made(source, None, bill.Rates("", ModelPrice(input_mtok=Decimal(0), output_mtok=Decimal(0))))
+
+
 def _free(source: str) -> _Rates:
-    return _Rates(source, None, lambda _usage: 0)
+    return _made(source, None, bill.Rates(is_free=True))

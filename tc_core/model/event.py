@@ -31,6 +31,12 @@ MOST_LATENCY_MS = 10 * 365 * 86_400_000
 MOST_COST_NANOS = 10**18
 """A billion dollars: more is taken for a mistake, and would not fit the store's integers."""
 
+MOST_CHARGED = 10**12
+"""More of one kind in one event is taken for a mistake."""
+
+MOST_CHARGES = 64
+"""More kinds in one event are taken for a mistake."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -42,8 +48,10 @@ class TrackingEvent:
     `timestamp` is when it started (a naive datetime is local time, as everywhere in Python; it is
     kept as aware UTC). Tokens follow the inclusive buckets of `Usage`. `cost` is US dollars; None means
     unknown, which is not zero. `model` is the model that was asked for, `served_model` the one that
-    answered, `service_tier` the kind of processing that is paid for (`batch`, `flex`, `priority`, ...). A label
-    named like a dimension also fills that dimension when it is not set.
+    answered, `service_tier` the kind of processing that is paid for (`batch`, `flex`, `priority`, ...). `charges`
+    is what is charged beside plain tokens, kind -> count, as the provider reports it (`{"web_searches": 2}`), and
+    `charges_nanos` what of the cost that makes up, None where it is not known. A label named like a dimension also
+    fills that dimension when it is not set.
     """
 
     event_id: str = field(default_factory=lambda: ids.to_text(ids.new_id()))
@@ -75,6 +83,8 @@ class TrackingEvent:
     cost_nanos: int | None = None
     price_source: str | None = None
     price_date: date | None = None
+    charges: Mapping[str, int | float] = field(default_factory=dict)
+    charges_nanos: int | None = None
 
     agent_id: str | None = None
     agent_type: str | None = None
@@ -118,10 +128,15 @@ class TrackingEvent:
             raise ValueError(f"usage_source must be one of {', '.join(USAGE_SOURCES)}, not {self.usage_source!r}")
         if self.latency_ms is not None:
             check_latency(self.latency_ms)
-        if self.cost_nanos is not None and type(self.cost_nanos) is not int:
-            raise ValueError(f"cost_nanos must be a whole number, not {self.cost_nanos!r}")
+        for name in ("cost_nanos", "charges_nanos"):
+            nanos = getattr(self, name)
+            if nanos is not None and type(nanos) is not int:
+                raise ValueError(f"{name} must be a whole number, not {nanos!r}")
         if not 0 <= (self.cost_nanos or 0) <= MOST_COST_NANOS:
             raise ValueError(f"cost must be between 0 and {MOST_COST_NANOS // 10**9:,} dollars, not {self.cost!r}")
+        if not 0 <= (self.charges_nanos or 0) <= MOST_COST_NANOS:
+            raise ValueError(f"charges_nanos must be between 0 and {MOST_COST_NANOS:,}, not {self.charges_nanos!r}")
+        check_charges(self.charges)
         check_usage(self.usage)
 
     @property
@@ -229,6 +244,7 @@ class EventRecord:
             event_type=self.event_type,
             labels=self.scope.labels,
             metadata=self.metadata or {},
+            charges=self.charges or {},
             parent_id=self.parent_external_id or (None if parent is None else ids.to_text(parent)),
             latency_ms=None if self.latency_us is None else self.latency_us / 1000,
             **{name: getattr(usage, name) for name in Usage._fields},
@@ -259,6 +275,8 @@ class EventRecord:
             cost_nanos=event.cost_nanos,
             price_source=event.price_source,
             price_date=event.price_date,
+            charges=event.charges or None,
+            charges_nanos=event.charges_nanos,
             metadata=event.metadata or None,
             external_id=event.event_id if ids.is_external(event.event_id) else None,
             parent_external_id=parent if parent is not None and ids.is_external(parent) else None,
@@ -287,6 +305,21 @@ def check_latency(milliseconds: object) -> float:
     return milliseconds
 
 
+def is_charge(kind: object, count: object) -> bool:
+    """Tell whether a count can be that of something that is charged beside tokens."""
+    is_number = isinstance(count, int | float) and not isinstance(count, bool)
+    return isinstance(kind, str) and is_number and 0 <= count <= MOST_CHARGED  # false for NaN too
+
+
+def check_charges(charges: object) -> None:
+    """Raise ValueError for what is charged beside tokens where no call can have that."""
+    if not isinstance(charges, Mapping) or len(charges) > MOST_CHARGES:
+        raise ValueError(f"charges must be at most {MOST_CHARGES} kinds and their counts, not {charges!r:.200}")
+    for kind, count in charges.items():
+        if not is_charge(kind, count):
+            raise ValueError(f"charges must map texts to numbers from 0 to {MOST_CHARGED:,}, not {kind!r} to {count!r}")
+
+
 _SHARED = (
     "name",
     "model",
@@ -299,6 +332,7 @@ _SHARED = (
     "cost_nanos",
     "price_source",
     "price_date",
+    "charges_nanos",
 )
 
 

@@ -60,6 +60,7 @@ class Booked(NamedTuple):
     usage: Usage
     cost_nanos: int | None
     latency_us: int | None
+    charges_nanos: int | None = None
 
 
 class Change(NamedTuple):

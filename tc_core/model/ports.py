@@ -13,7 +13,7 @@ from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationS
 from tc_core.model.totals import Totals
 
 Metric = Literal[
-    "cost", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
+    "cost", "charges", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
 ]
 FilterValue = str | None | Sequence[str | None]
 Filters = Mapping[str, FilterValue]
@@ -38,6 +38,17 @@ class Priced(NamedTuple):
     since: date | None
     charges_nanos: int = 0
     """What of the cost comes beside the tokens."""
+
+
+class CostPart(NamedTuple):
+    """One line of a cost: how much of what (`input`, `cached`, `web searches`, ...), and what that costs.
+
+    `cost_nanos` is None for what has no price.
+    """
+
+    kind: str
+    count: int | float  # type: ignore[assignment]  # a tuple has a method of that name
+    cost_nanos: int | None
 
 
 class SpoolMark(NamedTuple):

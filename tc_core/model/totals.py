@@ -17,8 +17,8 @@ class Totals:
 
     `calls` are llm_call and embedding events, except open ones. Each is `priced`, `unpriced` (its cost is
     unknown) or a failed call without usage, which providers do not bill and which counts in `errors`
-    alone. `estimated` are those whose usage the provider did not report. Money is nano-dollars,
-    latency microseconds.
+    alone. `estimated` are those whose usage the provider did not report. `charges_nanos` is what of the cost came
+    beside tokens. Money is nano-dollars, latency microseconds.
     """
 
     calls: int = 0
@@ -33,12 +33,18 @@ class Totals:
     reasoning_tokens: int = 0
     audio_tokens: int = 0
     cost_nanos: int = 0
+    charges_nanos: int = 0
     latency_us: int = 0
 
     @property
     def known_cost_nanos(self) -> int | None:
         """The cost, or None when there were calls and not one of them has a price."""
         return None if self.calls and not self.priced and not self.cost_nanos else self.cost_nanos
+
+    @property
+    def known_charges_nanos(self) -> int | None:
+        """What of that came beside tokens, or None where the cost is."""
+        return None if self.known_cost_nanos is None else self.charges_nanos
 
     @classmethod
     def of(cls, parts: Iterable["Totals"]) -> "Totals":
@@ -65,6 +71,7 @@ def measures(
     usage_source: str | None,
     cost_nanos: int | None,
     latency_us: int | None,
+    charges_nanos: int | None = None,
 ) -> tuple[int, ...]:
     """Return what one event adds to each field of `Totals`; an open event adds nothing."""
     if status == "open":
@@ -87,6 +94,7 @@ def measures(
         tokens.reasoning_tokens or 0,
         (tokens.audio_input_tokens or 0) + (tokens.audio_output_tokens or 0),
         cost_nanos or 0,
+        charges_nanos or 0,
         latency_us or 0,
     )
 
@@ -111,7 +119,15 @@ def totals_by(
         total = groups.setdefault(key_of(event), Totals())
         usage = event.usage if event.has_usage else None
         latency_us = None if event.latency_ms is None else round(event.latency_ms * 1000)
-        added = measures(event.event_type, event.status, usage, event.usage_source, event.cost_nanos, latency_us)
+        added = measures(
+            event.event_type,
+            event.status,
+            usage,
+            event.usage_source,
+            event.cost_nanos,
+            latency_us,
+            event.charges_nanos,
+        )
         total.add(
             0 if name in CALLS_ONLY and not all_types and not event.is_call else value
             for name, value in zip(MEASURES, added, strict=True)

@@ -138,6 +138,7 @@ def _read_end(
         )
         record.price_source = rare["price_source"]
         record.price_date = rare["price_date"] and date.fromisoformat(rare["price_date"])
+        record.charges, record.charges_nanos = rare.get("charges"), rare.get("charges_nanos")
 
 
 def _has_rare(call: PendingEvent) -> bool:
@@ -146,6 +147,7 @@ def _has_rare(call: PendingEvent) -> bool:
         call.links
         or call.attempts
         or record.metadata
+        or record.charges
         or record.service_tier is not None
         or record.cost_nanos is not None
         or record.external_id is not None
@@ -160,7 +162,9 @@ def _rare(call: PendingEvent) -> dict[str, Any]:
         "reports": call.attempt_reports,
         "service_tier": record.service_tier,
         "metadata": record.metadata,
+        "charges": record.charges,
         "cost": record.cost_nanos,
+        "charges_nanos": record.charges_nanos,
         "price_source": record.price_source,
         "price_date": record.price_date and record.price_date.isoformat(),
         "external_id": record.external_id,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tc_core.meter import usage
 from tc_core.meter.usage import Reading
 from tc_core.model.attempt import answered
-from tc_core.model.event import EventRecord
+from tc_core.model.event import MOST_CHARGES, EventRecord
 from tc_core.model.usage import Report, Usage
 from tc_core.record.guard import faults
 from tc_core.record.pending import PendingEvent
@@ -93,4 +93,7 @@ def _charges(readings: Sequence[Reading]) -> dict[str, int | float]:
             found[f"inference_geo_{reading.inference_geo}"] = 1
         for kind, count in found.items():
             total[kind] = total.get(kind, 0) + count
+    if len(total) > MOST_CHARGES:
+        faults.note("usage: more kinds of charges than any call has")
+        return dict(list(total.items())[:MOST_CHARGES])
     return total

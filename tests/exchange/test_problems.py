@@ -51,6 +51,10 @@ def taken(keeper, path, *lines):
         pytest.param(GOOD | {"relations": {}}, "relations must be a list", id="relations"),
         pytest.param(GOOD | {"relations": [{"a": 1}]}, "a relation cannot be read", id="relation"),
         pytest.param(GOOD | {"attempts": [{"a": 1}]}, "an attempt cannot be read", id="attempt"),
+        pytest.param(GOOD | {"charges": [1]}, "charges must hold names and values", id="charges"),
+        pytest.param(GOOD | {"charges": {"searches": -1}}, "numbers from 0 to 1,000,000,000,000", id="charge"),
+        pytest.param(GOOD | {"charges": {"searches": float("nan")}}, "not 'searches' to nan", id="charge-nan"),
+        pytest.param(GOOD | {"charges_nanos": 1 << 70}, "charges_nanos must be between 0 and", id="charged-too-much"),
         pytest.param(GOOD | {"price": 1}, "'price' is no field of an event", id="unknown"),
     ],
 )

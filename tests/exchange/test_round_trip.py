@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tc_core import InMemoryStorage, StoreKeeper
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
-from tc_core.model.event import MOST_COST_NANOS, STATUSES, USAGE_SOURCES, EventRecord, to_us
+from tc_core.model.event import MOST_CHARGED, MOST_COST_NANOS, STATUSES, USAGE_SOURCES, EventRecord, to_us
 from tc_core.model.ports import Batch
 from tc_core.model.provenance import RELATION_SOURCES, RELATIONS, ProvenanceRelationship
 from tc_core.model.scope import DIMENSIONS, Scope
@@ -28,6 +28,7 @@ texts = st.one_of(
 )
 maybe = st.one_of(st.none(), texts)
 counts = st.one_of(st.none(), st.integers(0, MOST_TOKENS))
+charged = st.one_of(st.integers(0, MOST_CHARGED), st.floats(0, MOST_CHARGED))
 json_values = st.recursive(
     st.one_of(
         st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), texts
@@ -75,6 +76,8 @@ def records(draw):
         cost_nanos=draw(st.one_of(st.none(), st.integers(0, MOST_COST_NANOS))),
         price_source=draw(maybe),
         price_date=draw(st.one_of(st.none(), st.dates(date(1970, 1, 1)))),
+        charges=draw(st.dictionaries(texts, charged, max_size=3)) or None,
+        charges_nanos=draw(st.one_of(st.none(), st.integers(0, MOST_COST_NANOS))),
         metadata=draw(st.one_of(st.none(), st.dictionaries(texts, json_values, max_size=3))),
     )
 

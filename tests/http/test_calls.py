@@ -139,7 +139,7 @@ def test_what_is_no_question_to_a_model_is_no_call(told, store):
         (
             "/openai/deployments/mine/embeddings",
             {"model": "text-embedding-3-small", "usage": {"prompt_tokens": 7, "total_tokens": 7}},
-            ("embedding", "mine", None, 7, 0),
+            ("embedding", "mine", "azure", 7, 0),
         ),
     ],
     ids=["Gemini", "Bedrock", "Azure"],
@@ -149,6 +149,18 @@ def test_other_providers_by_their_paths(told, store, path, answer, facts):
     tracking_client().post(told.url + path, json={"contents": []})
     (event,) = store.query_events()
     assert (event.event_type, event.model, event.provider, event.input_tokens, event.output_tokens) == facts
+
+
+def test_a_server_on_this_machine_is_local_and_free_unless_it_serves_a_hosted_model(told, store):
+    told.say({"usage": {"prompt_tokens": 1_000, "completion_tokens": 100}})
+    for model in ("my-llama", "gpt-4o"):
+        tracking_client().post(f"{told.url}/v1/chat/completions", json={"model": model, "messages": []})
+    events = sorted(store.query_events(), key=lambda event: event.model)
+    assert [(event.model, event.provider, event.cost_nanos) for event in events] == [
+        ("gpt-4o", "local", 3_500_000),  # 1,000 x 2.50 + 100 x 10 millionths
+        ("my-llama", "local", 0),
+    ]
+    assert events[1].price_source == "local"
 
 
 # Streams

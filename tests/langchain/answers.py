@@ -112,7 +112,7 @@ PLAIN = {
     ),
     "gemini, OpenAI-compatible: thoughts only in the total": (
         chat("gemini-2.5-flash", {"prompt_tokens": 8, "completion_tokens": 12, "total_tokens": 620}),
-        Usage(8, 612, None, None, 600),
+        Usage(8, 612, reasoning_tokens=600),  # 620 - 8 - 12
     ),
     "groq: with its times": (
         chat(

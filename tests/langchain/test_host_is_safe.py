@@ -364,14 +364,14 @@ def texts(folder, canary):
 
 
 def test_hooks_that_swallow_are_told_in_doctor(server, chat, store, monkeypatch, run_command):
-    from tc_langchain import reading
+    from tc_langchain import reports
 
     monkeypatch.setattr(faults, "strict", False)
 
     def broken(*_):
         raise KeyError("CANARY")
 
-    monkeypatch.setattr(reading, "usage", broken)
+    monkeypatch.setattr(reports, "report", broken)
     chat().invoke("hello")
     store.flush()
     printed = run_command("doctor", "--quick", "--store", store.path).stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tc_core import ConfigurationError, CostTracker, PriceNotFoundError, calculate_cost
-from tc_core.meter import own_prices, prices
+from tc_core.meter import own_prices, price_table, prices
 from tc_core.model.event import to_us
 from tc_core.model.usage import Usage
 
@@ -107,6 +107,55 @@ def test_every_kind_of_token_has_its_price(own):
     )
     assert cost("m", Usage(million, 100_000)) == pytest.approx(0.5 + 4 + 4)
     assert cost("m", Usage(100_000, 100_000, None, None, None, 100_000, 100_000)) == pytest.approx(0.5 + 2 + 3)
+
+
+def test_what_comes_beside_tokens_has_its_price(own):
+    own(
+        """
+- model: m
+  input: 1
+  per_web_search: 0.01
+  per_file_search: 0.002
+  per_page: 0.003
+  per_audio_hour: 0.36
+  charges: {code_interpreter_calls: 0.03}
+- {model: searching, like: gpt-4o, factor: 2, per_call: 0.5, per_web_search: 0.1}
+- {model: pages, per_page: 0.003}
+"""
+    )
+    used = {
+        "web_searches": 2,
+        "storage_searches": 1,
+        "input_document_pages": 3,
+        "audio_seconds": 100,
+        "code_interpreter_calls": 1,
+    }
+    assert cost("m", Usage(0, 0), charges=used) == pytest.approx(0.02 + 0.002 + 0.009 + 0.01 + 0.03)
+    assert cost("m", Usage(0, 0), charges={"rerank_searches": 1}) is None
+    # a factor multiplies all of its entry: 2 x (2.5 + 0.5 + 3 x 0.1)
+    assert cost("searching", Usage(1_000_000, 0), charges={"web_searches": 3}) == pytest.approx(6.6)
+    assert cost("pages", Usage(700, 20), charges={"input_document_pages": 2}) == pytest.approx(0.006)
+    shown = {each.model: each.prices for each in price_table.own()}
+    assert shown["m"]["a web search"] == "0.01"
+    assert shown["m"]["1 code_interpreter_calls"] == "0.03"
+    assert shown["searching"] == {"like": "gpt-4o", "factor": "2", "1,000 calls": "1000", "a web search": "0.2"}
+
+
+def test_a_name_holds_with_openrouters_suffixes_but_not_for_what_costs_something_else(own):
+    own("- {model: openai/gpt-4o, input: 1}\n- {model: 'x/y:online', input: 1, per_call: 0.02}")
+    assert cost("openai/gpt-4o:nitro", Usage(1_000_000, 0), provider="openrouter") == 1
+    assert cost("openai/gpt-4o:free", Usage(1_000_000, 0), provider="openrouter") == 0
+    assert cost("openai/gpt-4o:online", Usage(1_000_000, 0), provider="openrouter") is None
+    assert cost("x/y:online", Usage(1_000_000, 0), provider="openrouter") == 1.02
+
+
+def test_a_medium_has_its_price_and_else_that_of_its_direction(own):
+    own("- {model: m, input: 1, output: 10, cached: 0.5, image_input: 2, image_output: 40, video_output: 80}")
+    million = 1_000_000
+    assert cost("m", Usage(million, 0), charges={"input_image_tokens": 500_000}) == 1.5
+    assert cost("m", Usage(0, million), charges={"output_image_tokens": 500_000}) == 25
+    assert cost("m", Usage(0, million), charges={"output_video_tokens": 500_000}) == 45
+    assert cost("m", Usage(0, million, audio_output_tokens=500_000)) == 10
 
 
 def test_a_change_of_the_file_is_noticed(own, monkeypatch):

@@ -4,11 +4,12 @@ from decimal import Decimal
 import pytest
 from genai_prices import Usage as TableUsage
 from genai_prices.data import providers
+from genai_prices.types import ModelPrice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tc_core import calculate_cost
-from tc_core.meter import arithmetic, catalogue, prices
+from tc_core.meter import arithmetic, bill, catalogue, prices
 from tc_core.model import money
 from tc_core.model.event import to_us
 from tc_core.model.usage import Usage
@@ -92,10 +93,87 @@ def test_names_as_frameworks_write_them_find_their_model(model, provider, found)
     assert prices._find(model, provider).id == found
 
 
+@pytest.mark.parametrize(
+    ("model", "provider", "dollars"),
+    [
+        # OpenRouter's suffixes choose who serves; gpt-4o costs 2.50 per million tokens of input.
+        ("openai/gpt-4o:nitro", "openrouter", "2.5"),
+        ("openai/gpt-4o:floor", "openrouter", "2.5"),
+        ("openrouter/openai/gpt-4o:exacto", None, "2.5"),
+        ("anthropic/claude-3.7-sonnet:thinking", "openrouter", "3"),
+        ("anthropic/claude-3.7-sonnet:beta", "openrouter", "3"),
+        ("openai/gpt-4o:extended", "openrouter", "6"),
+        ("deepseek/deepseek-r1:free", "openrouter", "0"),
+        ("acme/not-in-any-table:free", "openrouter", "0"),
+        ("acme:free", "acme", None),
+        ("openai/gpt-4o:online", "openrouter", None),
+        # Azure's deployments: only where a name holds one model's name and no other's word
+        ("gpt-4o-2024-08-06", "azure", "2.5"),
+        ("prod-gpt-4o-mini", "azure", "0.15"),
+        ("azure/team-o3-mini-eu", None, "1.1"),
+        ("gpt-4o-2024-08-06-prod", "azure", None),
+        ("gpt-4o-turbo", "azure", None),
+        ("gpt-5-1-prod", "azure", None),
+        ("my-gpt4o", "azure", None),
+        ("ada-prod", "azure", None),
+        ("prod-gpt-4o", "openai", None),
+        # dates
+        ("claude-sonnet-4-5@20250929", None, "6"),
+        ("gpt-4o.2024-08-06", None, "2.5"),
+        ("gpt-5-2025_08_07", None, "1.25"),
+        # a server on this machine: what is open to all runs here, what only its maker has does not
+        ("llama3.2", "local", "0"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "local", "0"),
+        ("openai/gpt-oss-20b", "local", "0"),
+        ("my-lora", "local", "0"),
+        ("gpt-4o", "local", "2.5"),
+        ("openai/gpt-4o", "local", "2.5"),
+        ("text-embedding-3-small", "local", "0.02"),
+        ("claude-haiku-4-5", "local", "1"),
+        ("gemini-2.5-flash", "local", "0.3"),
+        ("deepseek-chat", "local", "0.135"),  # half the price at that hour
+        ("azure/my-deployment", "local", None),
+        ("deepseek-r1", "ollama", "0"),
+    ],
+)
+def test_a_million_tokens_by_name(model, provider, dollars):
+    assert cost(model, Usage(1_000_000, 0), provider=provider) == (dollars and money.to_nanos(Decimal(dollars)))
+
+
+def test_a_free_model_is_free_whatever_the_answer_calls_it_and_its_searches_are_not():
+    free = {"served_model": "deepseek/deepseek-r1", "provider": "openrouter"}
+    assert cost("deepseek/deepseek-r1:free", Usage(1_000, 10), **free) == 0
+    assert cost("deepseek/deepseek-r1:free", Usage(1_000, 10), charges={"web_searches": 1}, **free) is None
+
+
+def test_the_search_of_an_online_model_is_named_as_what_has_no_price():
+    found = prices.cost_parts(Usage(1_000, 0), "openai/gpt-4o:online", provider="openrouter", at_us=to_us(AT))
+    assert found == [("input", 1_000, 2_500_000), ("online searches", 1, None)]
+
+
+def test_a_gateway_on_this_machine_is_not_free_when_its_answer_names_a_hosted_model():
+    assert cost("our-alias", Usage(1_000_000, 0), provider="local", served_model="gpt-4o-2024-08-06") == 2_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "provider"),
+    [
+        ("localhost", 8000, "local"),
+        ("127.0.0.1", 11434, "ollama"),
+        ("[::1]", 1234, "lmstudio"),
+        ("gpu-box.local", 8000, "local"),
+        ("api.openai.com", 443, None),
+        ("localhost.example.com", 80, None),
+    ],
+)
+def test_who_answers_on_this_machine(host, port, provider):
+    assert catalogue.provider_at(host, port) == provider
+
+
 def test_half_a_nano_is_rounded_to_even():
     # gpt-4o-mini's cached input costs 0.075 dollars per million: 75 nanos a token, so no rounding;
     # gpt-5-nano's costs 0.005: 5 nanos; text-embedding-3-small 0.02: 20. A price of 0.0375 needs halves.
-    rate = arithmetic.cost_function(_prices(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
+    rate = arithmetic.cost_function(rates_of(input_mtok=Decimal("0.0375"), output_mtok=Decimal("0.0005")))
     assert rate(Usage(1, 0)) == 38  # 37.5 to even
     assert rate(Usage(3, 0)) == 112  # 112.5 to even
     assert rate(Usage(0, 1)) == 0  # 0.5 to even
@@ -159,7 +237,9 @@ def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cache
         cache_write_1h_tokens=hour,
     )
     for model, each in ALL_PRICES:
-        assert arithmetic.cost_function(each)(usage) == money.to_nanos(each.calc_price(table)["total_price"]), model
+        assert arithmetic.cost_function(bill.Rates(model, each))(usage) == money.to_nanos(
+            each.calc_price(table)["total_price"]
+        ), model
 
 
 @pytest.mark.parametrize(
@@ -202,7 +282,5 @@ def test_spellings_begin_with_the_most_literal():
     assert found[-1][1] == "gpt-4o"
 
 
-def _prices(**rates):
-    from genai_prices.types import ModelPrice
-
-    return ModelPrice(**rates)
+def rates_of(**given):
+    return bill.Rates("", ModelPrice(**given))

@@ -54,6 +54,16 @@ def test_a_dimension_that_is_set_is_not_filled():
         pytest.param({"cost": float("nan")}, "cost", id="cost"),
         pytest.param({"cost": -0.01}, "cost", id="negative-cost"),
         pytest.param({"cost": 1e30}, "cost", id="absurd-cost"),
+        pytest.param({"charges": {3: 1}}, "charges", id="charge-of-no-name"),
+        pytest.param({"charges": {"web_searches": -1}}, "web_searches", id="negative-charge"),
+        pytest.param({"charges": {"web_searches": float("nan")}}, "web_searches", id="charge-of-no-number"),
+        pytest.param({"charges": {"web_searches": True}}, "web_searches", id="charge-of-truth"),
+        pytest.param({"charges": {"web_searches": "2"}}, "web_searches", id="charge-of-text"),
+        pytest.param({"charges": {"audio_seconds": 10**12 + 1}}, "audio_seconds", id="absurd-charge"),
+        pytest.param({"charges": {f"kind {n}": 1 for n in range(65)}}, "charges", id="charges-of-everything"),
+        pytest.param({"charges": ["web_searches"]}, "charges", id="charges-in-a-list"),
+        pytest.param({"charges_nanos": 1.0}, "charges_nanos", id="fraction-of-a-charge"),
+        pytest.param({"charges_nanos": -1}, "charges_nanos", id="negative-charges"),
         pytest.param({"event_type": ""}, "event_type", id="empty-type"),
         pytest.param({"event_type": None}, "event_type", id="no-type"),
     ],
@@ -90,6 +100,8 @@ def test_record_and_event_say_the_same():
         metadata={"k": [1, None]},
         agent_id="a",
         latency_ms=12.345,
+        charges={"web_searches": 2, "audio_seconds": 0.5},
+        charges_nanos=20,
     )
     assert EventRecord.from_event(event).to_event() == event
 
@@ -100,3 +112,11 @@ def test_to_dict_is_plain_json():
     plain = TrackingEvent(model="m", input_tokens=1).to_dict()
     assert json.loads(json.dumps(plain))["cost"] is None
     assert "agent_id" not in plain
+    assert "charges" not in plain
+
+
+def test_charges_that_can_be_are_told_as_they_are():
+    event = TrackingEvent(charges={"web_searches": 0, "audio_seconds": 1e12}, charges_nanos=0)
+    event.check()
+    plain = event.to_dict()
+    assert (plain["charges"], plain["charges_nanos"]) == ({"web_searches": 0, "audio_seconds": 1e12}, 0)

@@ -1,7 +1,7 @@
 """What every store must do; each backend's tests inherit it."""
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from tc_core.errors import CycleError, LineageError
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent
-from tc_core.model.ports import Batch, Link, SpoolMark
+from tc_core.model.ports import Batch, Link, Priced, SpoolMark
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
@@ -44,6 +44,8 @@ class StorageContract:
             cache_write_tokens=1,
             audio_input_tokens=2,
             audio_output_tokens=1,
+            charges={"web_searches": 2, "audio_seconds": 1.25, "claude-haiku-4-5/input_tokens": 7, "odd \0\ud800ü": 0},
+            charges_nanos=20_000_000,
             latency_ms=812.5,
             agent_id="a",
             agent_type="t",
@@ -189,6 +191,7 @@ class StorageContract:
             ]
         )
         assert store.aggregate("cost", ["agent_id"]) == {("x",): 0.003, ("y",): None}
+        assert store.aggregate("charges", ["agent_id"]) == {("x",): 0.0, ("y",): None}
         assert store.aggregate("calls", ["user_id"]) == {("u1",): 1, ("u2",): 1, (None,): 1}
         assert store.aggregate("calls", ["user_id", "agent_id"]) == {("u1", "x"): 1, ("u2", "x"): 1, (None, "y"): 1}
         assert store.aggregate("calls", ["day"]) == {("2026-11-20",): 2, ("2026-11-22",): 1}
@@ -202,13 +205,14 @@ class StorageContract:
     def test_metrics(self, store):
         store.save_events(
             [
-                call(latency_ms=100.5, cached_tokens=50),
+                call(latency_ms=100.5, cached_tokens=50, charges={"web_searches": 1}, charges_nanos=250_000),
                 call(status="error", error_type="E", input_tokens=None, output_tokens=None, cost=None, latency_ms=1),
                 TrackingEvent(timestamp=NOON, event_type="tool", name="t", status="error", latency_ms=1000),
             ]
         )
         wanted = {
             "cost": 0.001,
+            "charges": 0.00025,
             "input_tokens": 100,
             "output_tokens": 10,
             "total_tokens": 110,
@@ -286,6 +290,50 @@ class RevisionContract:
         store.sink.write(Batch([record("r", status="open"), record("r", status="ok", usage=Usage(1, 1))]))
         assert store.get_event("r").status == "ok"
         assert store.aggregate("calls") == {(): 1}
+
+    def test_what_is_charged_goes_with_the_tokens_that_a_revision_knows(self, store):
+        first = {"usage": Usage(5, 1), "usage_source": "estimate", "cost_nanos": 30, "price_source": "a table"}
+        charged = {"charges": {"web_searches": 3}, "charges_nanos": 20, "price_date": date(2026, 1, 1)}
+        store.sink.write(Batch([record("r", model="gpt-4o", status="closed", **first, **charged)]))
+        assert store.totals()[()].charges_nanos == 20
+        store.sink.write(Batch([record("r", status="ok")]))  # which knows nothing of it
+        found = store.get_event("r")
+        assert (found.charges, found.charges_nanos, found.cost_nanos) == ({"web_searches": 3}, 20, 30)
+        billed = {"cost_nanos": 50, "price_source": "billed"}
+        store.sink.write(Batch([record("r", status="ok", usage=Usage(6, 2), usage_source="provider", **billed)]))
+        found = store.get_event("r")
+        assert (found.charges, found.charges_nanos, found.cost_nanos, found.price_date) == ({}, None, 50, None)
+        total = store.totals()[()]
+        assert (total.cost_nanos, total.charges_nanos) == (50, 0)
+
+    def test_a_revision_whose_tokens_have_no_price_does_not_keep_that_of_others(self, store):
+        store.sink.write(Batch([record("r", status="ok", usage=Usage(5, 1), usage_source="estimate", cost_nanos=3)]))
+        provider = {"usage": Usage(6, 2), "usage_source": "provider", "charges": {"a new tool": 1}}
+        store.sink.write(Batch([record("r", status="ok", **provider)]))
+        assert (store.get_event("r").cost_nanos, store.totals()[()].unpriced) == (None, 1)
+
+    def test_what_is_charged_is_priced_again_with_its_tokens(self, store):
+        events = [
+            call(n, event_id=f"e{n}", cost=None, **facts)
+            for n, facts in enumerate(
+                [
+                    {"charges": {"web_searches": 2}},
+                    {"charges": {"audio_seconds": 4.5}, "input_tokens": None, "output_tokens": None},
+                    {"input_tokens": None, "output_tokens": None},  # of which nothing is known
+                ]
+            )
+        ]
+        store.save_events(events)
+        seen = list(store.reprice(lambda event: Priced(90, "a test", None, 70) if event.charges else None))
+        assert [(event.event_id, dict(event.charges)) for event, _ in seen] == [
+            ("e0", {"web_searches": 2}),
+            ("e1", {"audio_seconds": 4.5}),
+        ]
+        total = store.totals()[()]
+        assert (total.cost_nanos, total.charges_nanos, total.unpriced) == (180, 140, 1)
+        list(store.reprice(lambda _event: Priced(80, "a test", None), unpriced_only=False))
+        assert (store.totals()[()].charges_nanos, store.get_event("e0").charges_nanos) == (0, 0)
+        assert {finding.state for finding in store.check()} == {"ok"}
 
     def test_what_a_provider_reports_stays_readable_however_odd(self, store):
         odd = Usage(10, 1, cached_tokens=99, reasoning_tokens=7)

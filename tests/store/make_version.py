@@ -185,6 +185,9 @@ def _record(store: SQLiteStorage) -> None:
         batch.records.append(
             record("tiered", parent="agent", status="ok", service_tier="flex", **known | {"usage": _longest_usage()})
         )
+    if hasattr(ended, "charges"):
+        charged = {"charges": {"web_searches": 2, "audio_seconds": 1.5}, "charges_nanos": 20_000_000}
+        batch.records.append(record("charged", parent="agent", status="ok", **known | charged | {"cost_nanos": 2**25}))
     store.sink.write(batch, SpoolMark("done.spool", 12_345))
 
 
@@ -210,6 +213,12 @@ def _leave_a_spool(store: SQLiteStorage, path: Path) -> None:
     call("spooled and written", user_id="u1")
     assert recorder.drain()
     call("spooled alone", user_id="u3", agent_id="writer")
+    if hasattr(EventRecord, "charges"):
+        from tc_core.meter.usage import usage_part
+
+        recorder.start("llm_call", key="charged", event_id=_id("spooled and charged"), model="no-such-model")
+        body = {"usage": {"input_tokens": 9, "output_tokens": 8, "server_tool_use": {"web_search_requests": 3}}}
+        recorder.finish("charged", report=usage_part(body))
     recorder.start("agent", key="spooled agent", event_id=_id("spooled agent"), name="left open")
     recorder.link("spooled alone", "fallback_for", "spooled and written")
     (file,) = recorder.writer.spool.files  # type: ignore[union-attr]

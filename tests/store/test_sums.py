@@ -65,6 +65,8 @@ def records(draw):
         usage=usage,
         usage_source=None if usage is None else draw(st.sampled_from(["provider", "exact", "proxy", "estimate"])),
         cost_nanos=draw(st.one_of(st.none(), st.integers(0, 10**12))),
+        charges=draw(st.sampled_from([None, {"web_searches": 1}, {"audio_seconds": 0.5, "web_searches": 2}])),
+        charges_nanos=draw(st.one_of(st.none(), st.integers(0, 10**12))),
         latency_us=draw(st.one_of(st.none(), st.integers(0, 10**10))),
     )
 
@@ -83,7 +85,7 @@ def write(store, history):
 
 def priced(event, price):
     nanos = (event.input_tokens or 0) * 3 if price == "by tokens" else price
-    return None if event.model == "gpt-99" else Priced(nanos, "a test", None)
+    return None if event.model == "gpt-99" else Priced(nanos, "a test", None, nanos // 2)
 
 
 # What may be asked

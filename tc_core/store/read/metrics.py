@@ -9,6 +9,7 @@ from tc_core.model.totals import Totals
 
 _READERS: dict[str, Callable[[Totals], float | int | None]] = {
     "cost": lambda total: None if total.known_cost_nanos is None else money.to_dollars(total.known_cost_nanos),
+    "charges": lambda total: None if total.known_charges_nanos is None else money.to_dollars(total.known_charges_nanos),
     "input_tokens": lambda total: total.input_tokens,
     "output_tokens": lambda total: total.output_tokens,
     "total_tokens": lambda total: total.input_tokens + total.output_tokens,

@@ -157,9 +157,10 @@ class Reader:
     def calls_with_usage(
         self, after_key: int, start_us: int | None, end_us: int | None, limit: int, *, unpriced_only: bool
     ) -> tuple[int, list[TrackingEvent]]:
-        """Return some model calls whose tokens are known, in order of their rows, and the key of the last one."""
+        """Return some model calls whose tokens or charges are known, in order of their rows, and the key of the last one."""
         conditions = self._conditions.of({}, start_us, end_us)
-        conditions += [EVENT.c.key > after_key, EVENT.c.event_type.in_(CALLS), EVENT.c.input_tokens.is_not(None)]
+        has_usage = or_(EVENT.c.input_tokens.is_not(None), EVENT.c.charges.is_not(None))
+        conditions += [EVENT.c.key > after_key, EVENT.c.event_type.in_(CALLS), has_usage]
         if unpriced_only:
             conditions.append(EVENT.c.cost_nanos.is_(None))
         found = self._connection.execute(_WHOLE.where(*conditions).order_by(EVENT.c.key).limit(limit)).all()
@@ -243,6 +244,7 @@ class Reader:
             "latency_ms": (None if us is None else us / 1000 for us in row["latency_us"]),
             "cost": (None if nanos is None else money.to_dollars(nanos) for nanos in row["cost_nanos"]),
             "price_date": map(date_of, row["price_day"]),
+            "charges": (json.loads(body) if body else {} for body in row["charges"]),
         }
         return list(map(stored, zip(*(made[name] for name in FIELDS), strict=True)))
 

@@ -100,7 +100,10 @@ class MetadataBody(StoreTable, table=True):
 
 
 class Event(StoreTable, table=True):
-    """One recorded operation; `key`, `parent` and `root` are keys of rows, `id` is what users know."""
+    """One recorded operation; `key`, `parent` and `root` are keys of rows, `id` is what users know.
+
+    `charges` is canonical JSON, kind -> count; it is None where there are none.
+    """
 
     __tablename__ = "event"
     __table_args__ = (
@@ -140,8 +143,10 @@ class Event(StoreTable, table=True):
     audio_input_tokens: int | None = Field(default=None, sa_type=BigInteger)
     audio_output_tokens: int | None = Field(default=None, sa_type=BigInteger)
     cache_write_1h_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    charges: str | None = Field(default=None, sa_type=Text)
     usage_source: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
     cost_nanos: int | None = Field(default=None, sa_type=BigInteger)
+    charges_nanos: int | None = Field(default=None, sa_type=BigInteger)
     price_source: int | None = Field(default=None, sa_type=Integer, sa_column_kwargs=refers_to("dimension.id"))
     price_day: int | None = Field(default=None, sa_type=Integer)
     details: int | None = Field(default=None, sa_type=BigInteger, sa_column_kwargs=refers_to("metadata_body.id"))
@@ -205,6 +210,7 @@ class _Measures(StoreTable):
     reasoning_tokens: int = Field(sa_type=BigInteger)
     audio_tokens: int = Field(sa_type=BigInteger)
     cost_nanos: int = Field(sa_type=BigInteger)
+    charges_nanos: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     latency_us: int = Field(sa_type=BigInteger)
 
 

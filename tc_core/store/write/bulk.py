@@ -346,4 +346,5 @@ def _measures(record: EventRecord) -> tuple[int, ...]:
         record.usage_source,
         record.cost_nanos,
         record.latency_us,
+        record.charges_nanos,
     )

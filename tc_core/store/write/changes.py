@@ -79,6 +79,7 @@ def _of_record(record: EventRecord) -> Booked | None:
         record.usage or _NO_USAGE,
         record.cost_nanos,
         record.latency_us,
+        record.charges_nanos,
     )
 
 
@@ -97,4 +98,5 @@ def _of_row(values: rows.Values, labels: Labels, texts: Mapping[int, str]) -> Bo
         Usage(*(column[name] for name in rows.USAGE_COLUMNS)),
         column["cost_nanos"],
         column["latency_us"],
+        column["charges_nanos"],
     )

@@ -31,8 +31,10 @@ _WRITTEN = (
     *STATUS,
     "latency_us",
     *USAGE_COLUMNS,
+    "charges",
     "usage_source",
     "cost_nanos",
+    "charges_nanos",
     "price_source",
     "price_day",
     "details",
@@ -40,7 +42,10 @@ _WRITTEN = (
 if _WRITTEN != REVISED:  # else each value would land in another column
     raise AssertionError(f"`values` writes {_WRITTEN}, the table has {REVISED}")
 
-PRICE = ("cost_nanos", "price_source", "price_day")
+PRICE = ("cost_nanos", "charges_nanos", "price_source", "price_day")
+_COST, _USAGE_SOURCE = map(REVISED.index, ("cost_nanos", "usage_source"))
+_OF_COST = tuple(map(REVISED.index, PRICE))
+_OF_USAGE = (REVISED.index("charges"), *_OF_COST)
 _STATUS, _ERROR = map(REVISED.index, ("status", "error_type"))
 _cube = itemgetter(*(REVISED.index(name) for name in CUBE))
 _SEED_VALUES = {key: value for key, _, value in SEED}
@@ -64,8 +69,10 @@ def values(record: EventRecord, columns: BatchColumns, bodies: dict[int, str]) -
         *own.status,
         record.latency_us,
         *(record.usage or _NO_USAGE),
+        canonical_json(record.charges) if record.charges else None,
         own.usage_source,
         record.cost_nanos,
+        record.charges_nanos,
         own.price_source,
         day_of(since),
         details,
@@ -94,6 +101,7 @@ def measures_of(row: Values) -> tuple[int, ...]:
         _SEED_VALUES.get(column["usage_source"]),
         column["cost_nanos"],
         column["latency_us"],
+        column["charges_nanos"],
     )
 
 
@@ -103,8 +111,13 @@ def rank_of(row: Row[Any]) -> int:
 
 
 def merged(old: Values, new: Values) -> Values:
-    """Lay a revision over a row; what the revision does not know stays, but for the error of another end."""
+    """Lay a revision over a row; what the revision does not know stays, but for the error of another end.
+
+    Where it knows the tokens, what they cost and what is charged beside them are its own too, unknown or not.
+    """
     row = [before if after is None else after for before, after in zip(old, new, strict=True)]
+    for place in _OF_USAGE if new[_USAGE_SOURCE] is not None else _OF_COST if new[_COST] is not None else ():
+        row[place] = new[place]
     if new[_STATUS] != old[_STATUS]:
         row[_ERROR] = new[_ERROR]
     return tuple(row)
@@ -112,7 +125,7 @@ def merged(old: Values, new: Values) -> Values:
 
 def price_columns(price: Priced, keys: Mapping[Term, int]) -> Values:
     """Return the columns of `PRICE`."""
-    return price.cost_nanos, keys["price_source", price.source], day_of(price.since)
+    return price.cost_nanos, price.charges_nanos, keys["price_source", price.source], day_of(price.since)
 
 
 def with_price(row: Values, price: Priced, keys: Mapping[Term, int]) -> Values:
