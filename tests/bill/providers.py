@@ -5,11 +5,10 @@ with that.
 """
 
 import json
-import struct
 import threading
-import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from benchmarks import answers
 from tc_core import Usage
 
 SAID = '{"name": "Rome"}'
@@ -90,7 +89,14 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
         self.server.paths.append(self.path)
         api = next(api for mark, api in _PATHS if mark in self.path)
-        kind, content = _ANSWERS[api](request, request.get("stream") is True or "stream" in self.path.lower())
+        is_stream, tool = request.get("stream") is True or "tream" in self.path, _tool(api, request)
+        if tool is not None and is_stream:
+            kind, content = _TOOLS_STREAMED[api](request, tool)
+        else:
+            body = {"usageMetadata" if api == "gemini" else "usage": USAGE[api]}
+            asked = None if tool is None else answers.Tool(tool, CALLED)
+            wanted = answers.Wanted(request.get("model", "any"), body, is_stream, SAID, asked)
+            kind, content = answers.answer(api, wanted)
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(content)))
@@ -107,98 +113,62 @@ _PATHS = (
 )
 
 
-def _chat(request, is_stream):
-    tool = request["tools"][0]["function"]["name"] if request.get("tools") else None
-    call = {"id": "call_1", "type": "function", "function": {"name": tool, "arguments": json.dumps(CALLED)}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]} if tool else _said("content")
-    head = {"id": "c1", "created": 1, "model": request["model"]}
-    end = "tool_calls" if tool else "stop"
-    if not is_stream:
-        choice = {"index": 0, "message": message, "finish_reason": end}
-        return _json({**head, "object": "chat.completion", "choices": [choice], "usage": USAGE["chat"]})
-    head["object"] = "chat.completion.chunk"
-    delta = {**message, "tool_calls": [{"index": 0, **call}]} if tool else message
-    chunks = [{**head, "choices": [{"index": 0, "delta": each, "finish_reason": None}]} for each in (delta,)]
-    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": end}]})
-    if (request.get("stream_options") or {}).get("include_usage"):
-        chunks.append({**head, "choices": [], "usage": USAGE["chat"]})
-    return _events(chunks, last="data: [DONE]\n\n")
+def _tool(api, request):
+    """Return the name of the first tool that a request offers, where each API has it."""
+    tools = (request.get("toolConfig") or {}).get("tools") if api == "bedrock" else request.get("tools")
+    if not tools:
+        return None
+    first = tools[0]
+    if api == "gemini":
+        return first["functionDeclarations"][0]["name"]
+    return (first.get("function") or first.get("toolSpec") or first)["name"]
 
 
-def _responses(request, is_stream):
-    tool = request["tools"][0]["name"] if request.get("tools") else None
-    text = {"type": "output_text", "text": SAID, "annotations": []}
-    item = {"type": "message", "id": "m1", "role": "assistant", "status": "completed", "content": [text]}
-    call = {
-        "type": "function_call",
-        "id": "f1",
-        "call_id": "call_1",
-        "name": tool,
-        "arguments": json.dumps(CALLED),
-        "status": "completed",
-    }
+def _chat(request, tool):
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": tool, "arguments": SAID}}
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": request["model"]}
+    deltas = [({"role": "assistant", "content": None, "tool_calls": [call]}, None), ({}, "tool_calls")]
+    chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in deltas]
+    return answers.streamed([*chunks, {**head, "choices": [], "usage": USAGE["chat"]}], last="data: [DONE]\n\n")
+
+
+def _responses(request, tool):
+    call = {"type": "function_call", "id": "f1", "call_id": "call_1", "name": tool, "status": "completed"}
+    called = {**call, "arguments": SAID}
     whole = {
         "id": "resp_1",
         "object": "response",
         "created_at": 1,
-        "status": "completed",
         "model": request["model"],
-        "output": [call if tool else item],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
         "error": None,
-        "usage": USAGE["responses"],
     }
-    if not is_stream:
-        return _json(whole)
-    at = {"item_id": "f1" if tool else "m1", "output_index": 0}
-    if tool:
-        said = [
-            {"type": "response.output_item.added", "output_index": 0, "item": {**call, "arguments": ""}},
-            {"type": "response.function_call_arguments.delta", **at, "delta": call["arguments"]},
-            {"type": "response.function_call_arguments.done", **at, "arguments": call["arguments"], "name": tool},
-            {"type": "response.output_item.done", "output_index": 0, "item": call},
-        ]
-    else:
-        said = [
-            {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
-            {"type": "response.content_part.added", **at, "content_index": 0, "part": {**text, "text": ""}},
-            {"type": "response.output_text.delta", **at, "content_index": 0, "delta": SAID, "logprobs": []},
-            {"type": "response.output_text.done", **at, "content_index": 0, "text": SAID, "logprobs": []},
-            {"type": "response.output_item.done", "output_index": 0, "item": item},
-        ]
-    begun = {"type": "response.created", "response": {**whole, "status": "in_progress", "output": [], "usage": None}}
-    events = [begun, *said, {"type": "response.completed", "response": whole}]
-    return _events({**event, "sequence_number": number} for number, event in enumerate(events))
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    done = {**whole, "status": "completed", "output": [called], "usage": USAGE["responses"]}
+    at = {"item_id": "f1", "output_index": 0}
+    events = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**call, "arguments": ""}},
+        {"type": "response.function_call_arguments.delta", **at, "delta": SAID},
+        {"type": "response.function_call_arguments.done", **at, "arguments": SAID, "name": tool},
+        {"type": "response.output_item.done", "output_index": 0, "item": called},
+        {"type": "response.completed", "response": done},
+    ]
+    return answers.streamed({**event, "sequence_number": number} for number, event in enumerate(events))
 
 
-def _anthropic(request, is_stream):
-    tool = request["tools"][0]["name"] if request.get("tools") else None
-    block = (
-        {"type": "tool_use", "id": "toolu_1", "name": tool, "input": CALLED} if tool else {"type": "text", "text": SAID}
-    )
-    message = {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": request["model"],
-        "content": [block],
-        "stop_reason": "tool_use" if tool else "end_turn",
-        "stop_sequence": None,
-        "usage": USAGE["anthropic"],
-    }
-    if not is_stream:
-        return _json(message)
-    empty = {**block, "input": {}} if tool else {**block, "text": ""}
-    delta = {"type": "input_json_delta", "partial_json": SAID} if tool else {"type": "text_delta", "text": SAID}
-    begun = {**message, "content": [], "stop_reason": None, "usage": {**USAGE["anthropic"], "output_tokens": 1}}
-    ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-    return _events(
+def _anthropic(request, tool):
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": request["model"], "content": []}
+    first = {**message, "stop_reason": None, "stop_sequence": None, "usage": {**USAGE["anthropic"], "output_tokens": 1}}
+    block = {"type": "tool_use", "id": "toolu_1", "name": tool, "input": {}}
+    ended = {"stop_reason": "tool_use", "stop_sequence": None}
+    return answers.streamed(
         [
-            {"type": "message_start", "message": begun},
-            {"type": "content_block_start", "index": 0, "content_block": empty},
-            {"type": "content_block_delta", "index": 0, "delta": delta},
+            {"type": "message_start", "message": first},
+            {"type": "content_block_start", "index": 0, "content_block": block},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": SAID}},
             {"type": "content_block_stop", "index": 0},
             {"type": "message_delta", "delta": ended, "usage": USAGE["anthropic"]},
             {"type": "message_stop"},
@@ -206,66 +176,30 @@ def _anthropic(request, is_stream):
     )
 
 
-def _gemini(request, is_stream):
-    tools = request.get("tools")
-    name = tools[0]["functionDeclarations"][0]["name"] if tools else None
-    part = {"functionCall": {"name": name, "args": CALLED}} if tools else {"text": SAID}
+def _gemini(request, tool):
+    part = {"functionCall": {"name": tool, "args": CALLED}}
     said = {"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}
-    whole = {"candidates": [said], "usageMetadata": USAGE["gemini"], "modelVersion": "gemini-2.5-flash"}
-    return _events([whole]) if is_stream else _json(whole)
+    return answers.streamed(
+        [{"candidates": [said], "usageMetadata": USAGE["gemini"], "modelVersion": "gemini-2.5-flash"}]
+    )
 
 
-def _bedrock(request, is_stream):
-    tools = (request.get("toolConfig") or {}).get("tools")
-    call = {"toolUseId": "t1", "name": tools[0]["toolSpec"]["name"]} if tools else None
-    end = {"stopReason": "tool_use" if tools else "end_turn"}
-    facts = {"usage": USAGE["bedrock"], "metrics": {"latencyMs": 1}}
-    if not is_stream:
-        block = {"toolUse": {**call, "input": CALLED}} if tools else {"text": SAID}
-        return _json({"output": {"message": {"role": "assistant", "content": [block]}}, **end, **facts})
-    events = [("messageStart", {"role": "assistant"})]
-    if tools:
-        events.append(("contentBlockStart", {"start": {"toolUse": call}, "contentBlockIndex": 0}))
-    delta = {"toolUse": {"input": SAID}} if tools else {"text": SAID}
-    events += [
-        ("contentBlockDelta", {"delta": delta, "contentBlockIndex": 0}),
+def _bedrock(request, tool):
+    events = [
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockStart", {"start": {"toolUse": {"toolUseId": "t1", "name": tool}}, "contentBlockIndex": 0}),
+        ("contentBlockDelta", {"delta": {"toolUse": {"input": SAID}}, "contentBlockIndex": 0}),
         ("contentBlockStop", {"contentBlockIndex": 0}),
-        ("messageStop", end),
-        ("metadata", facts),
+        ("messageStop", {"stopReason": "tool_use"}),
+        ("metadata", {"usage": USAGE["bedrock"], "metrics": {"latencyMs": 1}}),
     ]
-    return "application/vnd.amazon.eventstream", b"".join(_frame(*event) for event in events)
+    return answers.framed(events)
 
 
-_ANSWERS = {
+_TOOLS_STREAMED = {
     "chat": _chat,
     "responses": _responses,
     "anthropic": _anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
 }
-
-
-def _said(name):
-    return {"role": "assistant", name: SAID}
-
-
-def _json(said):
-    return "application/json", json.dumps(said).encode()
-
-
-def _events(events, *, last=""):
-    named = ((f"event: {event['type']}\n" if "type" in event else "", json.dumps(event)) for event in events)
-    return "text/event-stream", ("".join(f"{name}data: {said}\n\n" for name, said in named) + last).encode()
-
-
-def _frame(event, payload):
-    """One event as AWS sends it: lengths and their checksum, headers, the payload, and a checksum of all."""
-    told_ = {":event-type": event, ":content-type": "application/json", ":message-type": "event"}
-    headers = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
-        for name, value in told_.items()
-    )
-    body = json.dumps(payload).encode()
-    lengths = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
-    whole = lengths + struct.pack(">I", zlib.crc32(lengths)) + headers + body
-    return whole + struct.pack(">I", zlib.crc32(whole))
