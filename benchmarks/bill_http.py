@@ -16,32 +16,20 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.answers import Wanted, answer
 from benchmarks.bill import AIM, BODIES, compared, expected_usage
+from benchmarks.bill_classes import Framework, Row, crewai, llamaindex
 from benchmarks.common import Figure, show
 from tc_core.model.event import CALL_TYPES
 
 Laid = tuple[str, str, dict[str, Any]]
 """An API, its model, and a recorded body."""
-
-
-class Row(NamedTuple):
-    """One class of a framework, asked in one way; `ask` makes one call of the model named, at the server's address."""
-
-    api: str
-    way: str
-    ask: Callable[[str, str], object]
-    drops: Callable[[Mapping[str, Any]], bool] = lambda _: False
-    """Whether the class keeps to itself what this body needs to be read right."""
-
-
-Framework = Callable[[], Iterator[Row]]
 
 
 class Server(ThreadingHTTPServer):
@@ -185,7 +173,7 @@ def langchain() -> Iterator[Row]:
         yield Row(api, "stream", lambda url, model, make=make: list(make(url, model).stream("hi")))
 
 
-FRAMEWORKS: dict[str, Framework] = {"langchain": langchain}
+FRAMEWORKS: dict[str, Framework] = {"langchain": langchain, "llamaindex": llamaindex, "crewai": crewai}
 
 
 def figures(result: dict[str, Any]) -> list[Figure]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from tc_core.adapter import Report, Segment, usage_part
+from tc_core.adapter import Segment, usage_part
 
 MOST_NODES = 50
 MOST_ID = 128
@@ -157,7 +157,7 @@ def _call(call: object) -> list[object]:
 class Answer(NamedTuple):
     """What an answer says beside its texts."""
 
-    report: Report | None = None
+    report: dict[str, Any] | None = None
     """What the provider's own body says of usage."""
     model: str | None = None
     """The model that answered."""
@@ -183,7 +183,7 @@ def said(response: Any) -> Answer:
     if report is None:
         report = usage_part(response.additional_kwargs)
     elif isinstance(raw, dict) and "usage_metadata" in raw and raw.get("finish_reason", "") is None:
-        report["is_cut"] = True  # the counts so far: Gemini's client keeps back a last piece that has no text
+        report["is_partial"] = True  # the counts so far: Gemini's client keeps back a last piece that has no text
     inner = _get(raw, "response")  # the last piece of a stream of the Responses API
     model, tier = (_get(raw, name) or _get(inner, name) for name in ("model", "service_tier"))
     return Answer(
@@ -193,15 +193,16 @@ def said(response: Any) -> Answer:
     )
 
 
-def in_piece(response: Any) -> Report | None:
+def in_piece(response: Any) -> dict[str, Any] | None:
     """Return what a piece of a stream says of usage; most say nothing, and each is waited for."""
     raw = response.raw
     return usage_part(raw) if any(_get(raw, name) for name in _BODIES) else None
 
 
-def of_error(error: BaseException | None) -> Report | None:
+def of_error(error: BaseException | None) -> dict[str, Any] | None:
     """Return what an error says of usage: one about an answer that was cut off brings the answer with it."""
-    report, left = None, _MOST_CAUSES
+    report: dict[str, Any] | None = None
+    left = _MOST_CAUSES
     while error is not None and report is None and left > 0:
         report = usage_part(getattr(error, "completion", None))
         error, left = error.__cause__ or error.__context__, left - 1

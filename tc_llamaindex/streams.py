@@ -10,7 +10,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder, Report, attempt, join_parts, never_raises
+from tc_core.adapter import Recorder, attempt, join_parts, never_raises
 from tc_llamaindex import reading
 
 RunKey = str
@@ -25,7 +25,7 @@ class Stream:
     last: Any = None
     """The last piece; the only part of an answer that is held."""
     deltas: list[str] = field(default_factory=list)
-    report: Report | None = None
+    report: dict[str, Any] | None = None
     """What its pieces have said of usage."""
     generator: "weakref.ref[Any] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
@@ -43,7 +43,7 @@ class Stream:
         generator = None if self.generator is None else self.generator()
         return generator is not None and getattr(generator, "gi_frame", getattr(generator, "ag_frame", None)) is None
 
-    def joined(self, report: Report | None) -> Report | None:
+    def joined(self, report: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return what its pieces have said of usage, with what one more says."""
         if report is None or self.report is None:
             return report or self.report

@@ -116,7 +116,7 @@ _PATHS = (
 def _tool(api, request):
     """Return the name of the first tool that a request offers, where each API has it."""
     tools = (request.get("toolConfig") or {}).get("tools") if api == "bedrock" else request.get("tools")
-    if not tools:
+    if not tools or "toolResult" in json.dumps(request):  # it has what it wanted
         return None
     first = tools[0]
     if api == "gemini":

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from tc_core import async_tracking_client, tracking_client
 from tc_llamaindex import kinds
+from tests.bill import providers as bill
 from tests.bill.providers import RIGHT, Providers, told
-from tests.bill.seen import ESTIMATED, EXACT, LLAMAINDEX, NOT_SEEN
+from tests.bill.seen import ESTIMATED, EXACT, LLAMAINDEX, NOT_SEEN, NOT_TRIED
 
 HELLO = [ChatMessage(content="hello")]
 PROMPT = PromptTemplate("Name the capital of {land}.")
@@ -144,7 +145,7 @@ def expect(seen, api, store):
     calls = [event for event in store.query_events() if event.event_type == "llm_call"]
     assert len(calls) == 1
     (event,) = calls
-    if seen == EXACT:
+    if seen in (EXACT, NOT_TRIED):
         assert (event.status, event.usage_source, told(event.usage)) == ("ok", "provider", told(RIGHT[api]))
     elif seen == ESTIMATED:
         assert (event.status, event.usage_source in ("exact", "proxy", "estimate")) == ("ok", True)
@@ -199,6 +200,39 @@ def test_a_prediction_that_fails_is_recorded_with_its_error(providers, store):
     # The provider bills an answer that has not the fields that were asked for.
     assert (event.status, event.error_type, event.usage_source) == ("error", "ValidationError", "provider")
     assert told(event.usage) == told(RIGHT["gemini"])
+
+
+def test_a_stream_of_which_the_last_piece_is_kept_back_is_an_estimate(providers, store, monkeypatch):
+    """LlamaIndex drops a piece without parts, which Gemini may end with: the counts so far lack the rest."""
+    text = {"content": {"role": "model", "parts": [{"text": "Rome"}]}, "index": 0}
+    end = {"content": {"role": "model"}, "finishReason": "STOP", "index": 0}
+    so_far = {"promptTokenCount": 500, "candidatesTokenCount": 2, "totalTokenCount": 502}
+    pieces = [
+        {"candidates": [text], "usageMetadata": so_far},
+        {"candidates": [end], "usageMetadata": bill.USAGE["gemini"]},
+    ]
+    monkeypatch.setattr(bill.answers, "answer", lambda *_: bill.answers.streamed(pieces))
+    ASKED["stream"](gemini(providers.url))
+    (event,) = store.query_events()
+    assert (event.status, event.usage_source, event.usage[:2]) == ("ok", "estimate", (500, 2))
+
+
+def test_an_error_that_brings_the_cut_off_answer_says_what_was_billed(providers, store):
+    """OpenAI's client raises when it parses an answer that was cut off; the provider bills that."""
+    from llama_index.llms.openai import OpenAI
+    from openai import LengthFinishReasonError
+    from openai.types.chat import ChatCompletion
+
+    class Parsing(OpenAI):
+        def _chat(self, messages, **kwargs):
+            raw = super()._chat(messages, **kwargs).raw
+            raise ValueError("cut off") from LengthFinishReasonError(completion=ChatCompletion.model_validate(raw))
+
+    with pytest.raises(ValueError, match="cut off"):
+        Parsing("gpt-4o-mini", api_base=f"{providers.url}/v1", api_key="x", max_retries=0).chat(HELLO)
+    (event,) = store.query_events()
+    assert (event.status, event.error_type, event.usage_source) == ("error", "ValueError", "provider")
+    assert told(event.usage) == told(RIGHT["chat"])
 
 
 @pytest.mark.parametrize("row", LLAMAINDEX, ids=lambda row: row.name)

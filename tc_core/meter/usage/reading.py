@@ -62,7 +62,7 @@ def read(
     spelled = spell(counts)
     faults = counts.faults
     if found.get("is_cut"):
-        faults.append("the report is not whole")
+        faults.append("the report is too big")
     reported = {} if spelled is None else extract(spelled)
     usage, is_possible = Usage(), True
     steps = Steps(usage)
@@ -73,7 +73,7 @@ def read(
         before = len(faults)
         steps = add_steps(usage, found["usage"].get("iterations"), told_model, faults)
         usage = possible(steps.usage, spelled.usage.get("total_tokens"), faults)
-        is_possible = len(faults) == before and not found.get("is_cut")
+        is_possible = len(faults) == before and not (found.get("is_cut") or found.get("is_partial"))
     reading = Reading(
         usage,
         charges(found, reported, told_model),
