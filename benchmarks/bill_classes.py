@@ -6,13 +6,18 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 
+def keeps_all(_body: Mapping[str, Any]) -> bool:
+    """Tell that a class hands on all of an answer that is needed."""
+    return False
+
+
 class Row(NamedTuple):
     """One class of a framework, asked in one way; `ask` makes one call of the model named, at the server's address."""
 
     api: str
     way: str
     ask: Callable[[str, str], object]
-    drops: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    drops: Callable[[Mapping[str, Any]], bool] = keeps_all
     """Whether the class keeps to itself what this body needs to be read right."""
 
 
@@ -69,7 +74,9 @@ def llamaindex() -> Iterator[Row]:
     )
     for api, name, make in classes:
         yield Row(api, f"{name}, plain", partial(_chat, make, hello))
-        yield Row(api, f"{name}, stream", partial(_stream, make, hello), _has_hours if api == "anthropic" else _nothing)
+        yield Row(
+            api, f"{name}, stream", partial(_stream, make, hello), _has_hours if api == "anthropic" else keeps_all
+        )
 
 
 def _chat(make: Any, messages: list[Any], url: str, model: str) -> object:
@@ -126,17 +133,13 @@ def crewai() -> Iterator[Row]:
         def ask(url: str, model: str) -> object:
             return made(api, url, model, stream=stream, is_watched=is_watched).call("hi")
 
-        return Row(api, way, ask, _nothing if is_watched else _LEFT_OUT[api])
+        return Row(api, way, ask, keeps_all if is_watched else _LEFT_OUT[api])
 
     for api in ("chat", "responses", "anthropic", "gemini", "bedrock"):
         yield row(api, "plain")
         yield row(api, "stream", stream=True)
         if api in ("chat", "responses"):  # those of Anthropic's class do not fit anthropic 2, which wants httpx2
             yield row(api, "plain, with the interceptor", is_watched=True)
-
-
-def _nothing(_body: Body) -> bool:
-    return False
 
 
 def _has_hours(body: Body) -> bool:
@@ -168,6 +171,6 @@ _LEFT_OUT: dict[str, Callable[[Body], bool]] = {
     "responses": _has_more_kinds,
     "anthropic": _has_steps,
     "gemini": _has_audio,
-    "bedrock": _nothing,
+    "bedrock": keeps_all,
 }
 """What CrewAI's own reading of an answer leaves out, by API."""

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parent / "frameworks.md"
 BEGIN = "<!-- written by python docs/frameworks.py -->"
 END = "<!-- until here -->"
 
-_FRAMEWORKS = {"LlamaIndex": seen.LLAMAINDEX, "CrewAI": seen.CREWAI}
+_FRAMEWORKS = {"LangChain": seen.LANGCHAIN, "LlamaIndex": seen.LLAMAINDEX, "CrewAI": seen.CREWAI}
 
 
 def table() -> str:

@@ -156,9 +156,9 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             run_id.bytes,
             status=status,
             error_type=type(error).__name__,
-            report=attempt(reports.of_error, error) or self._report(run_id.bytes, response),
+            report=self._report(run_id.bytes, response) or attempt(reports.of_error, error, response),
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=attempt(reading.answer, response) or attempt(reading.cut_answer, error),
+            output=attempt(reading.answer, response),
         )
 
     # Chains, graphs and agents

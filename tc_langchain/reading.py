@@ -67,15 +67,6 @@ def answer(response: LLMResult | None) -> list[Segment]:
     return [Segment("ai", "text", text)] if text else []
 
 
-def cut_answer(error: BaseException) -> list[Segment]:
-    """Return an answer that was cut off, as pydantic's error has it: of OpenAI's Responses API nothing else is left."""
-    listed = getattr(error, "errors", None)
-    if type(error).__name__ != "ValidationError" or not callable(listed):
-        return []
-    found = [each["input"] for each in listed(include_url=False) if each["type"] == "json_invalid"]
-    return [Segment("ai", "text", each) for each in found if isinstance(each, str)]
-
-
 def tool_result(output: Any) -> list[Segment]:
     """Return what a tool has said: to the model, or where it hands over (a `Command`) in its messages."""
     if isinstance(output, BaseMessage):

@@ -4,7 +4,7 @@ Nothing is counted here: `usage_part` takes what is found, and the writer reads 
 the API that they come from spells its own, since the reader knows what each of them counts where.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessageChunk
@@ -29,7 +29,7 @@ def report(response: LLMResult | None, last_of_stream: Fields | None = None, ask
     Several candidates (`n`) repeat the same usage. Of a stream LangChain adds up what its chunks say, so that
     `last_of_stream` counts instead where it is given. `asked` is what `as_asked` has found in the request.
     """
-    candidates = [] if response is None or not response.generations else response.generations[0]
+    candidates = _candidates(response)
     message = getattr(candidates[0], "message", None) if candidates else None
     output = (None if response is None else response.llm_output) or _EMPTY
     metadata: Fields = getattr(message, "response_metadata", None) or _EMPTY
@@ -51,16 +51,24 @@ def report(response: LLMResult | None, last_of_stream: Fields | None = None, ask
     return usage_part(said)
 
 
-def of_error(error: BaseException) -> Report | None:
-    """Return what an error says of usage: OpenAI's of a structured answer that was cut off has the answer."""
+def of_error(error: BaseException, response: LLMResult | None) -> Report | None:
+    """Return what a failed call says of usage: the answer to a structured one that was cut off is billed all the same.
+
+    OpenAI's error has the completion; from pydantic's LangChain takes the body of the HTTP answer.
+    """
     completion = getattr(error, "completion", None)
-    return None if completion is None else usage_part(completion)
+    if completion is not None:
+        return usage_part(completion)
+    message = getattr(_candidates(response)[0], "message", None) if _candidates(response) else None
+    body = message.response_metadata.get("body") if message is not None else None
+    return usage_part(body) if isinstance(body, dict) else None
 
 
 def of_chunk(chunk: object) -> Fields | None:
-    """Return LangChain's counts of one chunk of a stream."""
-    counts: Fields | None = getattr(getattr(chunk, "message", None), "usage_metadata", None)
-    return counts
+    """Return LangChain's counts of a chunk of a stream; none of Google's, whose chunks tell what each adds."""
+    message: Any = getattr(chunk, "message", None)
+    counts: Fields | None = getattr(message, "usage_metadata", None)
+    return None if counts and message.response_metadata.get("model_provider") in _GOOGLE else counts
 
 
 def is_sum_so_far(before: Fields, reported: Fields) -> bool:
@@ -82,6 +90,10 @@ def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:
         for name in _AS_ASKED
         if isinstance(place.get(name), str)
     }
+
+
+def _candidates(response: LLMResult | None) -> Sequence[Any]:
+    return response.generations[0] if response is not None and response.generations else ()
 
 
 def _facts(metadata: Fields, output: Fields) -> dict[str, Any]:

@@ -42,6 +42,14 @@ class Row(NamedTuple):
         return found
 
 
+LANGCHAIN = (
+    Row("OpenAI", "ChatOpenAI", "chat", note="streams with `stream_usage=True`, else estimated"),
+    Row("OpenAI", "ChatOpenAI(use_responses_api=True)", "responses"),
+    Row("Anthropic", "ChatAnthropic", "anthropic", note="streams do not hand on how much was written for an hour"),
+    Row("Google", "ChatGoogleGenerativeAI", "gemini", note="the tokens of audio are not told apart"),
+    Row("Bedrock", "ChatBedrockConverse", "bedrock"),
+)
+
 LLAMAINDEX = (
     Row("OpenAI", "OpenAI", "chat", note="streams with `stream_options={'include_usage': True}`, else estimated"),
     Row(

@@ -1,6 +1,7 @@
 """What is charged beside plain tokens, and what else decides a cost, as each class of LangChain tells it."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -9,6 +10,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from tc_core import tracking_client
+from tc_langchain import reports
 from tests.langchain import answers
 
 COUNTS = {"input_tokens": 9548, "output_tokens": 528}
@@ -200,7 +202,9 @@ def test_steps_of_another_model_are_told_apart(replay, claude, store):
 @pytest.mark.swallows  # it is noted for doctor
 def test_a_stream_that_was_compacted_is_an_estimate(replay, claude, store):
     usage = {**COUNTS, "iterations": [{"type": "compaction", "input_tokens": 180_000, "output_tokens": 3500}]}
-    replay.body = with_blocks([{"type": "compaction", "content": "short"}], usage)
+    replay.body = with_blocks([{"type": "compaction", "content": None}], usage)
+    delta = {"type": "compaction_delta", "content": "short"}
+    replay.body.insert(2, {"type": "content_block_delta", "index": 0, "delta": delta})
     assert list(claude(betas=["compact-2026-01-12"]).bind_tools([Person]).stream("hi"))
     assert one(store).usage_source == "estimate"  # LangChain hands on neither 180,000 nor 3,500
 
@@ -270,7 +274,7 @@ def test_a_cut_off_stream_is_an_estimate_of_what_came(replay, openai, store):
     estimated(one(store))  # OpenAI's client raises before the usage is told
 
 
-def test_a_cut_off_response_is_an_estimate_of_what_came(replay, openai, store):
+def test_a_response_that_is_cut_off_is_billed(replay, openai, store):
     message = {**ITEMS[3], "status": "incomplete", "content": [{"type": "output_text", "text": CUT, "annotations": []}]}
     replay.body = {
         **RESPONSE,
@@ -279,8 +283,11 @@ def test_a_cut_off_response_is_an_estimate_of_what_came(replay, openai, store):
         "incomplete_details": {"reason": "max_output_tokens"},
     }
     with pytest.raises(ValueError, match="Invalid JSON"):
-        openai("gpt-4o-mini", use_responses_api=True).with_structured_output(Person).invoke("who?")
-    estimated(one(store))
+        openai(use_responses_api=True).with_structured_output(Person).invoke("who?")
+    event = one(store)
+    assert (event.status, event.error_type, event.usage_source) == ("error", "ValidationError", "provider")
+    assert event.usage[:2] == (9548, 528)
+    assert event.cost_nanos == 29_150_000  # 9548 * 2500 + 528 * 10000
 
 
 def estimated(event):
@@ -289,3 +296,33 @@ def estimated(event):
     assert event.input_tokens > 5
     assert event.output_tokens >= 4  # an opening brace, a name, a colon and two letters are four tokens or more
     assert event.cost_nanos > 0
+
+
+def test_an_error_that_has_the_completion_and_no_response_is_read_too():
+    error = ValueError()
+    error.completion = SimpleNamespace(usage=SimpleNamespace(**USAGE), model="gpt-4o-mini")
+    assert reports.of_error(error, None)["usage"] == USAGE  # langchain-openai before it kept the response
+
+
+def test_a_total_of_gemini_that_is_more_than_its_parts_was_read_by_a_tool(replay, gemini, store):
+    usage = {"promptTokenCount": 100, "candidatesTokenCount": 10, "thoughtsTokenCount": 20, "totalTokenCount": 150}
+    said = {"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP", "index": 0}
+    replay.body = {"candidates": [said], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r"}
+    gemini("gemini-2.5-flash").invoke("hi")
+    event = one(store)
+    # 150 - 10 - 20; in OpenAI's spelling a gap as large as the thoughts is output
+    assert (event.usage[:2], event.reasoning_tokens) == ((120, 30), 20)
+
+
+def test_sums_of_gemini_in_each_chunk_are_not_added_up(replay, gemini, store):
+    def chunk(text, **usage):
+        said = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+        return {"candidates": [said], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r"}
+
+    last = {"candidatesTokenCount": 201, "thoughtsTokenCount": 213, "toolUsePromptTokenCount": 119}
+    replay.body = [
+        chunk("Hello", promptTokenCount=17, totalTokenCount=17),
+        chunk("!", promptTokenCount=17, totalTokenCount=550, **last),
+    ]
+    assert list(gemini("gemini-2.5-flash").stream("hi"))
+    assert one(store).usage[:2] == (136, 414)  # 17 + 119, 201 + 213

@@ -7,7 +7,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 
 from tests.langchain import answers
-from tests.langchain.test_answers import Handler, Replay
+from tests.langchain.conftest import Handler, Replay
 
 HELLO = [ChatMessage(content="hello")]
 
