@@ -53,7 +53,7 @@ def _chat(wanted: Wanted) -> Sent:
     head["object"] = "chat.completion.chunk"
     pieces = [({"role": "assistant", "content": text}, None), ({}, "stop")]
     chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]} for delta, end in pieces]
-    return _events([*chunks, {**head, "choices": [], "usage": body["usage"]}], last="data: [DONE]\n\n")
+    return streamed([*chunks, {**head, "choices": [], "usage": body["usage"]}], last="data: [DONE]\n\n")
 
 
 def _responses(wanted: Wanted) -> Sent:
@@ -96,7 +96,7 @@ def _responses(wanted: Wanted) -> Sent:
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": whole},
     ]
-    return _events({**event, "sequence_number": number} for number, event in enumerate(events))
+    return streamed({**event, "sequence_number": number} for number, event in enumerate(events))
 
 
 def _anthropic(wanted: Wanted) -> Sent:
@@ -119,7 +119,7 @@ def _anthropic(wanted: Wanted) -> Sent:
         return _json(message)
     first = {name: value for name, value in usage.items() if name not in _TOLD_LAST_TOO} | {"output_tokens": 1}
     last = {name: usage[name] for name in (*_TOLD_LAST, *_TOLD_LAST_TOO) if name in usage}
-    return _events(
+    return streamed(
         [
             {"type": "message_start", "message": {**message, "content": [], "stop_reason": None, "usage": first}},
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -142,7 +142,7 @@ def _gemini(wanted: Wanted) -> Sent:
     counts["totalTokenCount"] = counts["promptTokenCount"]
     first = {**whole, "candidates": [{"content": said["content"], "index": 0}], "usageMetadata": counts}
     last = {**said, "content": {"role": "model", "parts": [{"text": ""}]}}
-    return _events([first, {**whole, "candidates": [last]}])
+    return streamed([first, {**whole, "candidates": [last]}])
 
 
 def _bedrock(wanted: Wanted) -> Sent:
@@ -161,7 +161,7 @@ def _bedrock(wanted: Wanted) -> Sent:
         ("messageStop", {"stopReason": "end_turn"}),
         ("metadata", {"usage": body["usage"], "metrics": {"latencyMs": 1}}),
     ]
-    return "application/vnd.amazon.eventstream", b"".join(_frame(*event) for event in events)
+    return framed(events)
 
 
 def _embeddings(wanted: Wanted) -> Sent:
@@ -183,9 +183,15 @@ def _json(said: object) -> Sent:
     return "application/json", json.dumps(said).encode()
 
 
-def _events(events: Iterable[Body], *, last: str = "") -> Sent:
+def streamed(events: Iterable[Body], *, last: str = "") -> Sent:
+    """Return events as they are streamed."""
     named = ((f"event: {event['type']}\n" if "type" in event else "", json.dumps(event)) for event in events)
     return "text/event-stream", ("".join(f"{name}data: {said}\n\n" for name, said in named) + last).encode()
+
+
+def framed(events: Iterable[tuple[str, object]]) -> Sent:
+    """Return events as AWS streams them."""
+    return "application/vnd.amazon.eventstream", b"".join(_frame(*event) for event in events)
 
 
 def _frame(event: str, payload: object) -> bytes:

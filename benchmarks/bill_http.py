@@ -20,32 +20,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.answers import Wanted, answer
 from benchmarks.bill import AIM, BODIES, compared, expected_usage
+from benchmarks.bill_classes import Framework, Row, crewai, keeps_all, llamaindex
 from benchmarks.common import Figure, show
 from tc_core.model.event import CALL_TYPES
 
 Laid = tuple[str, str, dict[str, Any]]
 """An API, its model, and a recorded body."""
-
-
-def _keeps_all(_body: Mapping[str, Any]) -> bool:
-    return False
-
-
-class Row(NamedTuple):
-    """One class of a framework, asked in one way; `ask` makes one call of the model named, at the server's address."""
-
-    api: str
-    way: str
-    ask: Callable[[str, str], object]
-    drops: Callable[[Mapping[str, Any]], bool] = _keeps_all
-    """Whether the class keeps to itself what this body needs to be read right."""
-
-
-Framework = Callable[[], Iterator[Row]]
 
 
 class Server(ThreadingHTTPServer):
@@ -192,7 +176,7 @@ def langchain() -> Iterator[Row]:
 
     classes = {"chat": chat, "responses": responses, "anthropic": anthropic, "gemini": gemini, "bedrock": bedrock}
     for api, make in classes.items():
-        drops = tells_audio if api == "gemini" else _keeps_all
+        drops = tells_audio if api == "gemini" else keeps_all
         yield Row(api, "plain", partial(_invoked, make), drops)
         yield Row(api, "stream", partial(_streamed, make), drops)
 
@@ -205,7 +189,7 @@ def _streamed(make: Callable[[str, str], Any], url: str, model: str) -> None:
     list(make(url, model).stream("hi"))
 
 
-FRAMEWORKS: dict[str, Framework] = {"langchain": langchain}
+FRAMEWORKS: dict[str, Framework] = {"langchain": langchain, "llamaindex": llamaindex, "crewai": crewai}
 
 
 def figures(result: dict[str, Any]) -> list[Figure]:

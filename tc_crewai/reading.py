@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tc_core.adapter import Segment, Usage, short_id
+from tc_core.adapter import Segment, short_id
 
 INTERNAL_FLOWS = frozenset({"AgentExecutor", "EncodingFlow", "RecallFlow"})
 """Flows by which CrewAI itself runs agents and memory."""
@@ -172,27 +172,6 @@ def has_run_a_tool(event: Any) -> bool:
     return getattr(kind, "value", kind) == "tool_call" and not isinstance(getattr(event, "response", None), list)
 
 
-def usage(reported: Any) -> Usage | None:
-    """Return what the provider reports, or None; CrewAI's `{'total_tokens': 0}` means that nothing is known.
-
-    Native providers are told flat, LiteLLM's with the provider's own nested details. Cached tokens are part of the
-    prompt in both.
-    """
-    if not isinstance(reported, Mapping):
-        return None
-    read, written = (reported.get(f"{side}_tokens_details") for side in ("prompt", "completion"))
-    counts = (
-        _first(reported, "prompt_tokens", "input_tokens"),
-        _output_tokens(reported),
-        _first(reported, "cached_prompt_tokens", "cached_tokens") or _detail(read, "cached_tokens"),
-        _first(reported, "cache_creation_tokens", "cache_creation_input_tokens"),
-        _first(reported, "reasoning_tokens") or _detail(written, "reasoning_tokens"),
-        _detail(read, "audio_tokens"),
-        _detail(written, "audio_tokens"),
-    )
-    return None if counts[0] is None and counts[1] is None else Usage(*counts)
-
-
 def error_type(event: Any) -> str | None:
     """Return the name of an error's type, or its status in HTTP, never its text."""
     said = getattr(event, "error_type", None)
@@ -229,17 +208,6 @@ def embedding_model(embedder: Any) -> tuple[str | None, str | None]:
     return (model if isinstance(model, str) else None, provider if isinstance(provider, str) else None)
 
 
-def _output_tokens(reported: Mapping[str, Any]) -> int | None:
-    """Return the tokens of the answer with those of reasoning, which some providers count in nothing but the total."""
-    read, written = (
-        _first(reported, "prompt_tokens", "input_tokens"),
-        _first(reported, "completion_tokens", "output_tokens"),
-    )
-    total = _count(reported.get("total_tokens"))
-    is_more = read is not None and written is not None and total is not None and total > read + written
-    return (total or 0) - (read or 0) if is_more else written
-
-
 def _remembered(match: Any) -> str | None:
     """Return the text of one memory, in whichever way a version of CrewAI tells it."""
     if isinstance(match, Mapping):
@@ -271,15 +239,3 @@ def _tool_calls(role: str, calls: Sequence[Any]) -> list[Segment]:
 
 def _is_call(asked: Any) -> bool:
     return isinstance(asked, Mapping) and "name" in asked
-
-
-def _first(reported: Mapping[str, Any], *names: str) -> int | None:
-    return next((count for name in names if (count := _count(reported.get(name))) is not None), None)
-
-
-def _detail(details: Any, name: str) -> int | None:
-    return _count(details.get(name) if isinstance(details, Mapping) else getattr(details, name, None))
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import ref
 
-from tc_core.adapter import Recorder
+from tc_core.adapter import Recorder, Report
 from tc_crewai.history import History
 
 MOST_SCOPES = 10_000
@@ -42,6 +42,8 @@ class Scope:
     is_open: bool = False
     asked: list[Any] | None = None
     """The tool, and its arguments, that a model call runs by itself."""
+    bodies: list[Report | None] = field(default_factory=list)
+    """Of a model call: what each answer to its HTTP requests says of usage."""
     request: tuple[object, ...] | None = None
     """What tells whether a later model call asks the same."""
     is_source_known: bool = True

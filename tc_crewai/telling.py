@@ -57,6 +57,8 @@ def source_of(scope: Scope, source: Any) -> None:
 
 def request(scope: Scope, request: Request) -> None:
     """Tell of an HTTP request of a model call."""
+    if request.status is not None and request.status < 400:
+        scope.bodies.append(request.report)
     for recorder in scope.recorders:
         recorder.attempt(
             scope.key, retry=request.retry, status=request.status, latency_us=request.latency_us, report=request.report
@@ -66,11 +68,13 @@ def request(scope: Scope, request: Request) -> None:
 def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None = None) -> None:
     """Tell that a run has ended, and what it answered or found where that is needed.
 
-    A model call that does not say what it used is counted by that. `refused` is the type of error by which a part has
-    stopped it.
+    A model call that does not say what it used is counted by that. `report` is what CrewAI has made of the provider's
+    usage; where the answers to all requests were seen, these say more. `refused` is the type of error by which a part
+    has stopped it.
     """
     has_failed = reading.has_failed(event)
-    output = None if has_failed else _output(scope, event, is_needed=report is None or not tells_both(report))
+    has_bodies = scope.is_open and bool(scope.bodies) and all(map(_is_told, scope.bodies))
+    output = None if has_failed else _output(scope, event, is_needed=not (has_bodies or _is_told(report)))
     for recorder in scope.recorders:
         if getattr(event, "from_cache", False) is True:
             recorder.start("tool", key=scope.key, labels={"from_cache": True})
@@ -78,10 +82,14 @@ def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None 
             scope.key,
             status="error" if has_failed else "ok",
             error_type=(refused or attempt(reading.error_type, event)) if has_failed else None,
-            report=report,
+            report=None if has_bodies else report,
             output=output,
             at_us=reading.at_us(event),
         )
+
+
+def _is_told(report: Report | None) -> bool:
+    return report is not None and tells_both(report)
 
 
 def copied(said: Any) -> Any:

@@ -31,7 +31,12 @@ ADVICE = [
     (
         "streams, which agents use unless streaming=False, tell their tokens only when asked to: "
         "OpenAI(..., additional_kwargs={'stream_options': {'include_usage': True}}); else they are estimated"
-    )
+    ),
+    (
+        "structured predictions of GoogleGenAI, Anthropic and OpenAIResponses tell no tokens by any hook: they are "
+        "estimated, and their streams have no tokens; with tracking_client() those of GoogleGenAI and OpenAIResponses "
+        "are exact (docs/frameworks.md)"
+    ),
 ]
 """What `token-calc doctor` tells users of it."""
 

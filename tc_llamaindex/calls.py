@@ -7,7 +7,7 @@ itself; and models that answer a chat by a completion of their own tell of one r
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of
+from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of, tells_both
 from tc_llamaindex import reading
 from tc_llamaindex.spans import Span, Spans
 from tc_llamaindex.streams import Streams
@@ -39,7 +39,7 @@ class Calls:
         is_new = not self._recorder.is_open(key)
         start_call(self._recorder, "llm_call", span, event, content, self._labels)
         if is_new and span is not None:
-            self._relate(span)
+            self.relate(span)
             span.event_type, span.recorded = "llm_call", span
 
     def piece(self, event: Any) -> None:
@@ -54,15 +54,15 @@ class Calls:
         if self._recorder.record(key) is None:
             return
         said = attempt(reading.said, response) or reading.NOTHING_SAID
-        deltas = stream.deltas if stream is not None else ()
+        deltas, report = ((), said.report) if stream is None else (stream.deltas, stream.joined(said.report))
         output: Content | None = None
-        if said.usage is None:
+        if report is None or not tells_both(report):
             output = attempt(reading.answer, response, deltas)
         elif self._recorder.keeps_texts:
             output = deferred(reading.answer, response, deltas)
         self._recorder.finish(
             key,
-            usage=said.usage,
+            report=report,
             model=said.model,
             output=output,
             service_tier=said.service_tier,
@@ -76,12 +76,15 @@ class Calls:
         status = "error" if error is None else status_of(error)
         last = stream.last if stream is not None else None
         said = attempt(reading.said, last) or reading.NOTHING_SAID
+        report = attempt(reading.of_error, error)
+        if report is None and stream is not None:
+            report = stream.joined(said.report)
         output = attempt(reading.answer, last, stream.deltas) if stream is not None else None
         self._recorder.fail(
             key,
             status=status,
             error_type=None if error is None else type(error).__name__,
-            usage=said.usage,
+            report=report,
             model=said.model,
             output=output,
         )
@@ -113,12 +116,12 @@ class Calls:
         if span.above is not None and span.above.is_silent:
             return True
         if outer is not None and outer.event_type == "llm_call" and outer.owner == span.owner != 0:
-            return True
+            return not outer.is_asking_itself  # one that asks by a chat after all: the chat is the call
         if not span.kind.is_built_on_completions:
             return False
         return self.streams.is_untouched_twin(span.owner, span.method, span.asked)
 
-    def _relate(self, span: Span) -> None:
+    def relate(self, span: Span) -> None:
         """Relate a model call to what it is made from, what it betters and what it tries again."""
         key, above, step = span.key, span.parent, span.step
         if above is not None and above.kind.name == "synthesizer":

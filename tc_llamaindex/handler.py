@@ -18,6 +18,7 @@ from tc_llamaindex.embeddings import Embeddings
 from tc_llamaindex.runs import Runs
 from tc_llamaindex.spans import Span, Spans, current
 from tc_llamaindex.streams import Streams
+from tc_llamaindex.structured import StructuredPredictions
 
 if TYPE_CHECKING:
     from llama_index_instrumentation.base import BaseEvent
@@ -43,6 +44,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         _calls: Calls
         _embeddings: Embeddings
         _runs: Runs
+        _structured: StructuredPredictions
         _hooks: dict[str, Callable[[Any], None]]
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
@@ -54,6 +56,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         self._calls = Calls(recorder, self._spans, default_labels)
         self._embeddings = Embeddings(recorder, self._spans, default_labels)
         self._runs = Runs(recorder, self._calls, default_labels)
+        self._structured = StructuredPredictions(recorder, self._spans, self._calls, default_labels)
         self._hooks = {
             "LLMChatStartEvent": self._chat_began,
             "LLMChatInProgressEvent": self._calls.piece,
@@ -158,6 +161,8 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         span = self._spans.open.get(id_) or self._spans.enter(id_, parent_span_id, instance)
         if span.kind.name == "llm":
             span.asked = id(_asked(bound_args.arguments))
+            if span.method in span.kind.asks_itself:
+                self._structured.began(span, bound_args.arguments, instance, tags or {})
         elif span.kind.name != "embedding":
             self._runs.began(span, bound_args.arguments, instance, tags or {})
         return None
@@ -199,7 +204,9 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         return None
 
     def _exited(self, span: Span, result: Any) -> None:
-        if span.kind.name == "llm":
+        if span.is_asking_itself:
+            self._structured.left(span, result)
+        elif span.kind.name == "llm":
             self._calls.left(span, result)
         elif span.kind.name == "embedding":
             self._embeddings.left(span, None)

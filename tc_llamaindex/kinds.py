@@ -44,6 +44,15 @@ _METHODS = {
 }
 """The event type of each kind, and the methods that are its runs."""
 
+_PREDICTIONS = frozenset({"structured_predict", "astructured_predict"})
+_STREAMED = frozenset({"stream_structured_predict", "astream_structured_predict"})
+_ASKS_ITSELF = {
+    "GoogleGenAI": _PREDICTIONS | _STREAMED | {"structured_predict_without_function_calling"},
+    "Anthropic": _PREDICTIONS | _STREAMED,
+    "OpenAIResponses": _PREDICTIONS,
+}
+"""The models whose structured predictions fire no event of a chat; a test looks for others among those installed."""
+
 RUNS = frozenset({"agent", "agents", "workflow"})
 """The kinds whose spans have steps below them."""
 
@@ -59,6 +68,9 @@ class Kind(NamedTuple):
     provider: str | None = None
     is_built_on_completions: bool = False
     """Whether it is a model that answers asynchronous calls and chats by calling its own other methods."""
+
+    asks_itself: frozenset[str] = frozenset()
+    """Its methods that send a request of their own, of which no event of a chat or a completion tells."""
 
 
 NO_KIND = Kind(None)
@@ -79,7 +91,9 @@ def _kind_of(type_: Any) -> Kind:
     if name is None:
         return NO_KIND
     names = {base.__name__ for base in own}
-    return Kind(name, type_.__name__[:_MOST_TEXT], "Refine" in names, _provider(own) or None, "CustomLLM" in names)
+    asks_itself = next((_ASKS_ITSELF[base.__name__] for base in own if base.__name__ in _ASKS_ITSELF), frozenset())
+    is_built = "CustomLLM" in names
+    return Kind(name, type_.__name__[:_MOST_TEXT], "Refine" in names, _provider(own) or None, is_built, asks_itself)
 
 
 def event_type(kind: str | None, method: str) -> str | None:

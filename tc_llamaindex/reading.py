@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from tc_core.adapter import Segment, Usage
+from tc_core.adapter import Segment, usage_part
 
 MOST_NODES = 50
 MOST_ID = 128
 _MOST_NAME = 200
+_MOST_CAUSES = 8
 
 STRUCTURED = "structured_llm"
 """The class of a model that only passes on to another one."""
@@ -22,6 +23,12 @@ def model_name(model: Mapping[str, Any]) -> str | None:
     """Return the model that was asked for; LlamaIndex calls one that says no name `unknown`."""
     name = model.get("model_name")
     return name if isinstance(name, str) and name not in ("", "unknown") else None
+
+
+def own_model(model: Any) -> str | None:
+    """Return the model that a model object asks, where no event tells it."""
+    found = model.metadata.model_name
+    return found if isinstance(found, str) and found else None
 
 
 def name(value: object) -> str | None:
@@ -56,6 +63,19 @@ def prompt(messages: Sequence[Any], parameters: Mapping[str, Any]) -> list[Segme
 def text(prompt: object) -> list[Segment]:
     """Return the parts of a request to a completion model."""
     return [Segment("user", "text", prompt)] if isinstance(prompt, str) else []
+
+
+def prediction(arguments: Mapping[str, Any]) -> list[Segment]:
+    """Return the parts of a request for an object: its schema, and the messages that a template gives."""
+    schema = arguments["output_cls"].model_json_schema()
+    messages = arguments["prompt"].format_messages(**arguments.get("prompt_args", _EMPTY))
+    return [Segment("system", "tool_schema", [schema]), *(part for message in messages for part in _parts(message))]
+
+
+def predicted(made: Any) -> list[Segment]:
+    """Return the answer from which an object was made, near enough."""
+    text = getattr(made, "model_dump_json", None)
+    return [] if text is None else [Segment("assistant", "text", text())]
 
 
 def chunks(texts: Sequence[object]) -> list[Segment]:
@@ -133,18 +153,12 @@ def _call(call: object) -> list[object]:
 
 # Usage
 
-_COUNTS = (
-    ("prompt_tokens", "input_tokens", "prompt_token_count", "inputTokens", "prompt_eval_count"),
-    ("completion_tokens", "output_tokens", "candidates_token_count", "outputTokens", "eval_count"),
-    ("total_tokens", "total_token_count", "totalTokens"),
-)
-"""What providers call the tokens that they read, wrote and count in all."""
-
 
 class Answer(NamedTuple):
     """What an answer says beside its texts."""
 
-    usage: Usage | None = None
+    report: dict[str, Any] | None = None
+    """What the provider's own body says of usage."""
     model: str | None = None
     """The model that answered."""
     service_tier: str | None = None
@@ -153,69 +167,46 @@ class Answer(NamedTuple):
 
 NOTHING_SAID = Answer()
 
+_BODIES = ("usage", "usage_metadata", "response", "metadata", "message", "prompt_eval_count")
+"""Where a piece of a stream has what it says of usage, if it says anything."""
+
 
 def said(response: Any) -> Answer:
-    """Return what an answer says beside its texts: the client puts the provider's own answer into `raw`."""
+    """Return what an answer says beside its texts: the client puts the provider's own answer into `raw`.
+
+    Where that says nothing of usage, what the client itself made of it counts.
+    """
     if response is None:
         return NOTHING_SAID
     raw = response.raw
-    inner = _get(raw, "response")
-    if _get(raw, "usage") is None and inner is not None:  # the last piece of a stream of the Responses API
-        raw = inner
-    model, tier, extra = _get(raw, "model"), _get(raw, "service_tier"), response.additional_kwargs
-    places = (_get(raw, "usage"), _get(raw, "usage_metadata"), _get(extra, "usage"), extra, raw)
+    report = usage_part(raw)
+    if report is None:
+        report = usage_part(response.additional_kwargs)
+    elif isinstance(raw, dict) and "usage_metadata" in raw and raw.get("finish_reason", "") is None:
+        report["is_partial"] = True  # the counts so far: Gemini's client keeps back a last piece that has no text
+    inner = _get(raw, "response")  # the last piece of a stream of the Responses API
+    model, tier = (_get(raw, name) or _get(inner, name) for name in ("model", "service_tier"))
     return Answer(
-        next((found for reported in places if (found := usage(reported)) is not None), None),
+        report,
         model if isinstance(model, str) and model else None,
         tier if isinstance(tier, str) and tier not in _STANDARD else None,
     )
 
 
-def usage(reported: object) -> Usage | None:
-    """Return what a provider reports, in inclusive counts; None unless both what is read and written is known."""
-    if not _is_told(reported):
-        return None
-    read, written, total = (_first(reported, *names) for names in _COUNTS)
-    if read is None or written is None or not (read or written):  # nobody answers an empty prompt with nothing
-        return None
-    if total is not None and total > read + written:  # some count reasoning in nothing but the total
-        written = total - read
-    of_read = _get(reported, "prompt_tokens_details") or _get(reported, "input_tokens_details")
-    of_written = _get(reported, "completion_tokens_details") or _get(reported, "output_tokens_details")
-    cached, cache_write = _count(of_read, "cached_tokens"), _count(reported, "cache_creation_input_tokens")
-    if cached is None:
-        cached = _first(reported, "cached_content_token_count", "cache_read_input_tokens")
-    if _count(reported, "prompt_tokens") is None and of_read is None and _get(reported, "input_tokens") is not None:
-        read += (cached or 0) + (cache_write or 0)  # Anthropic counts these beside the input
-    reasoning = _count(of_written, "reasoning_tokens")
-    return Usage(
-        read,
-        written,
-        cached,
-        cache_write,
-        _count(reported, "thoughts_token_count") if reasoning is None else reasoning,
-        _count(of_read, "audio_tokens"),
-        _count(of_written, "audio_tokens"),
-        _count(_get(reported, "cache_creation"), "ephemeral_1h_input_tokens"),
-    )
+def in_piece(response: Any) -> dict[str, Any] | None:
+    """Return what a piece of a stream says of usage; most say nothing, and each is waited for."""
+    raw = response.raw
+    return usage_part(raw) if any(_get(raw, name) for name in _BODIES) else None
 
 
-def _is_told(reported: object) -> bool:
-    """Tell whether there is anything to read: a call waits for this, and most places are empty."""
-    return reported is not None and (type(reported) is not dict or bool(reported))
-
-
-def _first(reported: object, *names: str) -> int | None:
-    for name in names:
-        count = _count(reported, name)
-        if count is not None:
-            return count
-    return None
-
-
-def _count(reported: object, name: str) -> int | None:
-    count = _get(reported, name)
-    return count if type(count) is int and count >= 0 else None
+def of_error(error: BaseException | None) -> dict[str, Any] | None:
+    """Return what an error says of usage: one about an answer that was cut off brings the answer with it."""
+    report: dict[str, Any] | None = None
+    left = _MOST_CAUSES
+    while error is not None and report is None and left > 0:
+        report = usage_part(getattr(error, "completion", None))
+        error, left = error.__cause__ or error.__context__, left - 1
+    return report
 
 
 def _get(value: object, name: str) -> Any:

@@ -71,6 +71,11 @@ class Span:
         return self.above if self.step is self else None
 
     @property
+    def is_asking_itself(self) -> bool:
+        """Whether it is a method that asks a model without telling of a chat."""
+        return self.event_type is not None and self.method in self.kind.asks_itself
+
+    @property
     def parent(self) -> "Span | None":
         """The nearest recorded span above."""
         return None if self.above is None else self.above.recorded
@@ -121,11 +126,14 @@ class Spans:
         """Return a span that is open, or was a short while ago."""
         return None if key is None else self.open.get(key) or self.left.get(key)
 
+    def innermost(self, key: RunKey | None) -> Span | None:
+        """Return the span in which this is called: the one named, or one inside it that goes on in a generator."""
+        span = self.find(key)
+        return (self._generating(span) or span) if self.generators else span
+
     def enter(self, key: RunKey, above_key: RunKey | None, instance: object) -> Span:
         """Note that a span begins."""
-        above = self.find(above_key)
-        if self.generators:
-            above = self._generating(above) or above
+        above = self.innermost(above_key)
         kind = kinds.NO_KIND if instance is None else kinds.kind_of(type(instance))
         span = Span(key, above, kind, kinds.method_of(key), owner=id(instance))
         if above is not None:
@@ -192,9 +200,7 @@ def current() -> RunKey | None:
     LlamaIndex hands the span down in a context variable of its instrumentation: we read it only here.
     """
     key = None if _active_span is None else _active_span.get()
-    if key is None:
-        return None
-    found = (spans.find(key) for spans in Spans.all())
+    found = (spans.innermost(key) for spans in Spans.all())
     return next((span.recorded.key for span in found if span is not None and span.recorded is not None), None)
 
 

@@ -10,7 +10,7 @@ from types import AsyncGeneratorType, GeneratorType
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder, attempt, never_raises
+from tc_core.adapter import Recorder, attempt, join_parts, never_raises
 from tc_llamaindex import reading
 
 RunKey = str
@@ -25,6 +25,8 @@ class Stream:
     last: Any = None
     """The last piece; the only part of an answer that is held."""
     deltas: list[str] = field(default_factory=list)
+    report: dict[str, Any] | None = None
+    """What its pieces have said of usage."""
     generator: "weakref.ref[Any] | None" = None
     loop: asyncio.AbstractEventLoop | None = None
     """What an asynchronous generator runs in: it does not outlast that."""
@@ -34,6 +36,18 @@ class Stream:
     method: str = ""
     asked: int = 0
     """The `id()` of the messages or the prompt; its generator holds it, and an entry ends with that."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether its generator has come to its end."""
+        generator = None if self.generator is None else self.generator()
+        return generator is not None and getattr(generator, "gi_frame", getattr(generator, "ag_frame", None)) is None
+
+    def joined(self, report: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what its pieces have said of usage, with what one more says."""
+        if report is None or self.report is None:
+            return report or self.report
+        return join_parts(self.report, report)
 
 
 class Streams:
@@ -57,6 +71,7 @@ class Streams:
         elif stream.last is response:
             return
         stream.last = response
+        stream.report = stream.joined(attempt(reading.in_piece, response))
         added = attempt(reading.delta, response)
         if added is not None:
             stream.deltas.append(added)
@@ -81,10 +96,10 @@ class Streams:
 
     @classmethod
     def catch_up(cls) -> None:
-        """Have done with the streams whose event loops are closed, though the program may hold them still."""
+        """Have done with streams that are over, or whose event loops are, though the program may hold them still."""
         for streams in list(cls._of.values()):
             for stream in list(streams.open.values()):
-                if stream.loop is not None and stream.loop.is_closed() and stream.over is not None:
+                if stream.over is not None and (stream.is_exhausted or (stream.loop and stream.loop.is_closed())):
                     stream.over()
 
     def is_untouched_twin(self, owner: int, method: str, asked: int) -> bool:

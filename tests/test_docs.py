@@ -110,6 +110,12 @@ def test_every_example_is_run_by_a_test():
     assert EXAMPLES.keys() | elsewhere == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 
+def test_the_table_of_whose_tokens_are_known_is_what_the_tests_ask():
+    from docs.frameworks import PAGE, page
+
+    assert PAGE.read_text() == page(PAGE.read_text()), "run: python docs/frameworks.py"
+
+
 def test_the_list_of_commands_is_what_help_prints():
     from docs.commands import page
 

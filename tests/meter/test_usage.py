@@ -799,6 +799,16 @@ def test_a_part_is_bounded():
     assert (reading.is_whole, reading.faults) == (False, ("the report is too big",))
 
 
+def test_counts_that_are_only_a_part_of_the_calls_are_kept_and_not_taken_for_the_providers_own():
+    part = usage_part({"usage": CHAT})
+    assert part is not None
+    reading = read({**part, "is_partial": True})
+    whole = read(part)
+    assert reading is not None
+    assert whole is not None
+    assert (reading.usage, reading.is_whole, reading.faults) == (whole.usage, False, ())
+
+
 def test_fields_that_a_client_library_does_not_know_yet_are_read():
     class Inner(BaseModel):
         model_config = ConfigDict(extra="allow")

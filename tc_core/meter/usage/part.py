@@ -104,6 +104,7 @@ def usage_part(body: object) -> dict[str, Any] | None:
     read nor copied, and size and depth are bounded, since a call waits for this. What comes out: `usage` as the
     provider spells it, and where they are told `model`, `provider`, `object`, `service_tier`, `response_cost`, `tools`
     (how often the provider's own tools ran) and `searches` (how many it made); `is_cut` where there was too much.
+    An adapter that knows of a call of which the counts are only a part adds `is_partial`.
     """
     fields = _fields(body)
     if fields is None:

@@ -72,7 +72,7 @@ def read(
         before = len(faults)
         steps = add_steps(usage, found["usage"].get("iterations"), told_model, faults)
         usage = possible(steps.usage, spelled.usage.get("total_tokens"), faults)
-        is_possible = len(faults) == before and not found.get("is_cut")
+        is_possible = len(faults) == before and not (found.get("is_cut") or found.get("is_partial"))
     reading = Reading(
         usage,
         charges(found, reported, told_model),
