@@ -86,3 +86,7 @@ for node in tree(*store.tree(store.runs(limit=1)[0].event.event_id)).walk():
     event = node.event
     tokens = f": {event.input_tokens} in, {event.output_tokens} out" if event.input_tokens is not None else ""
     print(f"{'  ' * event.depth}{event.event_type} {event.name or event.model or ''}{tokens}".rstrip())
+
+print("Where their input tokens came from:")
+for row in tc_core.ProvenanceAnalyzer(store).waterfall().rows:
+    print(f"  {row.name}: {row.tokens} tokens, {row.resent_tokens} of them sent again")

@@ -14,6 +14,7 @@ import tc_core
 from tc_core import SQLiteStorage
 from tc_core.demo.script import Step
 from tc_core.demo.server import ModelServer
+from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.tree import tree
 
 for framework in ("langchain_openai", "langgraph", "crewai", "llama_index"):
@@ -83,6 +84,17 @@ def test_every_node_has_its_parent_and_every_call_its_tokens(recorded):
     ]
     assert indexed.prompt == store.query_events({"event_type": "embedding"})[0].input_tokens
     assert f"            llm_call gpt-4.1-mini: {shortened.prompt} in, {shortened.completion} out" in printed
+
+
+def test_the_input_tokens_of_three_frameworks_have_their_origins(recorded):
+    store, _, printed = recorded
+    found = ProvenanceAnalyzer(store).waterfall()
+    calls = [event for event in store.query_events() if event.event_type == "llm_call"]
+    assert found.total_tokens == sum(event.input_tokens for event in calls) == sum(row.tokens for row in found.rows)
+    names = {row.name for row in found.rows}
+    assert {"tool look_up", "tool shorten", "tool schemas", "system prompt", "user"} <= names
+    assert "calls without details" not in names
+    assert "  tool look_up: " in printed
 
 
 def test_each_real_request_counts_once(recorded):
