@@ -387,7 +387,7 @@ def test_a_reading_that_fails_costs_only_what_it_reads(world, store, monkeypatch
         raise KeyError("CANARY")
 
     monkeypatch.setattr(faults, "strict", False)
-    for name in ("usage", "identity", "name", "task_type", "role"):
+    for name in ("answer", "identity", "name", "task_type", "role"):
         monkeypatch.setattr(reading, name, broken)
     world.crew().kickoff()
     assert store.aggregate("calls") == {(): 1}
