@@ -26,6 +26,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("memory", []),
     ("startup", []),
     ("bill", []),
+    ("bill_http", []),
 )
 """Which benchmarks, and with which arguments."""
 
