@@ -4,7 +4,10 @@ A fork waits for it: a child of a process in which a thread is importing a modul
 """
 
 import threading
+from contextlib import suppress
 from functools import cache
+
+from tc_core.meter.whole import import_whole
 
 lock = threading.RLock()
 """Held while something is loaded, and while the process forks."""
@@ -14,6 +17,8 @@ lock = threading.RLock()
 def load_prices() -> None:
     """Import the price table."""
     with lock:
+        with suppress(ImportError):  # an older table does not need it
+            import_whole("httpx2")
         import genai_prices.data
         import genai_prices.data_snapshot
         import genai_prices.types  # noqa: F401
