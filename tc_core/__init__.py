@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         CycleError,
         LineageError,
         PriceNotFoundError,
+        ProvenanceError,
         StorageError,
         TokenCalculatorError,
     )
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
+    from tc_core.lineage.manager import TokenManager, TokenProvenance
     from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
     from tc_core.meter.prompt import analyze_prompt
@@ -77,6 +79,9 @@ _HOMES = {
     "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
     "ProvenanceAnalyzer": "lineage.analyzer",
+    "TokenManager": "lineage.manager",
+    "TokenProvenance": "lineage.manager",
+    "ProvenanceError": "errors",
     "RepriceReport": "costs.tracker",
     "StoreKeeper": "runtime.store_keeper",
 }
@@ -93,6 +98,7 @@ __all__ = [
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",
+    "ProvenanceError",
     "ProvenanceRelationship",
     "RepriceReport",
     "Run",
@@ -101,6 +107,8 @@ __all__ = [
     "StorageError",
     "StoreKeeper",
     "TokenCalculatorError",
+    "TokenManager",
+    "TokenProvenance",
     "TrackingEvent",
     "Usage",
     "__version__",

@@ -5,14 +5,18 @@ TokenCalculatorError
  ├─ PriceNotFoundError   a model that was named to take its price from has none
  ├─ StorageError         the store cannot be opened, read or written
  └─ LineageError         a relation between events does not make sense
-     └─ CycleError       it would make an event its own ancestor
+     ├─ CycleError       it would make an event its own ancestor
+     └─ ProvenanceError  a record of where a request comes from has faults
 """
+
+from collections.abc import Sequence
 
 __all__ = [
     "ConfigurationError",
     "CycleError",
     "LineageError",
     "PriceNotFoundError",
+    "ProvenanceError",
     "StorageError",
     "TokenCalculatorError",
 ]
@@ -47,3 +51,11 @@ class LineageError(TokenCalculatorError):
 
 class CycleError(LineageError):
     """The relation would make an event its own ancestor."""
+
+
+class ProvenanceError(LineageError):
+    """A record of where a request comes from cannot be kept; `faults` names all that is wrong with it."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
