@@ -29,6 +29,7 @@ tracking:
   # default_labels:               # given to every event             TOKEN_CALC_DEFAULT_LABELS=a:b,c:d
   #   environment: production
   #   team: ai
+  # ledger: true                  # where prompt tokens come from    TOKEN_CALC_LEDGER=off
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES
