@@ -284,7 +284,8 @@ def _before_close(reference: "weakref.ref[SqlStore]") -> None:
 
 
 obstacles.append(lambda: inside.is_busy or bool(inside.draining))
-before_open.append(load_tables)
+load_tables()  # with this module: one that a program's own play with `sys.modules` drops would be imported again
+before_open.append(load_tables)  # of a branch that was named since
 on_open.append(_tie_in)
 
 

@@ -75,7 +75,7 @@ class SQLite(Database):
         if self.is_in_memory:
             return
         self._notice_changes()
-        with gate.passed(), self._explained("write"):
+        with gate.passed(), self._as_writer(), self._explained("write"):
             raw = self.engine.raw_connection()
             try:
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
