@@ -19,6 +19,11 @@ def within(seconds: float) -> Iterator[None]:
         _until.reset(token)
 
 
+def is_out() -> bool:
+    """Whether nothing may be waited for here any more: what fails then is not at fault."""
+    return not left(1.0)
+
+
 def left(most: float) -> float:
     """Return how many seconds may be waited here, at most `most`."""
     until = _until.get()

@@ -1,8 +1,11 @@
 """Bringing spool files into the store: those of dead processes, and what the own queue had no room for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tc_core.errors import StorageError
+from tc_core.model.patience import is_out
 from tc_core.model.ports import EventSink, SpoolMark
 from tc_core.record.entries import read_item
 from tc_core.record.guard import attempt, contained, faults
@@ -15,6 +18,16 @@ Write = Callable[[list[Item], SpoolMark | None], None]
 """Writes items in one transaction, which moves the mark: to the one given, else to the last item's."""
 
 
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Take a store that was not to be had in the time that there was for no error: the file stays for the next one."""
+    try:
+        yield
+    except StorageError as error:
+        if not (error.is_passing and is_out()):
+            raise
+
+
 class Succession:
     """Reads spool files and hands what the store lacks to a writer."""
 
@@ -25,11 +38,13 @@ class Succession:
     def take_over(self, folder: Path, own: list[str]) -> None:
         """Write and delete the files of dead processes; runs that were open there are abandoned."""
         for path in files_of_others(folder, own):
+            if is_out():
+                return  # the next one goes on
             file = SpoolFile.take(path)
             if file is None:
                 continue
             try:
-                with contained("take over a spool file"):
+                with contained("take over a spool file"), _patient():
                     self._write_file(file)
                     self.delete(file)
             finally:

@@ -13,7 +13,7 @@ from tc_core.errors import StorageError
 from tc_core.model.event import EventRecord
 from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part
-from tc_core.model.patience import left
+from tc_core.model.patience import is_out, left
 from tc_core.model.ports import Batch, EventSink, SpoolMark
 from tc_core.record.after import AfterCommit
 from tc_core.record.alarms import alarms
@@ -257,7 +257,8 @@ class Writer:
             self._write_faults()
             self._delete_written()
         except StorageError as error:
-            faults.note("store", error)
+            if not (error.is_passing and is_out()):
+                faults.note("store", error)
             return False
         else:
             return True

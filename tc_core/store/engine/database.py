@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Engine
 
 from tc_core.errors import StorageError
 from tc_core.model.foreign import let_pass
-from tc_core.model.patience import left
+from tc_core.model.patience import is_out, left
 from tc_core.model.scope import DIMENSIONS
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import raise_swallowed
@@ -143,7 +143,7 @@ class Database(ABC):
             return
         line = self._writers
         is_mine = line.acquire(timeout=left(LOCK_SECONDS))
-        if not is_mine:  # its holder is very slow, or a signal's exception struck it: nobody waits for it again
+        if not is_mine and not is_out():  # its holder is very slow, or was struck by a signal's exception
             self._writers = threading.Lock()
         try:
             yield
