@@ -52,6 +52,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: needs a server, a framework, processes of its own, or real pauses")
 
 
+ADAPTERS = {"crewai", "langchain", "llamaindex"}
+"""Folders in which only what the frameworks themselves tell is held; what prompts say is held in tests/ledger."""
+
 SLOW_FIXTURES = {"address", "each_store", "in_a_child", "postgresql", "run_command", "run_python", "server"}
 SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex"}
 
@@ -70,6 +73,8 @@ def _own_world(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(hash_key, "_used", set())
+    if request.path.parent.name in ADAPTERS:
+        monkeypatch.setenv("TOKEN_CALC_LEDGER", "off")
     expects_faults = request.node.get_closest_marker("swallows") is not None
     settings.forget()
     faults.after_fork()

@@ -30,7 +30,6 @@ def relations(store):
     return sorted(
         (relation.relation, *(by_id[id_].name or by_id[id_].model for id_ in (relation.source_id, relation.target_id)))
         for relation in store.relationships()
-        if relation.source == "framework"  # what prompts say by themselves is held elsewhere
     )
 
 
