@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TokenCalculatorError,
     )
     from tc_core.http import async_tracking_client, tracking_client
+    from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
     from tc_core.lineage.manager import TokenManager, TokenProvenance
     from tc_core.meter.messages import count_messages
@@ -72,6 +73,9 @@ _HOMES = {
     "remove_listener": "runtime.recorders",
     "workflow": "runtime.workflow",
     "StorageBackend": "store.base",
+    "Waterfall": "ledger.waterfall",
+    "WaterfallChange": "ledger.waterfall",
+    "WaterfallRow": "ledger.waterfall",
     "InMemoryStorage": "store.storages",
     "PostgreSQLStorage": "store.storages",
     "SQLiteStorage": "store.storages",
@@ -111,6 +115,9 @@ __all__ = [
     "TokenProvenance",
     "TrackingEvent",
     "Usage",
+    "Waterfall",
+    "WaterfallChange",
+    "WaterfallRow",
     "__version__",
     "add_listener",
     "analyze_prompt",

@@ -14,7 +14,7 @@ from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.part import Decision, Request
 from tc_core.model.provenance import Relation
-from tc_core.model.segment import Content, Segment
+from tc_core.model.segment import Content, Segment, of_block
 from tc_core.model.usage import Report, Usage
 from tc_core.record.context import Note, register, requesting
 from tc_core.record.guard import attempt, deferred, never_raises
@@ -45,6 +45,7 @@ __all__ = [
     "join_parts",
     "label_texts",
     "never_raises",
+    "of_block",
     "recorder_for",
     "register",
     "requesting",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tc_core.adapter import Segment, short_id
+from tc_core.adapter import Segment, of_block, short_id
 
 INTERNAL_FLOWS = frozenset({"AgentExecutor", "EncodingFlow", "RecallFlow"})
 """Flows by which CrewAI itself runs agents and memory."""
@@ -226,8 +226,7 @@ def _parts(message: Any) -> list[Segment]:
         parts = [Segment(role, kind, content)]
     else:
         listed = content if isinstance(content, list) else ()
-        texts = [part.get("text") if isinstance(part, Mapping) else part for part in listed]
-        parts = [Segment(role, kind, text) for text in texts if isinstance(text, str)]
+        parts = [part for block in listed if (part := of_block(role, kind, block)) is not None]
     calls = message.get("tool_calls")
     return parts + (_tool_calls(role, calls) if isinstance(calls, list) else [])
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Content, Segment
+from tc_core.adapter import Content, Segment, of_block
 
 CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
@@ -198,8 +198,10 @@ def _parts(message: BaseMessage) -> list[Segment]:
     if type(content) is str:
         parts = [Segment(role, kind, content)]
     else:
-        texts = [part if isinstance(part, str) else part.get("text") for part in content]
-        parts = [Segment(role, kind, text) for text in texts if isinstance(text, str)]
+        parts = [part for block in content if (part := of_block(role, kind, block)) is not None]
+    thoughts = message.additional_kwargs.get("reasoning_content")  # DeepSeek, and who speaks alike
+    if isinstance(thoughts, str) and thoughts:
+        parts.append(Segment(role, "reasoning", thoughts))
     calls = getattr(message, "tool_calls", None) if role == "ai" else None
     if calls:
         parts += [Segment(role, "tool_call", [call.get("name"), call.get("args")]) for call in calls]

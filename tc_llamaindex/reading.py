@@ -127,6 +127,9 @@ def delta(response: object) -> str | None:
     return added if isinstance(added, str) and added else None
 
 
+_OF_IMAGE = ("image", "detail")
+
+
 def _parts(message: Any) -> list[Segment]:
     role = getattr(message.role, "value", message.role)
     kind = "tool_result" if role in ("tool", "function") else "text"
@@ -136,10 +139,13 @@ def _parts(message: Any) -> list[Segment]:
         if sort == "tool_call":
             parts.append(Segment(role, "tool_call", [block.tool_name, block.tool_kwargs]))
             has_calls = True
+        elif sort == "image":
+            parts.append(Segment(role, "image", {name: getattr(block, name, None) for name in _OF_IMAGE}))
         else:
-            said = getattr(block, "text", None) or (getattr(block, "content", None) if sort == "thinking" else None)
+            thoughts = getattr(block, "content", None) if sort == "thinking" else None
+            said = thoughts or getattr(block, "text", None)
             if isinstance(said, str) and said:
-                parts.append(Segment(role, kind, said))
+                parts.append(Segment(role, "reasoning" if thoughts else kind, said))
     if not has_calls:  # clients that have no blocks for them
         calls = message.additional_kwargs.get("tool_calls")
         parts += [Segment(role, "tool_call", _call(call)) for call in calls] if isinstance(calls, list) else []

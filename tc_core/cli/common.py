@@ -31,6 +31,18 @@ StoreOption = Annotated[
         "--store", metavar="PATH_OR_URL", help="The store to read; default: as in your programs.", show_default=False
     ),
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", metavar="DATE", help="2026-01-31, today, this-week, last-30-days, ...", show_default=False),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DATE", help="The last day that counts, in the same words.", show_default=False),
+]
+FilterOption = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ZoneOption = Annotated[
     str | None,

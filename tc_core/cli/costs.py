@@ -37,18 +37,9 @@ def costs(
         str,
         typer.Option("--by", metavar="NAMES", help="Dimensions, labels, hour, day or month, with commas between."),
     ] = "model",
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="2026-01-31, today, this-week, last-30-days, ...", show_default=False),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="The last day that counts, in the same words.", show_default=False),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
-    ] = None,
+    since: common.SinceOption = None,
+    until: common.UntilOption = None,
+    where: common.FilterOption = None,
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,

@@ -1,7 +1,7 @@
 """`token-calc waterfall`: where input tokens come from, and what was sent again."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -9,7 +9,7 @@ from rich.text import Text
 from tc_core.cli import common, costs, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import LineageError
-from tc_core.ledger.waterfall import Waterfall, WaterfallRow
+from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.store.sql import SqlStore
@@ -28,18 +28,9 @@ def waterfall(
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this agent's calls.", show_default=False)
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="2026-01-31, today, this-week, last-30-days, ...", show_default=False),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="The last day that counts, in the same words.", show_default=False),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
-    ] = None,
+    since: common.SinceOption = None,
+    until: common.UntilOption = None,
+    where: common.FilterOption = None,
     is_single: Annotated[
         bool, typer.Option("--single", help="A row for each tool result, answer and message of its own.")
     ] = False,
@@ -77,7 +68,13 @@ def waterfall(
             before = ask(other)
             grown = analyzer.compare(before, found)
             if as_json:
-                text.print_json({"before": before.to_dict(), "after": found.to_dict(), "difference": grown})
+                text.print_json(
+                    {
+                        "before": before.to_dict(),
+                        "after": found.to_dict(),
+                        "difference": [each.to_dict() for each in grown],
+                    }
+                )
             else:
                 _print_difference(before, found, grown)
         elif as_json:
@@ -167,19 +164,19 @@ def _sheet(rows: Sequence[WaterfallRow]) -> Sheet:
     return sheet
 
 
-def _print_difference(before: Waterfall, after: Waterfall, grown: Sequence[Mapping[str, Any]]) -> None:
+def _print_difference(before: Waterfall, after: Waterfall, grown: Sequence[WaterfallChange]) -> None:
     console = text.console()
     line = Text(f"{text.count(before.total_tokens)} input tokens became {text.count(after.total_tokens)}", style="bold")
     line.append(f", {text.usd(before.total_cost_nanos)} became {text.usd(after.total_cost_nanos)}.")
     console.print(line)
     console.print()
     sheet = Sheet(Column("origin", least=20), number("tokens"), number("cost"))
-    decimals = text.column_decimals(abs(each["cost_nanos"]) for each in grown)
+    decimals = text.column_decimals(abs(each.cost_nanos) for each in grown)
     for each in grown[:MOST_ROWS]:
-        sign = "-" if each["cost_nanos"] < 0 else "+"
+        sign = "-" if each.cost_nanos < 0 else "+"
         sheet.add(
-            Text(each["name"]),
-            f"{each['tokens']:+,}",
-            f"{sign}{text.usd(abs(each['cost_nanos']), decimals=decimals)}",
+            Text(each.name),
+            f"{each.tokens:+,}",
+            f"{sign}{text.usd(abs(each.cost_nanos), decimals=decimals)}",
         )
     sheet.print(console)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tc_core.http.frames import payloads
 from tc_core.meter.usage import join_parts, usage_part
-from tc_core.model.segment import Segment
+from tc_core.model.segment import Segment, of_block
 from tc_core.model.usage import Report
 
 _SHORT = re.compile(r"\w{1,64}")
@@ -73,7 +73,18 @@ def prompt(body: Mapping[str, Any]) -> list[Segment]:
         for each in said if isinstance(said, list) else (said,):
             role = _text(each.get("role")) if isinstance(each, Mapping) else None
             parts += [Segment(role or "user", "text", text) for text in _texts(each)]
+            parts += [Segment(role or "user", "image", block) for block in _images(each)]
     return parts
+
+
+def _images(message: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the images of a message, as OpenAI, Anthropic and Gemini are sent them."""
+    for name in ("content", "parts"):
+        for block in _listed(_get(message, name)):
+            part = of_block("user", "text", block)
+            is_of_gemini = isinstance(block, Mapping) and ("inlineData" in block or "inline_data" in block)
+            if (part is not None and part.kind == "image") or is_of_gemini:
+                yield block
 
 
 def _bodies(body: Any) -> Iterator[Mapping[str, Any]]:

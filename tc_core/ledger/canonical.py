@@ -43,6 +43,10 @@ class Item(NamedTuple):
     body: str
 
 
+_UNSEEN = frozenset({"image", "reasoning"})
+"""What has no place of its own: images have no text, and not every framework sends thoughts back."""
+
+
 def what(role: int, kind: int) -> int:
     """Put role and kind into one number."""
     return role * 8 + kind
@@ -66,6 +70,8 @@ def items(parts: Sequence[Segment], schemas: "Schemas") -> list[Item]:
         elif kind == "tool_call":
             name, arguments = body
             found.append(Item(_TOOL_CALL, f"{name}({canonical_json(arguments)})"))
+        elif kind in _UNSEEN:
+            continue
         elif kind == "tool_result":
             found.append(Item(TOOL_RESULT, (body if isinstance(body, str) else canonical_json(body)).strip()))
         else:

@@ -1,7 +1,7 @@
 """What the input of a call costs, zone by zone: read from a cache, written to one, and the rest."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tc_core.meter import prices
 from tc_core.model.usage import Usage
@@ -10,10 +10,16 @@ from tc_core.store.schema.days import US_PER_DAY
 Zones = Sequence[tuple[int, int]]
 """Tokens and what they cost in nano-dollars, in the order in which they lie in the prompt."""
 
-_Prices = tuple[int, int, int, int, bool, bool]
-"""What the zones cost, what the whole call costs, and whether the first two have prices of their own."""
-
 _CACHED, _WRITTEN, _INPUT = "cached", "cache write", ("input", "audio input", "image input", "video input")
+
+
+class _Prices(NamedTuple):
+    """What a call costs by the table, in nano-dollars; None where the table has no such price, so that it is input."""
+
+    cached: int | None
+    written: int | None
+    rest: int
+    whole: int
 
 
 class InputZones:
@@ -35,11 +41,11 @@ class InputZones:
         of_table = self._of_table(row)
         if of_table is None:
             return None
-        *nanos, whole, has_cached, has_written = of_table
-        cached, written = cached if has_cached else 0, written if has_written else 0  # else they cost what input does
+        cached, written = 0 if of_table.cached is None else cached, 0 if of_table.written is None else written
         sizes = (cached, written, row.input_tokens - cached - written)
-        if whole != row.cost_nanos and whole:  # a bill of the provider's own, split as the table would
-            nanos = [each * row.cost_nanos // whole for each in nanos]
+        nanos = (of_table.cached or 0, of_table.written or 0, of_table.rest)
+        if of_table.whole not in (0, row.cost_nanos):  # a bill of the provider's own, split as the table would
+            nanos = tuple(each * row.cost_nanos // of_table.whole for each in nanos)
         return list(zip(sizes, nanos, strict=True))
 
     def _of_table(self, row: Any) -> _Prices | None:
@@ -78,11 +84,14 @@ class InputZones:
         if any(cost is None for _, cost in costs):
             return None
         known = [(kind, cost or 0) for kind, cost in costs]
-        return (
-            sum(cost for kind, cost in known if kind.startswith(_CACHED)),
-            sum(cost for kind, cost in known if kind.startswith(_WRITTEN)),
-            sum(cost for kind, cost in known if kind in _INPUT),
+        return _Prices(
+            _sum(known, lambda kind: kind.startswith(_CACHED)),
+            _sum(known, lambda kind: kind.startswith(_WRITTEN)),
+            _sum(known, lambda kind: kind in _INPUT) or 0,
             sum(cost for _, cost in known),
-            any(kind.startswith(_CACHED) for kind, _ in known),
-            any(kind.startswith(_WRITTEN) for kind, _ in known),
         )
+
+
+def _sum(costs: Sequence[tuple[str, int]], is_meant: Callable[[str], bool]) -> int | None:
+    found = [cost for kind, cost in costs if is_meant(kind)]
+    return sum(found) if found else None

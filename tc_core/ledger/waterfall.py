@@ -1,6 +1,6 @@
 """The waterfall: every billed input token of some calls, by where it comes from, and what was sent again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
@@ -181,7 +181,28 @@ class _Adding:
         return _Key(origin.kind, origin.id if self._is_single else None, origin.name)
 
 
-def difference(before: Waterfall, after: Waterfall) -> list[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class WaterfallChange:
+    """By how much one origin has grown from one waterfall to another; less is negative. Costs are US dollars."""
+
+    origin_kind: OriginKind
+    origin_id: str | None
+    name: str
+    tokens: int
+    first_tokens: int
+    cost_nanos: int
+
+    @property
+    def cost(self) -> float:
+        """The difference in dollars."""
+        return money.to_dollars(self.cost_nanos)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"cost": self.cost, **{each.name: getattr(self, each.name) for each in fields(self)}}
+
+
+def difference(before: Waterfall, after: Waterfall) -> list[WaterfallChange]:
     """Return by how much each origin has grown from one waterfall to another: they sum to the whole difference.
 
     Those that changed most come first.
@@ -189,15 +210,10 @@ def difference(before: Waterfall, after: Waterfall) -> list[Mapping[str, Any]]:
     sides = [{(row.origin_kind, row.origin_id, row.name): row for row in each.rows} for each in (before, after)]
     found = []
     for key in sides[0].keys() | sides[1].keys():
-        old, new = (side.get(key) for side in sides)
-        found.append(
-            {
-                "origin_kind": key[0],
-                "origin_id": key[1],
-                "name": key[2],
-                "tokens": (new.tokens if new else 0) - (old.tokens if old else 0),
-                "first_tokens": (new.first_tokens if new else 0) - (old.first_tokens if old else 0),
-                "cost_nanos": ((new.cost_nanos or 0) if new else 0) - ((old.cost_nanos or 0) if old else 0),
-            }
-        )
-    return sorted(found, key=lambda each: (-abs(each["cost_nanos"]), -abs(each["tokens"]), each["name"]))
+        old, new = (_figures(side.get(key)) for side in sides)
+        found.append(WaterfallChange(*key, *(now - then for then, now in zip(old, new, strict=True))))
+    return sorted(found, key=lambda each: (-abs(each.cost_nanos), -abs(each.tokens), each.name, each.origin_id or ""))
+
+
+def _figures(row: WaterfallRow | None) -> tuple[int, int, int]:
+    return (0, 0, 0) if row is None else (row.tokens, row.first_tokens, row.cost_nanos or 0)

@@ -1,13 +1,12 @@
 """ProvenanceAnalyzer: what the recorded calls say together."""
 
-from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.ledger import waterfall as ledger
-from tc_core.ledger.waterfall import Waterfall
+from tc_core.ledger.waterfall import Waterfall, WaterfallChange
 from tc_core.lineage import find
 from tc_core.model.event import to_us
 from tc_core.model.period import period, zone
@@ -15,6 +14,9 @@ from tc_core.model.ports import Filters
 from tc_core.runtime.recorders import open_storage, wait_for_parts
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
+
+Day = date | datetime | str | None
+Span = tuple[Day, Day]
 
 
 class ProvenanceAnalyzer:
@@ -37,8 +39,8 @@ class ProvenanceAnalyzer:
         workflow_id: str | None = None,
         event_id: str | None = None,
         agent_id: str | None = None,
-        start_date: date | datetime | str | None = None,
-        end_date: date | datetime | str | None = None,
+        start_date: Day = None,
+        end_date: Day = None,
         *,
         filters: Filters | None = None,
         is_single: bool = False,
@@ -72,10 +74,18 @@ class ProvenanceAnalyzer:
             is_single=is_single,
         )
 
-    def compare(self, a: Waterfall | str, b: Waterfall | str) -> list[Mapping[str, Any]]:
-        """Return by how much each origin has grown from `a` to `b`, two events, runs or waterfalls.
+    def compare(self, a: Waterfall | str | Span, b: Waterfall | str | Span) -> list[WaterfallChange]:
+        """Return by how much each origin has grown from `a` to `b`, two events, runs, periods or waterfalls.
 
-        The differences sum to the whole difference exactly; the largest come first.
+        An event or a run is named by its id, a period is a pair of dates. The differences sum to the whole difference
+        exactly; the largest come first.
         """
-        before, after = (each if isinstance(each, Waterfall) else self.waterfall(event_id=each) for each in (a, b))
-        return ledger.difference(before, after)
+        return ledger.difference(self._asked(a), self._asked(b))
+
+    def _asked(self, what: Waterfall | str | Span) -> Waterfall:
+        if isinstance(what, Waterfall):
+            return what
+        if isinstance(what, str):
+            return self.waterfall(event_id=what)
+        start, end = what
+        return self.waterfall(start_date=start, end_date=end)

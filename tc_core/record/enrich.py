@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from tc_core.meter import corrections, messages, prices, tokens
+from tc_core.meter import corrections, images, messages, prices, tokens
 from tc_core.model.event import CALL_TYPES
 from tc_core.model.part import Part
 from tc_core.model.segment import Segment, segments
@@ -67,6 +67,8 @@ def learn_correction(call: PendingEvent) -> None:
     if record.usage_source != "provider" or record.usage is None or call.content is None:
         return
     model, reported = record.served_model or record.model, record.usage.input_tokens
+    if any(part.kind in _NEVER_EXACT for part in segments(call.content)):
+        return  # what is left over is not the tokenizer's
     if model is None or not reported or tokens.count("", model).source != "proxy":
         return
     factor = corrections.factor(model)
@@ -105,7 +107,7 @@ def count_prompt(parts: Sequence[Segment], model: str | None) -> tokens.Count:
     counts = [_count(texts, model), *(_count_tools(part.body, model) for part in schemas)]
     total = (
         sum(count.tokens for count in counts)
-        + len(texts) * (messages.PER_MESSAGE + messages.PER_ROLE)
+        + sum(part.kind != "image" for part in texts) * (messages.PER_MESSAGE + messages.PER_ROLE)
         + messages.PER_REPLY
     )
     return tokens.Count(total, tokens.weakest(counts))
@@ -118,10 +120,21 @@ def _count_tools(body: object, model: str | None) -> tokens.Count:
 
 
 def _count(parts: Sequence[Segment], model: str | None) -> tokens.Count:
-    counts = [tokens.count(_text(part.body), model) for part in parts]
+    counts = [_count_part(part, model) for part in parts]
     if not counts:
         return tokens.Count(0, tokens.count("", model).source)
     return tokens.Count(sum(count.tokens for count in counts), tokens.weakest(counts))
+
+
+def _count_part(part: Segment, model: str | None) -> tokens.Count:
+    """Count one part; an image and a model's thoughts, which are told as a summary, are never counted exactly."""
+    if part.kind == "image":
+        return tokens.Count(images.count(part.body, model), "estimate")
+    count = tokens.count(_text(part.body), model)
+    return tokens.Count(count.tokens, "estimate") if part.kind in _NEVER_EXACT else count
+
+
+_NEVER_EXACT = frozenset({"image", "reasoning"})
 
 
 def _text(body: object) -> str:

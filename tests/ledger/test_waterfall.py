@@ -119,8 +119,8 @@ def test_the_difference_of_two_runs_sums_exactly(ledger):
     second = conversation(ledger, turns=4, tokens=1500)
     grown = ledger.analyzer.compare(first, second)
     before, after = ledger.waterfall(event_id=first), ledger.waterfall(event_id=second)
-    assert sum(each["tokens"] for each in grown) == after.total_tokens - before.total_tokens
-    assert sum(each["cost_nanos"] for each in grown) == after.total_cost_nanos - before.total_cost_nanos
+    assert sum(each.tokens for each in grown) == after.total_tokens - before.total_tokens
+    assert sum(each.cost_nanos for each in grown) == after.total_cost_nanos - before.total_cost_nanos
 
 
 def test_a_storage_of_ones_own_has_no_ledger():
