@@ -223,9 +223,7 @@ class Runs:
         if scope.event_type is None or (not was_open and report is None):
             return
         if report is not None and scope.asked and not was_open:
-            report["is_partial"] = (
-                True  # Bedrock's class asks again with what the tool said; the first request is not told
-            )
+            report["is_partial"] = True  # Bedrock's class asks again with what the tool said, and tells the last alone
         if is_call and report is None and reading.has_run_a_tool(event):
             self._wait_for(lambda: scope.asked is not None)
         telling.end(scope, event, report, refused=self.scopes.refusals.pop(scope.key, None))

@@ -8,8 +8,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -18,8 +16,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 from tc_core.model.foreign import foreign
 
 _MOST_IDLE = 5
-_MOST_AT_ONCE = 15
-_LONGEST_WAIT_SECONDS = 5.0
 
 
 class _Swallowed(threading.local):
@@ -74,19 +70,12 @@ class OwnQueuePool(QueuePool):
 
 
 class StackPool(Pool):
-    """A pool without a lock: a signal's exception could leave one locked for good.
-
-    It gives out so many connections at once, and to further threads in the order in which they ask: if all of them
-    asked the database for its one lock, some would ask in vain. A place that such an exception loses costs a wait.
-    """
+    """A pool without a limit, and without a lock: a signal's exception could leave one locked for good."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.logger: Any = _PoolLog(self.logger)
         self._idle: deque[ConnectionPoolEntry] = deque()
-        self._places: SimpleQueue[None] = SimpleQueue()
-        for _ in range(_MOST_AT_ONCE):
-            self._places.put(None)
 
     def checkedin(self) -> int:
         """Return how many connections nobody uses."""
@@ -106,24 +95,12 @@ class StackPool(Pool):
             self._idle.pop().close()
 
     def _do_get(self) -> ConnectionPoolEntry:
-        with suppress(Empty):
-            self._places.get(timeout=_LONGEST_WAIT_SECONDS)
         try:
             return self._idle.pop()
         except IndexError:
-            pass
-        try:
             return self._create_connection()
-        except BaseException:
-            self._give_place()
-            raise
-
-    def _give_place(self) -> None:
-        if self._places.qsize() < _MOST_AT_ONCE:
-            self._places.put(None)
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        self._give_place()
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(record)
         else:
