@@ -1,9 +1,5 @@
 """What real providers answer, replayed through CrewAI's own clients: their figures are what is recorded."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from crewai import LLM
 from crewai.events.event_bus import crewai_event_bus
@@ -11,48 +7,17 @@ from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStarted
 
 from tc_core import Usage
 from tests.langchain import answers
-
-
-class Replay(ThreadingHTTPServer):
-    """Answers every request with one body, or with a stream of pieces; sets no header that is not needed."""
-
-    daemon_threads = True
-    body: object = None
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_arguments):
-        pass
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = self.server.body
-        is_stream = isinstance(body, list)
-        sent = "".join(_piece(piece) for piece in body) + "data: [DONE]\n\n" if is_stream else None
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream" if is_stream else "application/json")
-        self.end_headers()
-        self.wfile.write((sent or json.dumps(body)).encode())
-
-
-def _piece(piece):
-    named = f"event: {piece['type']}\n" if "type" in piece else ""
-    return f"{named}data: {json.dumps(piece)}\n\n"
+from tests.replay import Replay, serving
 
 
 @pytest.fixture(scope="module")
 def replay():
-    server = Replay(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Replay()) as server:
+        yield server
 
 
 def call(replay, *, model="any", **options):
-    url = f"http://127.0.0.1:{replay.server_address[1]}/v1"
+    url = f"{replay.url}/v1"
     LLM(model=f"openai/{model}", base_url=url, api_key="x", max_retries=0, **options).call("hello")
 
 

@@ -1,8 +1,6 @@
 """Each provider through its own class of LangChain, in each way to ask: what the provider bills is what is booked."""
 
 import asyncio
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ from pydantic import BaseModel
 from benchmarks import answers
 from tc_core import Usage
 from tests.bill.seen import LANGCHAIN
+from tests.replay import Quiet, Server, serving
 
 pytest.importorskip("langchain_openai", reason="LangChain is not installed")
 
@@ -29,43 +28,26 @@ class Person(BaseModel):
     name: str
 
 
-class Provider(ThreadingHTTPServer):
+class Provider(Server):
     """Answers in the words of one API."""
 
-    daemon_threads = True
     api, model, said, more = "", "any", {}, {}
 
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_arguments):
-        pass
-
-    def do_POST(self):
-        request = self.rfile.read(int(self.headers["Content-Length"]))
+class Handler(Quiet):
+    def do_POST(self):  # noqa: N802  # the name that http.server looks for
+        request = self.read()
         is_stream = b'"stream":true' in request.replace(b": ", b":") or "tream" in self.path
         wanted = answers.Wanted(self.server.model, self.server.said, is_stream, **self.server.more)
-        kind, content = answers.answer(self.server.api, wanted)
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(content)
+        self.answer(*answers.answer(self.server.api, wanted))
 
 
 @pytest.fixture
 def provider(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
-    server = Provider(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Provider(Handler)) as server:
+        yield server
 
 
 def model_of(provider, **options):

@@ -1,26 +1,19 @@
 """What real providers answer, replayed through LlamaIndex: their figures are what is recorded."""
 
-import threading
-
 import pytest
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 
 from tests.langchain import answers
-from tests.langchain.conftest import Handler, Replay
+from tests.replay import Replay, serving
 
 HELLO = [ChatMessage(content="hello")]
 
 
 @pytest.fixture
 def replay():
-    server = Replay(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Replay()) as server:
+        yield server
 
 
 @pytest.fixture
