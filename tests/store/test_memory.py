@@ -1,5 +1,6 @@
 import gc
 import threading
+import time
 
 import pytest
 
@@ -56,16 +57,19 @@ def test_ten_thousand_events_take_little_memory():
 def test_a_store_that_is_dropped_leaves_no_thread():
     from tc_core import CostTracker
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(5):
         CostTracker(InMemoryStorage()).track_call("gpt-4o", 1, 1)
     gc.collect()
-    deadline = threading.Event()
-    for _ in range(50):
-        if threading.active_count() <= before:
-            break
-        deadline.wait(0.1)
-    assert threading.active_count() <= before
+
+    def left():
+        threads = set(threading.enumerate()) - before
+        return [thread for thread in threads if thread.name != "token-calculator-alarms"]  # one for all stores
+
+    deadline = time.monotonic() + 5
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left()
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,14 @@ from sqlalchemy.pool import StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.model.patience import left
-from tc_core.store.engine.database import LOCK_SECONDS, Database, Rows, adding, insert_into, view
+from tc_core.store.engine.database import LOCK_SECONDS, ConflictError, Database, Rows, adding, insert_into, view
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
 
 log = logging.getLogger("tc_core")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SETTLING_SECONDS = 1.0
 
 
 class SQLite(Database):
@@ -69,6 +70,9 @@ class SQLite(Database):
         connection.exec_driver_sql("PRAGMA busy_timeout=0")
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
         _patiently(driver.execute, "BEGIN IMMEDIATE")
+        if self.path is not None and connection.info["log"] != _identity(self._log_path):
+            connection.invalidate()  # the log that it has open was removed and rescued while it waited for its turn
+            raise ConflictError(f"cannot write {self}: somebody removed its log")
 
     def make_durable(self, file: str) -> None:
         """Move a spool file's mark to where it is, in a commit that is flushed to the disk with all before it."""
@@ -215,12 +219,13 @@ class SQLite(Database):
             "sqlite://",
             StackPool,
             self._on_connect,
-            creator=lambda: sqlite3.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False),
+            creator=lambda: _once_settled(_connect, uri),
         )
 
-    def _on_connect(self, connection: Any, record: object) -> None:
+    def _on_connect(self, connection: Any, record: Any) -> None:
         _on_connect(connection, record)
         self._notice_another(connection)
+        record.info["log"] = _identity(self._log_path)
 
     def size(self, connection: Connection) -> int:
         """Return the bytes of the file and of its log."""
@@ -334,11 +339,32 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA cache_size=-16384")
 
 
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False)
+    try:
+        connection.execute("PRAGMA schema_version")  # opens the log
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _is_busy(error: BaseException) -> bool:
     driver_error = error.orig if isinstance(error, OperationalError) else error
     return isinstance(driver_error, sqlite3.OperationalError) and "locked" in str(driver_error)
 
 
+def _is_unsettled(error: BaseException) -> bool:
+    """Tell whether the log could not be read, as while several processes replace one that somebody removed."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
+
+
+_once_settled = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(_is_unsettled),
+    wait=tenacity.wait_random(0.002, 0.02),
+    stop=lambda state: (state.seconds_since_start or 0.0) > _SETTLING_SECONDS or not left(_SETTLING_SECONDS),
+    reraise=True,
+)
 _patiently = tenacity.Retrying(
     retry=tenacity.retry_if_exception(_is_busy),
     wait=tenacity.wait_random(0.0005, 0.002),
