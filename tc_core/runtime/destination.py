@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tc_core.errors import StorageError
+from tc_core.model.foreign import let_pass
 from tc_core.record.guard import failure_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.recorders import open_storage, recorder_for
@@ -41,6 +42,7 @@ class Destination:
         try:
             return _found_again, (pickle.dumps(self.storage),)
         except Exception as error:  # a backend of somebody's own may raise anything
+            let_pass(error)
             raise StorageError(f"{type(self.storage).__name__} cannot be pickled, nor what records to it") from error
 
 

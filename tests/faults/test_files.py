@@ -4,7 +4,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+import time
+from contextlib import closing, suppress
 
 import pytest
 
@@ -25,6 +27,7 @@ def is_sound(path):
 
 RECORDING = """
 import os, signal, sys
+from contextlib import closing
 from pathlib import Path
 from tc_core import CostTracker, flush
 from tc_core.record import spool
@@ -86,6 +89,20 @@ def test_a_log_that_is_removed_under_several_programs_loses_nothing(tmp_path):
     assert [process.returncode for process in running] == [-signal.SIGKILL] * 3
     assert CostTracker("s.db").get_costs().total_calls == 3 * 2 * 180
     assert is_sound("s.db")
+
+
+def test_a_log_that_is_removed_while_a_write_waits_is_not_written_to(tmp_path):
+    with SQLiteStorage("s.db") as store, closing(sqlite3.connect("s.db", isolation_level=None)) as other:
+        store.save_event(call(0))
+        other.execute("BEGIN IMMEDIATE")
+        writing = threading.Thread(target=lambda: store.save_event(call(1)))
+        writing.start()
+        time.sleep(0.3)  # so that it waits for its turn, with the log open
+        (tmp_path / "s.db-wal").unlink()
+        other.execute("ROLLBACK")
+        writing.join()
+        with closing(sqlite3.connect("s.db")) as third:
+            assert third.execute("SELECT count(*) FROM event").fetchone() == (2,)
 
 
 KILLED = """

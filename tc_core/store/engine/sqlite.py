@@ -18,7 +18,7 @@ from typing import Any
 import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.model.patience import left
@@ -70,9 +70,8 @@ class SQLite(Database):
         connection.exec_driver_sql("PRAGMA busy_timeout=0")
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
         _patiently(driver.execute, "BEGIN IMMEDIATE")
-        if self.path is not None and connection.info["log"] != _identity(self._log_path):
-            connection.invalidate()  # the log that it has open was removed and rescued while it waited for its turn
-            raise ConflictError(f"cannot write {self}: somebody removed its log")
+        if self.path is not None and connection.info["log"] not in (None, _identity(self._log_path)):
+            raise ConflictError(f"cannot write {self}: somebody removed its log while this waited for its turn")
 
     def make_durable(self, file: str) -> None:
         """Move a spool file's mark to where it is, in a commit that is flushed to the disk with all before it."""
@@ -136,13 +135,7 @@ class SQLite(Database):
         with gate.passed(), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
-            pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
-            deadline = time.monotonic() + left(LOCK_SECONDS)
-            while not pool.checkedin():
-                if time.monotonic() > deadline:  # a new connection would begin another log
-                    raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
-                time.sleep(0.001)
-            raw = self.engine.raw_connection()
+            taken, raw = self._connections_of_log(self._log)
             try:
                 raw.driver_connection.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")  # type: ignore[union-attr]
                 raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
@@ -150,8 +143,26 @@ class SQLite(Database):
             except sqlite3.Error as error:  # another process that has it open was faster
                 log.debug("token-calculator: the removed log of %s: %s", self, error)
             finally:
-                raw.close()
+                for each in taken:
+                    each.close()
             self.discard()
+
+    def _connections_of_log(self, log_: tuple[int, int]) -> tuple[list[PoolProxiedConnection], PoolProxiedConnection]:
+        """Wait for a connection that has a removed log open; return it, and all that were taken out on the way."""
+        pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
+        deadline = time.monotonic() + left(LOCK_SECONDS)
+        taken: list[PoolProxiedConnection] = []
+        while True:
+            if pool.checkedin():  # a new connection would begin another log
+                taken.append(self.engine.raw_connection())
+                if taken[-1].info["log"] == log_:
+                    return taken, taken[-1]
+            elif time.monotonic() <= deadline:
+                time.sleep(0.001)
+            elif taken:  # none is left that had it open
+                return taken, taken[-1]
+            else:
+                raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
 
     def _notice_another(self, connection: sqlite3.Connection) -> None:
         """On a new connection: a file that was made anew while all were closed may look like the old one."""
