@@ -37,12 +37,10 @@ class Ledger:
     def __init__(self, store):
         self.store, self.recorder = store, recorder_for(store)
         self.analyzer = ProvenanceAnalyzer(store)
-        self._number = 0
 
     def call(self, prompt, answer, *, tokens=None, cached=None, parent=None, model="gpt-4o", status="ok", **labels):
         """Record a call, and return its id."""
-        self._number += 1
-        key = ("call", self._number)
+        key = object()
         id_ = self.recorder.start("llm_call", key=key, parent=parent, model=model, content=list(prompt), labels=labels)
         usage = None if tokens is None else Usage(tokens, 10, cached)
         if status == "ok":
@@ -53,8 +51,7 @@ class Ledger:
 
     def tool(self, name, text, *, parent=None, kind="tool"):
         """Record what a tool or a retriever has brought, and return its id."""
-        self._number += 1
-        key = ("tool", self._number)
+        key = object()
         id_ = self.recorder.start(kind, key=key, parent=parent, name=name)
         self.recorder.finish(key, output=[brought(text)])
         return id_
