@@ -141,8 +141,8 @@ class Writer:
         if thread is not None and thread is not threading.current_thread() and thread.is_alive():
             thread.join(left(timeout))
         self._tell_of_commit()
+        self.listeners.close(left(timeout))  # which may wait for what the parts read
         self.after.close(left(timeout))
-        self.listeners.close(left(timeout))
         self._give_back()
         if is_drained and self._queue:  # what was noted behind the drain
             self.wake()

@@ -105,6 +105,24 @@ def test_a_log_that_is_removed_while_a_write_waits_is_not_written_to(tmp_path):
             assert third.execute("SELECT count(*) FROM event").fetchone() == (2,)
 
 
+def test_a_store_that_is_closed_while_a_question_opens_a_connection_goes_on(monkeypatch):
+    with SQLiteStorage("s.db") as store:
+        store.save_event(call(0))
+        engine = store.database.engine
+        dispose = engine.dispose
+
+        def asked_meanwhile():
+            with store.question(), store.question():  # the second one needs a connection of its own
+                pass
+            dispose()
+
+        monkeypatch.setattr(engine, "dispose", asked_meanwhile)
+        store.database.close()
+        monkeypatch.undo()
+        store.save_event(call(1))
+        assert len(store.query_events()) == 2
+
+
 KILLED = """
 import os, signal
 from tc_core import CostTracker, flush

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
@@ -76,6 +77,7 @@ class StackPool(Pool):
         super().__init__(*arguments, **options)
         self.logger: Any = _PoolLog(self.logger)
         self._idle: deque[ConnectionPoolEntry] = deque()
+        self._made: WeakValueDictionary[int, ConnectionPoolEntry] = WeakValueDictionary()
 
     def checkedin(self) -> int:
         """Return how many connections nobody uses."""
@@ -86,8 +88,15 @@ class StackPool(Pool):
         return f"{type(self).__name__} with {len(self._idle)} idle connections"
 
     def recreate(self) -> "StackPool":
-        """Return a new one like it."""
-        return type(self)(self._creator, echo=self.echo, dialect=self._dialect, _dispatch=self.dispatch)
+        """Return a new one like it, which knows the connections that this one has given out."""
+        other = type(self)(self._creator, echo=self.echo, dialect=self._dialect, _dispatch=self.dispatch)
+        other._made = self._made
+        return other
+
+    def is_open(self, name: str, value: object) -> bool:
+        """Tell whether a connection is open, idle or in use, whose `info` has this value."""
+        made = (each() for each in self._made.valuerefs())
+        return any(each and each.dbapi_connection and each.info.get(name) == value for each in made)
 
     def dispose(self) -> None:
         """Close what nobody uses."""
@@ -98,7 +107,9 @@ class StackPool(Pool):
         try:
             return self._idle.pop()
         except IndexError:
-            return self._create_connection()
+            record = self._create_connection()
+            self._made[id(record)] = record
+            return record
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if len(self._idle) < _MOST_IDLE:

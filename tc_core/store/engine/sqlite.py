@@ -135,7 +135,13 @@ class SQLite(Database):
         with gate.passed(), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
-            taken, raw = self._connections_of_log(self._log)
+            pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
+            if not pool.is_open(
+                "log", self._log
+            ):  # the last that had it open was closed, and what was in it is in the file
+                self.discard()
+                return
+            taken, raw = self._connections_of_log(pool, self._log)
             try:
                 raw.driver_connection.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")  # type: ignore[union-attr]
                 raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
@@ -147,9 +153,10 @@ class SQLite(Database):
                     each.close()
             self.discard()
 
-    def _connections_of_log(self, log_: tuple[int, int]) -> tuple[list[PoolProxiedConnection], PoolProxiedConnection]:
+    def _connections_of_log(
+        self, pool: StackPool, log_: tuple[int, int]
+    ) -> tuple[list[PoolProxiedConnection], PoolProxiedConnection]:
         """Wait for a connection that has a removed log open; return it, and all that were taken out on the way."""
-        pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
         deadline = time.monotonic() + left(LOCK_SECONDS)
         taken: list[PoolProxiedConnection] = []
         while True:
