@@ -14,6 +14,7 @@ from tc_core import CostTracker, SQLiteStorage, StoreKeeper
 from tc_core.errors import StorageError
 from tc_core.record.guard import faults
 from tc_core.runtime import recorders
+from tc_core.store.engine import sqlite as engine
 from tests.store.contract import call
 
 
@@ -121,6 +122,19 @@ def test_a_store_that_is_closed_while_a_question_opens_a_connection_goes_on(monk
         monkeypatch.undo()
         store.save_event(call(1))
         assert len(store.query_events()) == 2
+
+
+def test_a_removed_log_that_somebody_reads_for_long_is_waited_for_and_not_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "LOCK_SECONDS", 0.2)
+    with SQLiteStorage("s.db") as store:
+        store.save_event(call(0))
+        with store.question():  # on the one connection that there is
+            (tmp_path / "s.db-wal").unlink()
+            with pytest.raises(StorageError, match="somebody removed its log"), store.question():
+                pass
+        store.save_event(call(1))
+    with closing(sqlite3.connect("s.db")) as third:
+        assert third.execute("SELECT count(*) FROM event").fetchone() == (2,)
 
 
 KILLED = """

@@ -131,21 +131,20 @@ class SQLite(Database):
             self.on_replaced()
 
     def _rescue_log(self) -> None:
-        """When somebody has removed the log: move what is in it into the file, while a connection has it open."""
+        """When the log is gone: move what is in it into the file, while a connection has it open.
+
+        Where none has, nobody removed it: the last one that had it moved that itself, and deleted it.
+        """
         with gate.passed(), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
-            pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
-            if not pool.is_open(
-                "log", self._log
-            ):  # the last that had it open was closed, and what was in it is in the file
-                self.discard()
-                return
-            taken, raw = self._connections_of_log(pool, self._log)
+            taken: list[PoolProxiedConnection] = []
             try:
-                raw.driver_connection.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")  # type: ignore[union-attr]
-                raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[union-attr]
-                log.warning("token-calculator: somebody removed the log of %s; what was in it is in the file", self)
+                if self._take_connection_of(self._log, taken):
+                    raw: sqlite3.Connection = taken[-1].driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
+                    raw.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    log.warning("token-calculator: somebody removed the log of %s; what was in it is in the file", self)
             except sqlite3.Error as error:  # another process that has it open was faster
                 log.debug("token-calculator: the removed log of %s: %s", self, error)
             finally:
@@ -153,23 +152,20 @@ class SQLite(Database):
                     each.close()
             self.discard()
 
-    def _connections_of_log(
-        self, pool: StackPool, log_: tuple[int, int]
-    ) -> tuple[list[PoolProxiedConnection], PoolProxiedConnection]:
-        """Wait for a connection that has a removed log open; return it, and all that were taken out on the way."""
+    def _take_connection_of(self, log_: tuple[int, int], taken: list[PoolProxiedConnection]) -> bool:
+        """Take connections until the last one has a removed log open; False where none has, an error after a while."""
+        pool: StackPool = self.engine.pool  # type: ignore[assignment]  # what `_create_engine` makes
         deadline = time.monotonic() + left(LOCK_SECONDS)
-        taken: list[PoolProxiedConnection] = []
-        while True:
+        while pool.is_open("log", log_):
             if pool.checkedin():  # a new connection would begin another log
                 taken.append(self.engine.raw_connection())
                 if taken[-1].info["log"] == log_:
-                    return taken, taken[-1]
-            elif time.monotonic() <= deadline:
-                time.sleep(0.001)
-            elif taken:  # none is left that had it open
-                return taken, taken[-1]
-            else:
+                    return True
+            elif time.monotonic() > deadline:
                 raise StorageError(f"cannot use {self}: somebody removed its log", is_passing=True)
+            else:
+                time.sleep(0.001)
+        return False
 
     def _notice_another(self, connection: sqlite3.Connection) -> None:
         """On a new connection: a file that was made anew while all were closed may look like the old one."""
