@@ -57,13 +57,15 @@ ADAPTERS = {"crewai", "langchain", "llamaindex"}
 
 SLOW_FIXTURES = {"address", "each_store", "in_a_child", "postgresql", "run_command", "run_python", "server"}
 SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex"}
+SLOW_FILES = {"test_benchmarks.py", "test_demo.py", "test_docs.py", "test_one_graph.py", "test_round_trip.py"}
 
 
 def pytest_collection_modifyitems(items):
     """Mark what `make quick` leaves out, by what it uses: nobody has to think of it."""
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
-        if SLOW_FIXTURES & set(item.fixturenames) or folder in SLOW_FOLDERS:
+        is_slow_place = folder in SLOW_FOLDERS or item.path.name in SLOW_FILES or "postgresql" in item.name
+        if is_slow_place or SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
 
 

@@ -217,6 +217,7 @@ ALL_PRICES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     read=st.integers(0, 2_000_000),

@@ -34,6 +34,7 @@ def test_kinds_of_memory(wanted):
     assert isinstance(create_storage(wanted), InMemoryStorage)
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_take_little_memory():
     import tracemalloc
 

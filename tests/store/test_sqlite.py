@@ -112,6 +112,7 @@ def test_many_threads_open_a_new_store_at_once(tmp_path):
         assert store.aggregate("calls") == {(): 16}
 
 
+@pytest.mark.slow
 def test_eight_processes_open_a_new_store_at_once(tmp_path):
     program = (
         "import sys; from tc_core import SQLiteStorage, TrackingEvent\n"
@@ -136,6 +137,7 @@ def test_a_lock_is_waited_for(tmp_path):
     blocker.close()
 
 
+@pytest.mark.slow
 def test_a_lock_that_stays_is_an_error_that_says_so(tmp_path, monkeypatch):
     store = SQLiteStorage(tmp_path / "busy.db")
     blocker = sqlite3.connect(tmp_path / "busy.db", isolation_level=None)

@@ -161,6 +161,7 @@ def empty(request):
 # The promise
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(history=histories, asked=st.lists(st.tuples(questions, time_filters), min_size=1, max_size=4))
 def test_three_ways_to_the_same_sums(empty, history, asked):

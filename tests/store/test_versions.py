@@ -142,6 +142,7 @@ for n in range(10):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS[:1])
 def test_processes_that_open_an_old_store_at_once_all_go_on(version, old):
     with SQLiteStorage(shutil.copy(old, old.with_name("other.db"))) as store:
