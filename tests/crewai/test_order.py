@@ -1,6 +1,7 @@
 """CrewAI's bus hands events to handlers in threads, in any order: what is recorded does not depend on it."""
 
 import random
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -42,12 +43,17 @@ class Late:
 
     def __init__(self):
         self.kept = []
+        self._lock = threading.Lock()
+        self._keeps = True
         self._submit = submit = ThreadPoolExecutor.submit
 
         def keep(pool, function, *arguments):
             if pool._thread_name_prefix != "CrewAISyncHandler" or not _is_for_us(arguments):
                 return submit(pool, function, *arguments)
-            self.kept.append((pool, function, *arguments))
+            with self._lock:
+                if not self._keeps:  # a memory that is saved in a thread may end after all else
+                    return submit(pool, function, *arguments)
+                self.kept.append((pool, function, *arguments))
             done = Future()
             done.set_result(None)
             return done
@@ -55,8 +61,11 @@ class Late:
         ThreadPoolExecutor.submit = keep
 
     def let_go(self, order):
+        """Hand on what was kept, in the order that `order` makes of how many there are."""
         ThreadPoolExecutor.submit = self._submit
-        handled = [pool.submit(*arguments) for pool, *arguments in map(self.kept.__getitem__, order)]
+        with self._lock:
+            self._keeps = False
+        handled = [pool.submit(*arguments) for pool, *arguments in map(self.kept.__getitem__, order(len(self.kept)))]
         for each in handled:
             each.result(10)
 
@@ -102,7 +111,7 @@ def shuffled(world, store, tmp_path, monkeypatch):
             try:
                 run(scenario, world)
             finally:
-                late.let_go(order(len(late.kept)))
+                late.let_go(order)
             wait_for_ends(other)
             found = told(other)
         assert tables() == [0] * 5
