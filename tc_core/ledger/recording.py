@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, select
 
 from tc_core.ledger import relations
-from tc_core.ledger.canonical import Schemas, items
+from tc_core.ledger.canonical import TOOL_RESULT, Schemas, items
+from tc_core.ledger.quoting import Quotes, Quoting
 from tc_core.ledger.tables import NodeRow, SegmentRow
 from tc_core.ledger.tree import News, Path, Tree
 from tc_core.meter import tokens
@@ -40,6 +41,7 @@ class Recording:
         self._store = store
         self._key = key
         self._schemas = Schemas()
+        self._quoting = Quoting(store.database, key)
 
     @cached_property
     def _tree(self) -> Tree:
@@ -54,18 +56,25 @@ class Recording:
             try:
                 links = self._write(texts)
             except _GoneError:  # what we remember to be in the store was swept, or the store is another one
-                self._tree.forget()
+                self._forget()
                 links = self._write(texts)
         except BaseException:
-            self._tree.forget()
+            self._forget()
             raise
         if links:
             self._store.sink.write(Batch(links=links))
 
     def _write(self, texts: Sequence[Texts]) -> list[Link]:
         calls = [call for each in texts if (call := self._read(each)) is not None]
-        news = self._tree.take_news()
-        return self._store.database.transact(lambda connection: _write(connection, self._store.database, calls, news))
+        news, quotes = self._tree.take_news(), self._quoting.take()
+        news.leant_on_segments.update(source for _, source, _ in quotes.quoted)
+        return self._store.database.transact(
+            lambda connection: _write(connection, self._store.database, calls, news, quotes)
+        )
+
+    def _forget(self) -> None:
+        self._tree.forget()
+        self._quoting.forget()
 
     def _read(self, texts: Texts) -> Call | None:
         record = texts.record
@@ -74,11 +83,16 @@ class Recording:
         if record.event_type == "llm_call":
             if not texts.prompt:
                 return None
-            path = self._tree.path(items(texts.prompt, self._schemas), model)
+            asked = items(texts.prompt, self._schemas)
+            path = self._tree.path(asked, model)
+            self._quoting.ask(asked, path, self._tree.news.segments)
             answer = self._tree.extend(path, said, model)
+            self._quoting.offer(said, ((place.segment, place.tokens) for place in answer))
             return Call(record.id, path, answer, [place.segment for place in answer]) if path else None
         if record.event_type in ("tool", "retrieval") and said:
-            return Call(record.id, [], [], [self._tree.segment(item.body, model)[0] for item in said])
+            produced = [self._tree.segment(item.body, model) for item in said]
+            self._quoting.offer((item._replace(what=TOOL_RESULT) for item in said), produced)
+            return Call(record.id, [], [], [segment for segment, _ in produced])
         return None
 
 
@@ -86,7 +100,7 @@ class _GoneError(Exception):
     """Something that was in the store is not there any more."""
 
 
-def _write(connection: Connection, database: Database, calls: Sequence[Call], news: News) -> list[Link]:
+def _write(connection: Connection, database: Database, calls: Sequence[Call], news: News, quotes: Quotes) -> list[Link]:
     _check(connection, _NODE.c.id, news.leant_on_nodes - news.nodes.keys())
     _check(connection, _SEGMENT.c.id, news.leant_on_segments - news.segments.keys())
     known = relations.events(connection, database, [call.id for call in calls])
@@ -109,6 +123,8 @@ def _write(connection: Connection, database: Database, calls: Sequence[Call], ne
             ("segment", "event"),
             sorted({(segment, known[call.id].key) for call in calls for segment in call.produced}),
         ),
+        "quotable": (("segment", "blocks"), quotes.quotable),
+        "quoted": (("segment", "source", "tokens"), quotes.quoted),
     }
     for name, (columns, values) in rows.items():
         database.insert_missing(connection, name, columns, values)

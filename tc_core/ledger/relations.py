@@ -76,6 +76,7 @@ class _Rules:
         self._connection, self._database = connection, database
         self._known: dict[tuple[str, int], list[Event]] = {}
         self._up: dict[int, tuple[int | None, int, int]] = {}
+        self._sources: dict[int, list[int]] = {}
 
     def of(self, event: Event, path: Path) -> Iterator[Link]:
         """Yield the relations of one call."""
@@ -146,16 +147,32 @@ class _Rules:
         for place in places:
             if not _may_be_derived(place):
                 continue
-            makers = [each for each in self._candidates(_OF_SEGMENT, place.segment) if each.at < event.at]
-            makers = [each for each in makers if each.id not in said and each.key != event.key]
-            near = [each for each in makers if _same_scope(event, each)]
-            pool = near or makers
-            if not pool:
-                continue
-            confidence = 0.97 if len(pool) == 1 else FACT if near else FACT / len(pool)
-            if confidence >= FACT:
-                said.add(pool[0].id)
-                yield _link(event, "derived_from", pool[0], confidence)
+            found = [self._maker(event, place.segment, 0.97, said)]
+            if found == [None]:
+                found = [self._maker(event, source, FACT, said) for source in self._quoted(place)]
+            for link in found:
+                if link is not None and link.target not in said:
+                    said.add(link.target)
+                    yield link
+
+    def _maker(self, event: Event, segment: int, sure: float, said: set[EventId]) -> Link | None:
+        """Return whose output a segment is, where that can be decided; none of those that are said already."""
+        makers = [each for each in self._candidates(_OF_SEGMENT, segment) if each.at < event.at]
+        makers = [each for each in makers if each.id not in said and each.key != event.key]
+        near = [each for each in makers if _same_scope(event, each)]
+        pool = near or makers
+        if not pool:
+            return None
+        confidence = sure if len(pool) == 1 else FACT if near else FACT / len(pool)
+        return _link(event, "derived_from", pool[0], confidence) if confidence >= FACT else None
+
+    def _quoted(self, place: Place) -> list[int]:
+        """Return the segments that a text quotes."""
+        known = self._sources.get(place.segment)
+        if known is None:
+            written = f"SELECT source FROM quoted WHERE segment = {self._database.placeholder}"  # noqa: S608
+            known = self._sources[place.segment] = [source for (source,) in self._rows(written, place.segment)]
+        return known
 
     def _pick(self, event: Event, candidates: Sequence[Event], sure: float) -> Link | None:
         """Choose one of several that are alike: what is in the same session or run, then the latest."""

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, FromClause, select
 
-from tc_core.ledger.canonical import ASSISTANT, RESULT, SCHEMA, SYSTEM
+from tc_core.ledger.canonical import ASSISTANT, RESULT, SCHEMA, SYSTEM, TOOL, what
 from tc_core.ledger.prices import InputZones, Zones
 from tc_core.ledger.relations import LEAST_DERIVED
-from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow
+from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow, QuotedRow
 from tc_core.ledger.tree import PER_REQUEST, PER_SEGMENT
 from tc_core.model import ids
 from tc_core.model.ports import Filters
@@ -21,9 +21,13 @@ from tc_core.store.sql import SqlStore
 if TYPE_CHECKING:
     from tc_core.ledger.waterfall import OriginKind
 
+QUOTED = what(TOOL, RESULT)
+"""What a quotation is taken for: however short, it is its maker's."""
+
 _NODE = table(NodeRow)
 _PROMPT = table(PromptRow)
 _PRODUCED = table(ProducedRow)
+_QUOTED = table(QuotedRow)
 
 _LLM_CALL = SEED_KEYS["event_type", "llm_call"]
 _TOOL = SEED_KEYS["event_type", "tool"]
@@ -115,7 +119,12 @@ def read(store: SqlStore, filters: Filters, start_us: int | None, end_us: int | 
         names = store.interned.values(connection, named)
         calls = list(_calls(chosen, others, nodes, names))
         segments = {send.segment for call in calls for send in call.sends or ()}
-        makers = _makers(store, connection, segments, {row.root for row in chosen})
+        quoted = _quoted(connection, segments)
+        sources = {source for quotes in quoted.values() for source, _ in quotes}
+        makers = _makers(store, connection, segments | sources, {row.root for row in chosen})
+    known = {segment: [each for each in quotes if each[0] in makers] for segment, quotes in quoted.items()}
+    if known:
+        calls = [call._replace(sends=call.sends and list(_split(call.sends, known))) for call in calls]
     return calls, Origins(makers)
 
 
@@ -179,9 +188,9 @@ def _nodes(connection: Connection, ends: set[int]) -> dict[int, _Node]:
             )
         ).all()
         prefixes = {row.id: row.prefix for row in rows}
-        for id_, parent, segment, what, prefix in rows:
+        for id_, parent, segment, place, prefix in rows:
             before = PER_REQUEST if parent is None else prefixes[parent]
-            found[id_] = _Node(parent, segment, what, prefix - before)
+            found[id_] = _Node(parent, segment, place, prefix - before)
     return found
 
 
@@ -241,6 +250,24 @@ def _sends(node: int | None, nodes: Mapping[int, _Node], new: set[int], before: 
             sent.add(here.segment)
         found.append(Send(here.segment, here.what, here.weight, is_first))
     return found
+
+
+def _quoted(connection: Connection, segments: set[int]) -> dict[int, list[tuple[int, int]]]:
+    """Return what some segments quote: the segments of outputs, and how many of their tokens are each one's."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for some in chunks(sorted(segments)):
+        for row in connection.execute(select(_QUOTED).where(_QUOTED.c.segment.in_(some)).order_by(_QUOTED.c.source)):
+            found.setdefault(row.segment, []).append((row.source, row.tokens))
+    return found
+
+
+def _split(sends: Sequence[Send], quoted: Mapping[int, Sequence[tuple[int, int]]]) -> Iterator[Send]:
+    """Yield what was sent, and what is quoted in it as sends of its own; the weights sum to the same."""
+    for send in sends:
+        quotes = quoted.get(send.segment, ())
+        yield send._replace(weight=send.weight - sum(tokens for _, tokens in quotes))
+        for source, tokens in quotes:
+            yield Send(source, QUOTED, tokens, send.is_first)
 
 
 def _makers(

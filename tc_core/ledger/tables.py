@@ -1,6 +1,6 @@
 """The ledger's tables. Ids are made from content: every process and every replay gives the same rows the same ones."""
 
-from sqlalchemy import BigInteger, Index, Integer, SmallInteger, text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, text
 from sqlmodel import Field
 
 from tc_core.store.schema.tables import KEY, StoreTable, refers_to
@@ -57,3 +57,27 @@ class ProducedRow(StoreTable, table=True):
     event: int = Field(
         primary_key=True, sa_type=BigInteger, sa_column_kwargs=refers_to("event.key", autoincrement=False)
     )
+
+
+class QuotableRow(StoreTable, table=True):
+    """The blocks of an output by which it is found where a larger text quotes it; encrypted, and no text."""
+
+    __tablename__ = "quotable"
+    __table_args__ = (Index("ix_quotable_segment", "segment", unique=True),)
+    key: int | None = Field(default=None, primary_key=True, sa_type=KEY)
+    segment: int = Field(sa_type=BigInteger, sa_column_kwargs=refers_to("segment.id"))
+    blocks: bytes = Field(sa_type=LargeBinary)
+
+
+class QuotedRow(StoreTable, table=True):
+    """What a content quotes of another one, an earlier output, and how many of its tokens that is."""
+
+    __tablename__ = "quoted"
+    __table_args__ = (Index("ix_quoted_source", "source"), {"sqlite_with_rowid": False})
+    segment: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs=refers_to("segment.id", autoincrement=False)
+    )
+    source: int = Field(
+        primary_key=True, sa_type=BigInteger, sa_column_kwargs=refers_to("segment.id", autoincrement=False)
+    )
+    tokens: int = Field(sa_type=Integer)
