@@ -27,6 +27,8 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("startup", []),
     ("bill", []),
     ("bill_http", []),
+    ("provenance", []),
+    ("quotations", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TokenCalculatorError,
     )
     from tc_core.http import async_tracking_client, tracking_client
+    from tc_core.ledger.content import Content, ContentPart, redact_content
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
     from tc_core.lineage.manager import TokenManager, TokenProvenance
@@ -73,6 +74,9 @@ _HOMES = {
     "remove_listener": "runtime.recorders",
     "workflow": "runtime.workflow",
     "StorageBackend": "store.base",
+    "Content": "ledger.content",
+    "ContentPart": "ledger.content",
+    "redact_content": "ledger.content",
     "Waterfall": "ledger.waterfall",
     "WaterfallChange": "ledger.waterfall",
     "WaterfallRow": "ledger.waterfall",
@@ -92,6 +96,8 @@ _HOMES = {
 
 __all__ = [
     "ConfigurationError",
+    "Content",
+    "ContentPart",
     "CostGroup",
     "CostRecord",
     "CostReport",
@@ -130,6 +136,7 @@ __all__ = [
     "flush",
     "instrument",
     "labels",
+    "redact_content",
     "remove_listener",
     "session",
     "tracking_client",

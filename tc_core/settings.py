@@ -88,6 +88,12 @@ class Tracking(_Part):
     default_labels: dict[str, str] = Field(default_factory=dict)
     ledger: bool = True
     """Whether prompts are read for where their tokens come from; no text is kept."""
+    capture_content: bool = False
+    """Whether the texts of prompts and answers are kept, redacted first."""
+    content_retention_days: Days = 30
+    """For how long after they were last sent."""
+    redaction: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    """The function that texts pass before they are kept, as `module:name`."""
     strict: bool = False
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
@@ -174,6 +180,7 @@ class Environment(BaseSettings):
     pg_password: SecretStr | None = None
     default_labels: Annotated[dict[str, str] | None, NoDecode] = None
     ledger: bool | None = None
+    capture_content: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
     email_alerts: Annotated[tuple[Text, ...] | None, NoDecode] = None
@@ -214,6 +221,7 @@ _PLACES = {
     "pg_password": "storage.postgresql.password",
     "default_labels": "tracking.default_labels",
     "ledger": "tracking.ledger",
+    "capture_content": "tracking.capture_content",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
     "email_alerts": "alerts.email",
@@ -453,6 +461,7 @@ _WANTED = {
     "float_": "a number",
     "decimal_": "a number",
     "bool_": "true or false",
+    "string_pattern": "a function as module:name",
     "string_too_short": "a text that is not empty",
     "string_": "a text",
     "tuple_": "a list",

@@ -154,6 +154,19 @@ def test_bill_without_bodies_says_so(capsys, tmp_path):
     assert figures(result) == []
 
 
+def test_quotations(capsys):
+    from benchmarks.provenance import RUNS
+    from benchmarks.quotations import WAYS, figures, main
+
+    result = main(["--each", "3", "--json"])
+    if not RUNS.exists():
+        assert figures(result) == []
+        return
+    assert len(figures(json.loads(capsys.readouterr().out))) == len(WAYS) + 1
+    assert result["whole"]["false"] == 0
+    assert result["rows"][0]["recall"] == 1
+
+
 def test_the_table_of_all_figures(capsys, monkeypatch):
     from benchmarks import __main__ as table
 

@@ -65,12 +65,15 @@ def test_the_programs_about_extending_run(run_python):
         "        assert connection.exec_driver_sql('SELECT * FROM agent_cost').all() == [('a', 3_500_000)]\n"
     )
     run_python(table + check)
-    assert run_python(listener + "\nimport time; time.sleep(0.2)").strip() == "1 events are in the store"
+    waits = "import builtins, threading\nsaid, shown = threading.Event(), print\n"
+    waits += "builtins.print = lambda *words: (shown(*words), said.set())\n"
+    assert run_python(f"{waits}{listener}\nassert said.wait(30)").strip() == "1 events are in the store"
 
 
 def test_the_example_about_provenance_prints_what_the_page_says(run_python):
-    program, by_hand = blocks("docs/provenance.md", "python")
+    program, redaction, by_hand = blocks("docs/provenance.md", "python")
     assert run_python(by_hand).startswith("0.006 {'handbook.md': {'calls': 1, 'total_tokens': 1500")
+    assert run_python(f"{redaction}\nprint(without_numbers('card 47112233, room 12'))").strip() == "card #, room 12"
     said = run_python(program.replace("example.db", "another.db"))
     assert said in (ROOT / "docs/provenance.md").read_text()
     assert said.count("\n") == 5

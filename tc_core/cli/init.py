@@ -30,6 +30,9 @@ tracking:
   #   environment: production
   #   team: ai
   # ledger: true                  # where prompt tokens come from    TOKEN_CALC_LEDGER=off
+  # capture_content: false        # keep the texts of prompts        TOKEN_CALC_CAPTURE_CONTENT=on
+  # content_retention_days: 30    # for so long after they were sent
+  # redaction: mypackage:redact   # a function each text passes first; None is not kept
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES

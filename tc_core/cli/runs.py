@@ -8,8 +8,10 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.content import print_content
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.tracker import GIVEN
+from tc_core.ledger.content import content_of
 from tc_core.lineage import find
 from tc_core.lineage.tree import Node, tree
 from tc_core.meter import recorded
@@ -87,10 +89,13 @@ def show_tree(
 def show(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or the end of one.")],
     tz: common.ZoneOption = None,
+    content: Annotated[bool, typer.Option("--content", help="Also what was sent and answered.")] = False,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
     """Show everything that is known of one event, with the parts of its cost.
+
+    With --content the parts of its prompt and answer, and their texts where `capture_content` is on.
 
     Example: token-calc show 9d3e21aa
     """
@@ -106,6 +111,8 @@ def show(
             plain = {**found.to_dict(), "relations": [relation.to_dict() for relation in relations]}
             plain["attempts"] = [attempt._asdict() for attempt in attempts]
             plain["cost_parts"] = [part._asdict() for part in parts]
+            if content:
+                plain["content"] = content_of(source, found).to_dict()
             plain["cost_parts_nanos"] = recorded.total(parts) if parts else None
             text.print_json(plain)
             return
@@ -123,6 +130,8 @@ def show(
             console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
         if parts:
             _print_parts(found, parts)
+        if content:
+            print_content(content_of(source, found))
 
 
 def _print_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> None:

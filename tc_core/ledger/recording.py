@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from tc_core.ledger import relations
+from tc_core.ledger import content, relations
 from tc_core.ledger.canonical import TOOL_RESULT, Schemas, items
 from tc_core.ledger.quoting import Quotes, Quoting
 from tc_core.ledger.tables import NodeRow, SegmentRow
@@ -37,11 +37,12 @@ class Call(NamedTuple):
 class Recording:
     """Reads texts, batch by batch, on one thread."""
 
-    def __init__(self, store: SqlStore, key: Callable[[], bytes]) -> None:
+    def __init__(self, store: SqlStore, key: Callable[[], bytes], capture: content.Capture | None = None) -> None:
         self._store = store
         self._key = key
         self._schemas = Schemas()
         self._quoting = Quoting(store.database, key)
+        self._capture = capture
 
     @cached_property
     def _tree(self) -> Tree:
@@ -66,15 +67,16 @@ class Recording:
 
     def _write(self, texts: Sequence[Texts]) -> list[Link]:
         calls = [call for each in texts if (call := self._read(each)) is not None]
-        news, quotes = self._tree.take_news(), self._quoting.take()
-        news.leant_on_segments.update(source for _, source, _ in quotes.quoted)
-        return self._store.database.transact(
-            lambda connection: _write(connection, self._store.database, calls, news, quotes)
-        )
+        kept = [] if self._capture is None else self._capture.rows()
+        batch = _Batch(calls, self._tree.take_news(), self._quoting.take(), kept)
+        batch.news.leant_on_segments.update(source for _, source, _ in batch.quotes.quoted)
+        return self._store.database.transact(lambda connection: _write(connection, self._store.database, batch))
 
     def _forget(self) -> None:
         self._tree.forget()
         self._quoting.forget()
+        if self._capture is not None:
+            self._capture.forget()
 
     def _read(self, texts: Texts) -> Call | None:
         record = texts.record
@@ -88,11 +90,16 @@ class Recording:
             self._quoting.ask(asked, path, self._tree.news.segments)
             answer = self._tree.extend(path, said, model)
             self._quoting.offer(said, ((place.segment, place.tokens) for place in answer))
+            if self._capture is not None:
+                self._capture.take([*asked, *said], (place.segment for place in (*path, *answer)))
             return Call(record.id, path, answer, [place.segment for place in answer]) if path else None
         if record.event_type in ("tool", "retrieval") and said:
             produced = [self._tree.segment(item.body, model) for item in said]
             self._quoting.offer((item._replace(what=TOOL_RESULT) for item in said), produced)
-            return Call(record.id, [], [], [segment for segment, _ in produced])
+            segments = [segment for segment, _ in produced]
+            if self._capture is not None:
+                self._capture.take(said, segments)
+            return Call(record.id, [], [], segments)
         return None
 
 
@@ -100,11 +107,21 @@ class _GoneError(Exception):
     """Something that was in the store is not there any more."""
 
 
-def _write(connection: Connection, database: Database, calls: Sequence[Call], news: News, quotes: Quotes) -> list[Link]:
+class _Batch(NamedTuple):
+    """What the ledger writes in one transaction."""
+
+    calls: Sequence[Call]
+    news: News
+    quotes: Quotes
+    content: Sequence[tuple[int, int, bytes]]
+
+
+def _write(connection: Connection, database: Database, batch: _Batch) -> list[Link]:
+    news, quotes = batch.news, batch.quotes
     _check(connection, _NODE.c.id, news.leant_on_nodes - news.nodes.keys())
     _check(connection, _SEGMENT.c.id, news.leant_on_segments - news.segments.keys())
-    known = relations.events(connection, database, [call.id for call in calls])
-    calls = [call for call in calls if call.id in known]
+    known = relations.events(connection, database, [call.id for call in batch.calls])
+    calls = [call for call in batch.calls if call.id in known]
     rows: dict[str, tuple[Sequence[str], Rows]] = {
         "segment": (("id", "tail", "tokens"), sorted(news.segments.values())),
         "node": (
@@ -128,6 +145,7 @@ def _write(connection: Connection, database: Database, calls: Sequence[Call], ne
     }
     for name, (columns, values) in rows.items():
         database.insert_missing(connection, name, columns, values)
+    content.write(connection, database, batch.content)
     return relations.found(connection, database, [(known[call.id], call.path) for call in calls if call.path])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import CTE, Connection, Select, Table, delete, select, union
 
-from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow, QuotableRow, QuotedRow, SegmentRow
+from tc_core.ledger.tables import ContentRow, NodeRow, ProducedRow, PromptRow, QuotableRow, QuotedRow, SegmentRow
 from tc_core.model.clock import clock
 from tc_core.store.engine.database import Database, chunks
 from tc_core.store.schema.tables import Removal, table
@@ -22,6 +22,7 @@ RECENT = 100_000
 _NODE = table(NodeRow)
 _PROMPT = table(PromptRow)
 _PRODUCED = table(ProducedRow)
+_CONTENT = table(ContentRow)
 _QUOTABLE = table(QuotableRow)
 _QUOTED = table(QuotedRow)
 _SEGMENT = table(SegmentRow)
@@ -88,6 +89,6 @@ def _remove(connection: Connection, rows: Table, dead: Sequence[int], since: int
     alive = set(connection.execute(live).scalars())
     for some in chunks([each for each in dead if each not in alive]):
         if rows is _SEGMENT:
-            for column in (_QUOTABLE.c.segment, _QUOTED.c.segment, _QUOTED.c.source):
+            for column in (_CONTENT.c.segment, _QUOTABLE.c.segment, _QUOTED.c.segment, _QUOTED.c.source):
                 connection.execute(delete(column.table).where(column.in_(some)))
         connection.execute(delete(rows).where(rows.c.id.in_(some)))

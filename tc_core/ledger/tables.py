@@ -69,6 +69,16 @@ class QuotableRow(StoreTable, table=True):
     blocks: bytes = Field(sa_type=LargeBinary)
 
 
+class ContentRow(StoreTable, table=True):
+    """What a segment says, where a user keeps that; `day` is when it was last sent, in days since 1970."""
+
+    __tablename__ = "content"
+    __table_args__ = (Index("ix_content_day", "day"),)
+    segment: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs=refers_to("segment.id", autoincrement=False))
+    day: int = Field(sa_type=Integer)
+    text: bytes = Field(sa_type=LargeBinary)
+
+
 class QuotedRow(StoreTable, table=True):
     """What a content quotes of another one, an earlier output, and how many of its tokens that is."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tc_core.errors import StorageError
 from tc_core.ledger import waterfall as ledger
+from tc_core.ledger.content import Content, content_of
 from tc_core.ledger.waterfall import Waterfall, WaterfallChange
 from tc_core.lineage import find
 from tc_core.model.event import to_us
@@ -73,6 +74,14 @@ class ProvenanceAnalyzer:
             None if asked.end is None else to_us(asked.end),
             is_single=is_single,
         )
+
+    def content(self, event_id: str) -> Content:
+        """Return the parts of a call's prompt and answer, or what a tool has put out, with their roles and tokens.
+
+        Their texts are there where `capture_content` was on. Raises LineageError for an event that is not recorded.
+        """
+        wait_for_parts(self.storage)
+        return content_of(self.storage, find.event(self.storage, event_id))
 
     def compare(self, a: Waterfall | str | Span, b: Waterfall | str | Span) -> list[WaterfallChange]:
         """Return by how much each origin has grown from `a` to `b`, two events, runs, periods or waterfalls.

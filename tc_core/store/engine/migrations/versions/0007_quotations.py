@@ -1,4 +1,4 @@
-"""Quotations: the blocks of outputs, and what larger texts have of them."""
+"""Quotations: the blocks of outputs, and what larger texts have of them; and texts, where a user keeps them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,3 +25,10 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_quoted_source", "quoted", ["source"])
+    op.create_table(
+        "content",
+        sa.Column("segment", KEY, primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer, nullable=False),
+        sa.Column("text", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("ix_content_day", "content", ["day"])
