@@ -71,7 +71,7 @@ def test_the_programs_about_extending_run(run_python):
 
 
 def test_the_example_about_provenance_prints_what_the_page_says(run_python):
-    program, redaction, by_hand = blocks("docs/provenance.md", "python")
+    program, by_hand, redaction = blocks("docs/provenance.md", "python")
     assert run_python(by_hand).startswith("0.006 {'handbook.md': {'calls': 1, 'total_tokens': 1500")
     assert run_python(f"{redaction}\nprint(without_numbers('card 47112233, room 12'))").strip() == "card #, room 12"
     said = run_python(program.replace("example.db", "another.db"))
