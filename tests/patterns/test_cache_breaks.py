@@ -17,21 +17,11 @@ def talk(story, turns=6, *, change=None, cached=None, model="gpt-4o", **facts):
             prompt = history if change is None else change(turn, history)
             tokens = sum(len(str(part.body)) // 4 + 4 for part in prompt)
             hit = before // 128 * 128 if cached is None else cached(turn, before)
-            id_ = story.call(
-                prompt,
-                said(f"Answer {turn}: " + "by way of Paris. " * 12),
-                tokens=tokens,
-                cached=hit,
-                model=model,
-                **facts,
-            )
-            ids.append(id_)
+            answer = said(f"Answer {turn}: " + "by way of Paris. " * 12)
+            ids.append(story.call(prompt, answer, tokens=tokens, cached=hit, model=model, **facts))
             before = tokens
-            history = [
-                *history,
-                said(f"Answer {turn}: " + "by way of Paris. " * 12),
-                user(f"And question {turn}, of which much more could be said than is said here?"),
-            ]
+            more = user(f"And question {turn}, of which much more could be said than is said here?")
+            history = [*history, answer, more]
     return ids
 
 
@@ -93,19 +83,16 @@ def test_a_flat_few_per_cent_of_hits_is_no_break(story):
 
 
 def test_another_model_has_a_cache_of_its_own(story):
-    history, before = [*FRONT, QUESTION], 0
+    history, before, ids = [*FRONT, QUESTION], 0, []
     with story.run():
         for turn in range(6):
             model = "gpt-4o" if turn < 3 else "gpt-4.1"
-            tokens = 3_000 + 200 * turn
-            cached = 0 if turn == 3 else before // 128 * 128
-            id_ = story.call(
-                history, said(f"Answer {turn} and so on and on"), tokens=tokens, cached=cached, model=model
-            )
-            switched = id_ if turn == 3 else switched if turn > 3 else None
+            tokens, cached = 3_000 + 200 * turn, 0 if turn == 3 else before // 128 * 128
+            answer = said(f"Answer {turn} and so on and on")
+            ids.append(story.call(history, answer, tokens=tokens, cached=cached, model=model))
             before = tokens
-            history = [*history, said(f"Answer {turn} and so on and on"), user(f"And question {turn} about trains?")]
-    assert {cause: each.event_ids for cause, each in causes(story).items()} == {"model": (switched,)}
+            history = [*history, answer, user(f"And question {turn} about trains?")]
+    assert {cause: each.event_ids for cause, each in causes(story).items()} == {"model": (ids[3],)}
 
 
 def test_tools_in_another_order_and_other_tools_are_told_apart(story):
@@ -126,16 +113,16 @@ def test_tools_in_another_order_and_other_tools_are_told_apart(story):
 @pytest.mark.parametrize("has_summary", [True, False])
 def test_a_history_that_was_cut_is_a_compaction(story, has_summary):
     summary = [user("Summary: trains to Lisbon were looked for, by way of Paris, for two people.")]
+    front = sum(len(str(part.body)) // 4 + 4 for part in FRONT)
 
     def change(turn, prompt):
-        return prompt if turn < 5 else [*prompt[:2], *(summary if has_summary else []), *prompt[-4:]]
+        return prompt if turn < 12 else [*prompt[:2], *(summary if has_summary else []), *prompt[-14:]]
 
-    front = sum(len(str(part.body)) // 4 + 4 for part in FRONT)
-    ids = talk(
-        story, turns=6, change=change, cached=lambda turn, b: front // 128 * 128 if turn == 5 else b // 128 * 128
-    )
-    found = causes(story)
-    assert {cause: each.event_ids for cause, each in found.items()} in ({"compaction": (ids[5],)}, {})
+    def cached(turn, before):
+        return (front if turn == 12 else before) // 128 * 128
+
+    ids = talk(story, turns=14, change=change, cached=cached)
+    assert causes(story)["compaction"].event_ids[0] == ids[12]
 
 
 def test_an_earlier_tool_result_that_is_cut_later_is_named(story):
@@ -198,29 +185,16 @@ def test_below_the_minimum_nothing_could_have_been_cached(story):
     assert causes(story) == {}
 
 
-def claude(story, turns, written, cached, *, change=None, pause=None):
+def claude(story, turns, written, cached, *, pause=None):
     history, ids = [*FRONT, QUESTION], []
     with story.run():
         for turn in range(turns):
             if pause is not None and turn == pause[0]:
                 story.wait(pause[1])
-            prompt = history if change is None else change(turn, history)
-            ids.append(
-                story.call(
-                    prompt,
-                    said(f"Answer {turn}: " + "by way of Paris. " * 12),
-                    tokens=3_000 + 100 * turn,
-                    written=written(turn),
-                    cached=cached(turn),
-                    model="claude-sonnet-4-5",
-                    provider="anthropic",
-                )
-            )
-            history = [
-                *history,
-                said(f"Answer {turn}: " + "by way of Paris. " * 12),
-                user(f"And question {turn} then?"),
-            ]
+            answer = said(f"Answer {turn}: " + "by way of Paris. " * 12)
+            facts = {"tokens": 3_000 + 100 * turn, "written": written(turn), "cached": cached(turn)}
+            ids.append(story.call(history, answer, model="claude-sonnet-4-5", provider="anthropic", **facts))
+            history = [*history, answer, user(f"And question {turn} then?")]
     return ids
 
 

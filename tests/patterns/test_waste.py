@@ -27,7 +27,7 @@ def much(story):
             for _ in range(3):
                 story.call([SYSTEM, user("fails")], status="error", billed=500)
             history = [schemas("book"), SYSTEM, ASK]
-            for turn in range(4):
+            for _ in range(4):
                 _, history = story.asks_a_tool(history, "book", "Error: no such flight", flight="TP1", tokens=2000)
         with story.within("agent", "writer", agent_id="writer"):
             for turn in range(4):

@@ -15,6 +15,8 @@ from tc_core.model.event import TrackingEvent
 from tc_core.runtime.recorders import wait_for_parts
 from tc_core.store.sql import SqlStore
 
+LEDGER_SECONDS = 30.0
+"""So long it is waited, on a thread that holds up nobody, until the ledger has read what calls were sent."""
 GROWTH = 2
 """A finding is told again once it has so many times the events that it had."""
 
@@ -61,7 +63,7 @@ class Watch:
         ended = [event.event_id for event in events if event.status != "open"]
         if not ended:
             return
-        wait_for_parts(self._store)  # what prompts say is read after the event is written
+        wait_for_parts(self._store, LEDGER_SECONDS)  # what prompts say is read after the event is written
         told: list[Pattern] = []
         with self._lock:
             for seen in read(self._reader, recorded(self._store, ended)):
