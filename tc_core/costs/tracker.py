@@ -6,7 +6,8 @@ from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from tc_core.costs import report
+from tc_core.costs import compare, report
+from tc_core.costs.compare import Comparison, Span
 from tc_core.costs.reading import CostReader, reader_of
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
@@ -125,6 +126,29 @@ class CostTracker:
             sort=sort,
         )
         return report.answer(self._reader(), period.period(start_date, end_date, tz=where), question)
+
+    def compare(
+        self,
+        period_a: Span,
+        period_b: Span,
+        by: Sequence[str] = (),
+        filters: Filters | None = None,
+        *,
+        tz: str | tzinfo = "UTC",
+    ) -> Comparison:
+        """Compare what calls cost in two periods, and say why it changed from the first to the second.
+
+        A period is `last-week`, a day, or a pair of a start and an end as in `get_costs`. The drivers are price,
+        volume, tokens per call and model mix; they sum to the difference exactly, in all and in each group of `by`.
+        Those of all are the sums of the groups', so that a name such as `agent_id` tells what happened within agents.
+        Raises ConfigurationError for a period that cannot be read, ValueError for a time in `by`.
+        """
+        where = period.zone(tz)
+        before, after = (compare.as_period(each, where) for each in (period_a, period_b))
+        names = [by] if isinstance(by, str) else by
+        return compare.compare(
+            self._reader(), self.storage, before, after, by=list(dict.fromkeys(names)), filters=filters, tz=where
+        )
 
     def reprice(
         self,
