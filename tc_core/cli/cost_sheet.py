@@ -116,7 +116,7 @@ def _sheet(found: CostReport, shown: Sequence[CostGroup], by: Sequence[str], ext
             Text(group.key[name] or text.EMPTY, style="" if group.key[name] else "dim") for name in by if not is_rest
         ]
         if is_rest:
-            values = [Text(f"{found.rest_groups:,} others", style="dim"), *(Text() for _ in by[1:])]
+            values = [Text(text.plural(found.rest_groups, "other"), style="dim"), *(Text() for _ in by[1:])]
         sheet.add(
             *values,
             *_figures(group, decimals),

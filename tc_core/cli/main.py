@@ -7,7 +7,24 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, show, tree, waterfall
+from tc_core.cli import (
+    common,
+    compare,
+    costs,
+    data,
+    db,
+    demo,
+    doctor,
+    init,
+    models,
+    recommend,
+    runs,
+    show,
+    top,
+    tree,
+    watch,
+    waterfall,
+)
 
 app = typer.Typer(
     name="token-calc",
@@ -21,6 +38,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 answered, 1 not found or (doctor) a fault, 2 wrong use, 3 the store cannot be used.",
 )
 app.command()(costs.costs)
+app.command()(compare.compare)
+app.command()(top.top)
+app.command()(recommend.recommend)
+app.command()(watch.watch)
 app.command()(runs.runs)
 app.command("tree")(tree.show_tree)
 app.command()(show.show)

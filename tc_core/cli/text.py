@@ -40,6 +40,11 @@ def one_line(said: Text | str) -> Text:
     return _shown(said, _SYMBOLS)
 
 
+def printable(said: Text | str) -> Text:
+    """Return a text in which control characters but line breaks are symbols."""
+    return _shown(said, _SYMBOLS_IN_LINES)
+
+
 def _shown(said: Text | str, symbols: Mapping[int, str]) -> Text:
     shown = Text(said) if isinstance(said, str) else said.copy()
     shown.plain = shown.plain.translate(symbols)

@@ -66,7 +66,7 @@ def print_tree(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEM
     `attempts` are the HTTP requests of calls, by their ids.
     """
     console = text.console()
-    console.print(text.one_line(_headline(root, attempts)))
+    console.print(text.one_line(headline(root, attempts)))
     sheet = sheet_of(root, attempts)
     sheet.print(console)
 
@@ -104,7 +104,8 @@ def sheet_of(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPT
     return sheet
 
 
-def _headline(root: Node, attempts: Mapping[str, Sequence[Attempt]]) -> Text:
+def headline(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS) -> Text:
+    """Return the first line of a tree: what ran, how long, what it cost, and how it ended."""
     event = root.event
     line = Text(name_of(event), style="bold")
     line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")

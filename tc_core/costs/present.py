@@ -69,7 +69,7 @@ def to_markdown(report: "CostReport") -> str:
         for group in report.groups
     ]
     if report.rest is not None:
-        named = f"{report.rest_groups:,} others"
+        named = _others(report)
         blank = ["" for _ in by][1:]
         lines.append([named, *blank, *_written(report.rest, report), *("" for _ in _lines_beside(report))])
     lines.append(_total(report, by))
@@ -92,7 +92,7 @@ def to_table(report: "CostReport") -> "Table":
         values = (Text(group.key[name] or EMPTY) for name in by)
         table.add_row(*values, *_written(group, report), *_told(group, report))
     if report.rest is not None:
-        table.add_row(f"{report.rest_groups:,} others", *("" for _ in by[1:]), *_written(report.rest, report))
+        table.add_row(_others(report), *("" for _ in by[1:]), *_written(report.rest, report))
     return table
 
 
@@ -145,6 +145,10 @@ def _beside(group: "CostGroup") -> Iterator[tuple[str, object]]:
     for unit, each in group.per.items():
         yield f"{unit}s", each.count
         yield f"cost_per_{unit}", each.cost
+
+
+def _others(report: "CostReport") -> str:
+    return "1 other" if report.rest_groups == 1 else f"{report.rest_groups:,} others"
 
 
 def _dollars(nanos: int | None) -> str:

@@ -15,12 +15,23 @@ from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ID_COLUMNS, ORPHAN, PARENT, ROOT, Conditions, label_name
 from tc_core.store.read.sums import row_measures
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
-from tc_core.store.schema.tables import CALLS, INTERNED, OPEN, SEED_KEYS, AttemptRow, LabelSet, RelationRow, table
+from tc_core.store.schema.tables import (
+    CALLS,
+    INTERNED,
+    OPEN,
+    SEED_KEYS,
+    AttemptRow,
+    ExternalId,
+    LabelSet,
+    RelationRow,
+    table,
+)
 from tc_core.store.sql import SqlStore
 
 _LABEL_SET = table(LabelSet).alias("own_label_set")
 _RELATION = table(RelationRow)
 _ATTEMPT = table(AttemptRow)
+_OWN_ID = table(ExternalId).alias("own_external_id")
 _RETRY_OF = SEED_KEYS["relation", "retry_of"]
 _ERROR = SEED_KEYS["status", "error"]
 _OK = SEED_KEYS["status", "ok"]
@@ -208,6 +219,15 @@ def went_well(connection: Connection, start_us: int | None, end_us: int | None) 
         within = within.where(EVENT.c.at < end_us)
     question = select(ROOT.c.id).where(ROOT.c.key.in_(within), ROOT.c.status == _OK)
     yield from map(ids.to_text, connection.execute(question).scalars())
+
+
+def continued(connection: Connection) -> Iterator[str]:
+    """Yield the ids of the events that later ones go on from, come from or were asked for by."""
+    kinds = [SEED_KEYS["relation", name] for name in ("continuation_of", "derived_from", "triggered_by")]
+    targets = select(_RELATION.c.target).where(_RELATION.c.relation.in_(kinds), _RELATION.c.confidence >= FACT)
+    question = select(EVENT.c.id, _OWN_ID.c.value).select_from(EVENT.outerjoin(_OWN_ID, _OWN_ID.c.id == EVENT.c.id))
+    for id_, text in connection.execute(question.where(EVENT.c.key.in_(targets))):
+        yield text or ids.to_text(id_)
 
 
 def _tried_again() -> Select[Any]:

@@ -6,7 +6,8 @@ from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from tc_core.costs import compare, report
+from tc_core.costs import compare, recommendations, report
+from tc_core.costs import filters as filtering
 from tc_core.costs.compare import Comparison, Span
 from tc_core.costs.reading import CostReader, reader_of
 from tc_core.costs.report import CostReport
@@ -15,6 +16,7 @@ from tc_core.meter import recorded
 from tc_core.model import money, period
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import Filters, Priced
+from tc_core.model.recommendation import Recommendation
 from tc_core.model.usage import Usage
 from tc_core.record.reports import BILLED
 from tc_core.runtime.by_hand import CostRecord, record_call
@@ -149,6 +151,26 @@ class CostTracker:
         return compare.compare(
             self._reader(), self.storage, before, after, by=list(dict.fromkeys(names)), filters=filters, tz=where
         )
+
+    def get_recommendations(
+        self,
+        top_k: int = 5,
+        *,
+        start_date: str | date | None = "last-30-days",
+        end_date: str | date | None = None,
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+    ) -> list[Recommendation]:
+        """Recommend what would have saved most, the largest savings first; an empty list where nothing is known to.
+
+        A smaller model is recommended from the actual calls priced again, a cache from prompts that began alike, the
+        batch tier where nobody seems to wait, and cutting prompts from what was sent again and again. No saving is
+        counted twice: together they never exceed the cost. Of a period the latest 100,000 calls are looked at. Raises
+        ValueError for a `top_k` below 1.
+        """
+        asked = period.period(start_date, end_date, tz=period.zone(tz))
+        wanted = filtering.resolved(self._reader(), filters or {}, asked)
+        return recommendations.recommendations(self.storage, asked, wanted, top_k)
 
     def reprice(
         self,
