@@ -89,6 +89,7 @@ EXAMPLES = {
     "langgraph_agent.py": r"agent grocer: \d+ nano-dollars\n  task model: \d+ nano-dollars\n    llm_call gpt-4o-mini",
     "embeddings_and_retrieval.py": r"text-embedding-3-small: 2 calls, \d+ tokens in\n(.*\n)+  retrieval nearest\n",
     "in_a_test.py": r"gpt-4o-mini: 40 in, 3 out, \$[\d.e-]+",
+    "a_month.py": r"\$0\.\d+ for 600 calls in a month, in a_month\.db",
     "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
 }
 

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.costs import filters_of
+from tc_core.cli.filters import filters_of
 from tc_core.cli.progress import bar
 from tc_core.exchange.files import STANDARD
 from tc_core.exchange.importing import ImportReport

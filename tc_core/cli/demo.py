@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, runs, text, waterfall
+from tc_core.cli import common, cost_sheet, text, waterfall
+from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.tree import tree
@@ -91,11 +92,12 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     console = text.console()
     found = report(storage, Period(began), group_by=["agent_id", "model"])
     console.print(Text("\nWhat it cost, by agent and model\n", style="bold"))
-    costs.print_report(found, ["agent_id", "model"], title=costs.title_line(found, ""))
+    cost_sheet.print_report(found, ["agent_id", "model"], title=cost_sheet.title_line(found, ""))
     console.print(Text("\nWhat hung under what\n", style="bold"))
     for run in reversed(storage.runs({}, limit=10)):
         if run.event.timestamp >= began:
-            runs.print_tree(tree(*storage.tree(run.event.event_id)))
+            id_ = run.event.event_id
+            print_tree(tree(*storage.tree(id_)), storage.attempts_in(id_))
             console.print()
     console.print(Text("Where its input tokens came from\n", style="bold"))
     waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))

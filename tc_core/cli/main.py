@@ -7,7 +7,26 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import attribute, common, costs, data, db, demo, doctor, init, models, patterns, runs, waterfall
+from tc_core.cli import (
+    attribute,
+    common,
+    compare,
+    costs,
+    data,
+    db,
+    demo,
+    doctor,
+    init,
+    models,
+    patterns,
+    recommend,
+    runs,
+    show,
+    top,
+    tree,
+    watch,
+    waterfall,
+)
 
 app = typer.Typer(
     name="token-calc",
@@ -21,9 +40,13 @@ app = typer.Typer(
     epilog="Exit codes: 0 answered, 1 not found or (doctor) a fault, 2 wrong use, 3 the store cannot be used.",
 )
 app.command()(costs.costs)
+app.command()(compare.compare)
+app.command()(top.top)
+app.command()(recommend.recommend)
+app.command()(watch.watch)
 app.command()(runs.runs)
-app.command("tree")(runs.show_tree)
-app.command()(runs.show)
+app.command("tree")(tree.show_tree)
+app.command()(show.show)
 app.command()(waterfall.waterfall)
 app.command()(patterns.patterns)
 app.command()(attribute.attribute)

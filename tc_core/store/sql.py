@@ -54,6 +54,10 @@ PAGE = 1000
 _DAY_ZERO = date(1970, 1, 1)
 
 
+RUN_SORTS = ("cost", "tokens", "time", "errors")
+"""What runs can be ordered by."""
+
+
 class SqlStore(StorageBackend):
     """A store in a SQL database.
 
@@ -303,10 +307,49 @@ class SqlStore(StorageBackend):
             return reader.tree(root_id), relations.within(connection, root_id)
 
     @apart
-    def runs(self, filters: Filters | None = None, *, limit: int = 20, single_calls: bool = False) -> list[Run]:
-        """Return the latest runs, newest first; model calls that stand alone only with `single_calls`."""
+    def runs(
+        self,
+        filters: Filters | None = None,
+        *,
+        limit: int | None = 20,
+        single_calls: bool = False,
+        having: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        sort: str | None = None,
+    ) -> list[Run]:
+        """Return the latest runs, newest first; model calls that stand alone only with `single_calls`.
+
+        `filters` are those of the root, `having` of any event of the run. With `sort` the runs come first that have the
+        most of it: `cost`, `tokens`, `time` or `errors`.
+        """
+        if sort not in (None, *RUN_SORTS):
+            raise ValueError(f"runs are sorted by {', '.join(RUN_SORTS)}, not {sort!r}")
+        start_us, end_us = _span(start_time, end_time)
         with self._reading() as reader:
-            return reader.runs(filters or {}, limit, single_calls=single_calls)
+            return reader.runs(
+                filters or {},
+                limit,
+                single_calls=single_calls,
+                having=having or {},
+                start_us=start_us,
+                end_us=end_us,
+                sort=sort,
+            )
+
+    @apart
+    def single_calls(
+        self, having: Filters | None = None, start_time: datetime | None = None, end_time: datetime | None = None
+    ) -> int:
+        """Return how many model calls stand alone."""
+        with self._reading() as reader:
+            return reader.single_calls(having or {}, *_span(start_time, end_time))
+
+    @apart
+    def attempts_in(self, root_id: str) -> dict[str, list[Attempt]]:
+        """Return the HTTP requests of the calls of a run, by the ids of these."""
+        with self._reading() as reader:
+            return reader.attempts_in(root_id)
 
     @apart
     def ids_like(self, fragment: str, *, limit: int = 10) -> list[str]:
