@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
+    from tc_core.costs.anomalies.anomaly import Anomaly
+    from tc_core.costs.anomalies.watch import AnomalyWatch
+    from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
+    from tc_core.costs.forecasts.forecaster import CostForecaster
     from tc_core.costs.report import CostGroup, CostReport
+    from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
         ConfigurationError,
@@ -51,6 +56,15 @@ if TYPE_CHECKING:
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
 
 _HOMES = {
+    "Anomaly": "costs.anomalies.anomaly",
+    "AnomalyWatch": "costs.anomalies.watch",
+    "Backtest": "costs.forecasts.forecast",
+    "CostForecaster": "costs.forecasts.forecaster",
+    "Forecast": "costs.forecasts.forecast",
+    "MonthlyForecast": "costs.forecasts.forecast",
+    "Scenario": "costs.scenarios",
+    "ScenarioGroup": "costs.scenarios",
+    "ScenarioResult": "costs.scenarios",
     "CostGroup": "costs.report",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
@@ -105,17 +119,23 @@ _HOMES = {
 }
 
 __all__ = [
+    "Anomaly",
+    "AnomalyWatch",
     "Attribution",
+    "Backtest",
     "ConfigurationError",
     "Content",
     "ContentPart",
+    "CostForecaster",
     "CostGroup",
     "CostRecord",
     "CostReport",
     "CostTracker",
     "CycleError",
+    "Forecast",
     "InMemoryStorage",
     "LineageError",
+    "MonthlyForecast",
     "Pattern",
     "PatternLimits",
     "PostgreSQLStorage",
@@ -127,6 +147,9 @@ __all__ = [
     "RepriceReport",
     "Run",
     "SQLiteStorage",
+    "Scenario",
+    "ScenarioGroup",
+    "ScenarioResult",
     "StorageBackend",
     "StorageError",
     "StoreKeeper",

@@ -8,6 +8,7 @@ import typer
 
 from tc_core import version
 from tc_core.cli import (
+    anomalies,
     attribute,
     common,
     compare,
@@ -16,6 +17,7 @@ from tc_core.cli import (
     db,
     demo,
     doctor,
+    forecast,
     init,
     models,
     patterns,
@@ -26,6 +28,7 @@ from tc_core.cli import (
     tree,
     watch,
     waterfall,
+    what_if,
 )
 
 app = typer.Typer(
@@ -50,6 +53,9 @@ app.command()(show.show)
 app.command()(waterfall.waterfall)
 app.command()(patterns.patterns)
 app.command()(attribute.attribute)
+app.command()(anomalies.anomalies)
+app.command()(forecast.forecast)
+app.command("what-if")(what_if.what_if)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

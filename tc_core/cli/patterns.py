@@ -7,7 +7,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.patterns.pattern import Pattern
@@ -63,7 +64,7 @@ def patterns(
             "agent_id": agent,
             "start_date": since,
             "end_date": until,
-            "filters": costs.filters_of(where or []),
+            "filters": filters_of(where or []),
             "tz": common.zone(tz),
         }
         found = ProvenanceAnalyzer(source).waste(kinds or None, **asked)

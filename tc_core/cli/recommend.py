@@ -45,7 +45,7 @@ def recommend(
             common.print_hint("token-calc costs --by agent,model", "shows what calls cost", store)
             return
         cost = tracker.get_costs(since, until, filters=filters, tz=zone).total_cost_nanos
-        saved = sum(money.to_nanos(each.savings) for each in found)
+        saved = sum(money.to_nanos(each.savings or 0) for each in found)
         line = Text(text.usd(saved), style="bold")
         line.append(f" of {text.usd(cost)} {when(since, until)} could have been saved, in {len(found)} ways.")
         console.print(line)
@@ -57,7 +57,7 @@ def recommend(
 def _print(each: Recommendation, place: int) -> None:
     console = text.console()
     saved, low, high = (
-        text.usd(money.to_nanos(dollars)) for dollars in (each.savings, each.savings_low, each.savings_high)
+        text.usd(money.to_nanos(dollars or 0)) for dollars in (each.savings, each.savings_low, each.savings_high)
     )
     console.print(Text(f"\n{place}. {each.title}", style="bold"))
     monthly = text.usd(money.to_nanos(round(each.monthly_savings or 0, 9)))

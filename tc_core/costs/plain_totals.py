@@ -1,6 +1,6 @@
 """Sums in plain Python, for backends that have no SQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -75,6 +75,13 @@ class PlainTotals:
         """Return the ids of the runs that ended without an error."""
         saved = self._reader.query_events(None, None, period.end)
         return frozenset(event.event_id for event in saved if event.parent_id is None and event.status == "ok")
+
+
+def check_names(names: Sequence[str], groups: Collection[GroupKey]) -> None:
+    """Raise ValueError for a name that is neither a dimension nor a label of any of the groups by these names."""
+    for place, name in enumerate(names):
+        if groups and name not in FIELDS and all(group[place] is None for group in groups):
+            raise ValueError(f"no call has a label {name!r}: use a dimension such as agent_id, or a label that is set")
 
 
 def value_of(event: TrackingEvent, name: str) -> str | None:

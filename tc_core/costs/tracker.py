@@ -8,12 +8,13 @@ from typing import Any
 
 from tc_core.costs import compare, recommendations, report
 from tc_core.costs import filters as filtering
+from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
 from tc_core.costs.compare import Comparison, Span
 from tc_core.costs.reading import CostReader, reader_of
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
 from tc_core.meter import recorded
-from tc_core.model import money, period
+from tc_core.model import clock, money, period
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import Filters, Priced
 from tc_core.model.recommendation import Recommendation
@@ -171,6 +172,41 @@ class CostTracker:
         asked = period.period(start_date, end_date, tz=period.zone(tz))
         wanted = filtering.resolved(self._reader(), filters or {}, asked)
         return recommendations.recommendations(self.storage, asked, wanted, top_k)
+
+    def detect_anomalies(
+        self,
+        threshold: float = 2.0,
+        *,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        by: str | Sequence[str] = ("agent_id",),
+        bucket: Bucket = "day",
+        direction: Direction = "up",
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+    ) -> list[Anomaly]:
+        """Return the days or hours in which something cost far more (or less) than was to be expected.
+
+        An anomaly costs at least `threshold` times what was expected (`down`: at most the expected / `threshold`), and
+        lies outside of what is usual for its series by more than chance explains, given how many series there are. Each
+        bucket is judged by what came before it alone: answers given then and later are the same. `by` names dimensions
+        or labels, and each of their values is a series; none is one series of all calls. Hours are those of UTC. Dates
+        are as in `get_costs`. Raises ValueError for a value that cannot be asked for.
+        """
+        from tc_core.costs.anomalies.detect import detect  # numpy, for those who ask
+
+        where = period.zone(tz)
+        return detect(
+            self._reader(),
+            period.period(start_date, end_date, tz=where),
+            threshold=threshold,
+            by=[by] if isinstance(by, str) else list(by),
+            bucket=bucket,
+            direction=direction,
+            filters=filters or {},
+            tz=where,
+            now=clock.now(),
+        )
 
     def reprice(
         self,
