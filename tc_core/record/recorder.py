@@ -31,7 +31,7 @@ from tc_core.record.label_texts import label_texts
 from tc_core.record.listeners import Listener
 from tc_core.record.pending import EVENT_BYTES, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
-from tc_core.record.writer import Writer
+from tc_core.record.writer import Writer, as_open
 
 Key = Hashable
 """A host's own id of a run."""
@@ -335,6 +335,22 @@ class Recorder:
         """Return what is known of a run that is open, or ended a short while ago."""
         call = self._find(key)
         return None if call is None else call.record
+
+    def innermost(self) -> Key | None:
+        """Return the key of the innermost run that is open where this is called, in whatever framework."""
+        here, hosts = context.here(), context.host_runs()
+        with undisturbed(), self.writer.lock:
+            found = self._innermost(here, hosts)
+        return None if found is None else found.key
+
+    def line(self, key: Key) -> list[EventRecord]:
+        """Return an open run and what it hangs under here, the highest first, each as it was at its start."""
+        with undisturbed(), self.writer.lock:
+            found, line = self._open.get(key), list[EventRecord]()
+            while found is not None:
+                line.append(as_open(found.record))
+                found = found.parent
+        return line[::-1]
 
     # Life
 
