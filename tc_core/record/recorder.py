@@ -280,7 +280,11 @@ class Recorder:
         is_inside = inside.is_busy  # a hook inside another one waits for no lock
         hosts = () if record.parent_id is not None or is_inside else context.host_runs()
         with undisturbed(), nullcontext() if is_inside else self.writer.lock:
-            above = self._innermost(here, hosts) if record.parent_id is None else None
+            innermost = self._open.get(here.innermost)
+            if record.parent_id is None:
+                above = self._innermost(here, hosts)
+            else:  # one that names the block it stands in, as a parent
+                above = innermost if innermost is not None and innermost.record.id == record.parent_id else None
             if above is not None:
                 record.parent_id = above.record.id
             record.scope = self._scope(self.scope if above is None else above.record.scope, texts)

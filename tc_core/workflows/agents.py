@@ -104,6 +104,7 @@ class TrackedAgent(InRun):
     ) -> CostRecord:
         """Record a call of this agent, from whatever thread; see `CostTracker.track_call`."""
         is_open = recorder_for(self._storage).is_open(self._key)
+        labels = labels if is_open else {**self._values, **labels}
         with _Of(self):
             return CostTracker(self._storage).track_call(
                 model,
@@ -149,7 +150,8 @@ class TrackedAgent(InRun):
             self.run.loose.ended(status)
 
     def _changed(self, before: Here) -> Here:
-        return Here({**before.values, **self._values}, self._key)
+        values = {name: value for name, value in before.values.items() if name not in self._values}
+        return Here(values, self._key)  # what is inside inherits the agent's, unless an agent of a framework is deeper
 
     @property
     def _values(self) -> dict[str, object]:

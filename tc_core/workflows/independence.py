@@ -48,11 +48,20 @@ class Earlier:
             and ended(each.event) <= root.event.timestamp + timedelta(milliseconds=1)
         ]
         self.trees = [history.subtree(store, event) for event in before[:MOST_RUNS]]
-        self._segments = [_sent(prompts_of(store, _calls(each))) for each in self.trees]
+        self._prompts = [prompts_of(store, [node.event.event_id for node in each.walk()]) for each in self.trees]
 
-    def runs_with(self, segment: int) -> int:
-        """Return how many of them have sent a segment."""
-        return sum(segment in segments for segments in self._segments)
+    def otherwise(self, step: Node, brought: set[int]) -> list[set[int]]:
+        """Return what was sent in those of them in which a step of that name has brought something else.
+
+        What was sent all the same then, does not depend on it. Where it brought the same, that would prove nothing.
+        """
+        found = []
+        for root, prompts in zip(self.trees, self._prompts, strict=True):
+            alike = [node for node in root.walk() if name_of(node) == name_of(step)]
+            other = set().union(*(produced(prompts, each) for each in alike))
+            if other and not other & brought:
+                found.append(_segments(prompts, prompts.parts))
+        return found
 
     def overlaps(self, first: str, second: str) -> int:
         """Return in how many of them steps of these names were at work at the same time, under the same step."""
@@ -86,16 +95,13 @@ class _Proving:
             return None
         if not all(self._was_asked_by_a_model(node, second) for node in second.walk()):
             return None
-        brought = self._produced(first)
-        there = (self._there_before(first) | self._sent_by(first) | self._produced(second)) - brought
-        runs = [len(self._earlier.trees)]
-        for call in calls:
-            for part in self._prompts.parts[call.event.event_id]:
-                if part.segment in brought:
-                    return None
-                if part.segment not in there:
-                    runs.append(self._earlier.runs_with(part.segment))
-        return Proof("content", min(runs)) if min(runs) else None
+        brought = produced(self._prompts, first)
+        asked = _segments(self._prompts, [call.event.event_id for call in calls])
+        if not brought or asked & brought:
+            return None
+        new = asked - self._there_before(first) - self._sent_by(first) - produced(self._prompts, second)
+        runs = sum(new <= sent for sent in self._earlier.otherwise(first, brought))
+        return Proof("content", runs) if runs else None
 
     def _was_asked_by_a_model(self, node: Node, step: Node) -> bool:
         """Tell whether what a tool, a retriever or an embedding was given is known: a model in the step has asked."""
@@ -106,9 +112,6 @@ class _Proving:
             each.event.event_type == "llm_call" and self._spans[each.event.event_id].end_us <= began
             for each in step.walk()
         )
-
-    def _produced(self, step: Node) -> set[int]:
-        return set().union(*(self._prompts.produced.get(node.event.event_id, ()) for node in step.walk()))
 
     def _sent_by(self, step: Node) -> set[int]:
         return _segments(self._prompts, (node.event.event_id for node in step.walk()))
@@ -158,12 +161,9 @@ def _has_overlap(root: Node, first: str, second: str) -> bool:
     return False
 
 
-def _calls(root: Node) -> list[str]:
-    return [node.event.event_id for node in root.walk() if node.event.event_type == "llm_call"]
-
-
-def _sent(prompts: Prompts) -> set[int]:
-    return _segments(prompts, prompts.parts)
+def produced(prompts: Prompts, step: Node) -> set[int]:
+    """Return the segments that a step, or anything in it, has put out."""
+    return set().union(*(prompts.produced.get(node.event.event_id, ()) for node in step.walk()))
 
 
 def _segments(prompts: Prompts, event_ids: Iterable[str]) -> set[int]:

@@ -131,9 +131,13 @@ def test_a_thread_that_was_not_given_its_context_finds_the_only_open_run(tracker
 
 
 def test_an_exception_goes_on_and_the_agent_has_failed(own_store, tracker):
-    with pytest.raises(KeyError), tracker, tracker.track_agent("worker") as worker:
-        worker.track_call("gpt-4o", 1000, 100)
-        raise KeyError("x")
+    def work():
+        with tracker, tracker.track_agent("worker") as worker:
+            worker.track_call("gpt-4o", 1000, 100)
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        work()
     run, agent, _ = own_store.query_events()
     assert [(each.status, each.error_type) for each in (run, agent)] == [("error", "KeyError")] * 2
     assert tracker.analyze().total_cost == pytest.approx(COST)
@@ -229,6 +233,13 @@ def test_a_call_that_comes_after_its_agent_still_hangs_under_it(own_store, track
     assert tree_of(own_store, tracker)[-1] == (2, "llm_call", "gpt-4o")
 
 
+def test_a_call_may_name_its_agent_as_its_parent(own_store, tracker):
+    with tc_core.labels(agent_id="somebody"), tracker, tracker.track_agent("worker") as worker:
+        CostTracker(own_store).track_call("gpt-4o", 1000, 100, parent_id=worker.event_id)
+        CostTracker(own_store).track_call("gpt-4o", 1000, 100, agent_id="other")
+    assert [call.agent_id for call in own_store.query_events({"event_type": "llm_call"})] == ["worker", "other"]
+
+
 def test_copies_of_a_tracker_record_into_the_same_store(own_store, tracker):
     for made in (copy.deepcopy(tracker), pickle.loads(pickle.dumps(tracker))):
         with made.track_agent("worker") as worker:
@@ -280,9 +291,9 @@ def test_what_cannot_be_is_refused_in_words(own_store, tracker):
         WorkflowTracker(" ", own_store)
     with tracker, pytest.raises(ValueError, match="must be a number, not nan"):
         tracker.outcome(value=float("nan"))
+    with tracker.track_agent("a"):
+        pass
     with pytest.raises(ValueError, match="format must be one of ascii, mermaid, dot, html, not 'png'"):
-        with tracker.track_agent("a"):
-            pass
         tracker.visualize("png")
     with pytest.raises(ValueError, match="limit must be at least 1"):
         tracker.runs(limit=0)
