@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from tc_core.runtime.workflow import workflow
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
+    from tc_core.workflows.analysis import WorkflowAnalysis
+    from tc_core.workflows.optimisations import Optimization
+    from tc_core.workflows.traces import continue_trace, traceparent
+    from tc_core.workflows.tracker import WorkflowTracker
 
 _HOMES = {
     "Anomaly": "costs.anomalies.anomaly",
@@ -116,6 +120,11 @@ _HOMES = {
     "ProvenanceError": "errors",
     "RepriceReport": "costs.tracker",
     "StoreKeeper": "runtime.store_keeper",
+    "Optimization": "workflows.optimisations",
+    "WorkflowAnalysis": "workflows.analysis",
+    "WorkflowTracker": "workflows.tracker",
+    "continue_trace": "workflows.traces",
+    "traceparent": "workflows.traces",
 }
 
 __all__ = [
@@ -136,6 +145,7 @@ __all__ = [
     "InMemoryStorage",
     "LineageError",
     "MonthlyForecast",
+    "Optimization",
     "Pattern",
     "PatternLimits",
     "PostgreSQLStorage",
@@ -162,12 +172,15 @@ __all__ = [
     "Waterfall",
     "WaterfallChange",
     "WaterfallRow",
+    "WorkflowAnalysis",
+    "WorkflowTracker",
     "__version__",
     "add_listener",
     "analyze_prompt",
     "async_tracking_client",
     "bind_context",
     "calculate_cost",
+    "continue_trace",
     "count_messages",
     "count_tokens",
     "create_storage",
@@ -177,6 +190,7 @@ __all__ = [
     "redact_content",
     "remove_listener",
     "session",
+    "traceparent",
     "tracking_client",
     "uninstrument",
     "workflow",

@@ -33,7 +33,7 @@ from tc_core.store.keep.archive import Archived
 from tc_core.store.keep.check import Check, Finding
 from tc_core.store.keep.retention import Retention
 from tc_core.store.keep.stats import StoreStats
-from tc_core.store.read import relations
+from tc_core.store.read import marks, relations
 from tc_core.store.read.calls import CallReader
 from tc_core.store.read.metrics import value_of
 from tc_core.store.read.query import Reader
@@ -208,9 +208,19 @@ class SqlStore(StorageBackend):
         limit: int | None = None,
         descending: bool = False,
     ) -> list[TrackingEvent]:
-        """Return matching events in order of time; see `StorageBackend`."""
+        """Return matching events in order of time; see `StorageBackend`.
+
+        `workflow_start` and `workflow_end` are made of the one event of a run, where a filter asks for these types.
+        """
+        if filters and marks.are_asked_for(filters):
+            found = marks.with_marks(filters, start_time, end_time, self._stored)
+            return (found[::-1] if descending else found)[:limit]
         with self._reading() as reader:
             return reader.events(filters or {}, *_span(start_time, end_time), limit=limit, descending=descending)
+
+    def _stored(self, filters: Filters, start_time: datetime | None, end_time: datetime | None) -> list[TrackingEvent]:
+        with self._reading() as reader:
+            return reader.events(filters, *_span(start_time, end_time))
 
     def records(
         self,
