@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     )
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
+    from tc_core.lineage.agents import AgentPerformance
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
+    from tc_core.lineage.critical import Bottleneck, CriticalPath, CriticalStep
+    from tc_core.lineage.graph import LineageGraph
     from tc_core.lineage.manager import TokenManager, TokenProvenance
     from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
@@ -82,6 +85,11 @@ _HOMES = {
     "create_storage": "store.storages",
     "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
+    "AgentPerformance": "lineage.agents",
+    "Bottleneck": "lineage.critical",
+    "CriticalPath": "lineage.critical",
+    "CriticalStep": "lineage.critical",
+    "LineageGraph": "lineage.graph",
     "ProvenanceAnalyzer": "lineage.analyzer",
     "TokenManager": "lineage.manager",
     "TokenProvenance": "lineage.manager",
@@ -91,14 +99,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentPerformance",
+    "Bottleneck",
     "ConfigurationError",
     "CostGroup",
     "CostRecord",
     "CostReport",
     "CostTracker",
+    "CriticalPath",
+    "CriticalStep",
     "CycleError",
     "InMemoryStorage",
     "LineageError",
+    "LineageGraph",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",

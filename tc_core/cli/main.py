@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, waterfall
+from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, tree, waterfall
 
 app = typer.Typer(
     name="token-calc",
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 app.command()(costs.costs)
 app.command()(runs.runs)
-app.command("tree")(runs.show_tree)
+app.command("tree")(tree.show_tree)
 app.command()(runs.show)
 app.command()(waterfall.waterfall)
 app.command()(demo.demo)

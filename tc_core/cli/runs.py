@@ -1,4 +1,4 @@
-"""`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
+"""`token-calc runs` and `show`: what ran, and one event in full."""
 
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -8,32 +8,16 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.events import MARKS, SHORT_ID
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.tracker import GIVEN
 from tc_core.lineage import find
-from tc_core.lineage.tree import Node, tree
+from tc_core.lineage.tree import name_of
 from tc_core.meter import recorded
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import CostPart
 from tc_core.model.run import Run
 from tc_core.record.reports import BILLED
-
-SHORT_ID = 8
-"""Digits at the end of an id that tell it from others: its beginning is the time."""
-
-_MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
-_BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
-"""What leads the lines below a branch."""
-_RELATIONS = {
-    "retry_of": "↻ retry of",
-    "fallback_for": "⇢ fallback for",
-    "continuation_of": "… continues",
-    "derived_from": "← derived from",
-    "triggered_by": "← triggered by",
-    "enhancement_of": "↑ enhances",
-    "validation_of": "✓ validates",
-    "part_of": "∈ part of",
-}
 
 
 def runs(
@@ -58,30 +42,6 @@ def runs(
             _print_runs(found, common.zone(tz), store)
             if len(found) < limit:
                 common.print_removed(source.removals(), "Older runs are gone")
-
-
-def show_tree(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a name that `runs` shows.")
-    ] = "last",
-    store: common.StoreOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """Show a run's lineage, with tokens and cost at each step.
-
-    Example: token-calc tree last
-    """
-    with common.told():
-        source = common.open_store(store)
-        root = tree(*source.tree(find.run_id(source, run)))
-        if as_json:
-            text.print_json(root.to_dict())
-        else:
-            print_tree(root)
-            days = {node.event.timestamp.date() for node in root.walk()}
-            common.print_removed(
-                {day: events for day, events in source.removals().items() if day in days}, "Of its days"
-            )
 
 
 def show(
@@ -159,121 +119,6 @@ def _about_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> str:
     return f"{booked} {text.usd(event.cost_nanos)}; {otherwise}:"
 
 
-def print_tree(root: Node) -> None:
-    """Print a run: its answer in the first line, its steps below, each with tokens and cost."""
-    console = text.console()
-    console.print(text.one_line(_headline(root)))
-    sheet = Sheet(
-        Column(least=28),
-        Column(is_number=True, goes=1),
-        Column(goes=3, least=32),
-        number(""),
-        Column(goes=2, hangs=True),
-    )
-    decimals = text.column_decimals(node.totals.known_cost_nanos for node in root.walk())
-    lines: list[tuple[Node, str, str]] = [(root, "", "")]
-    while lines:
-        node, lead, branch = lines.pop()
-        if node is not root:
-            sheet.add(
-                Text(lead + branch, style="dim") + _label(node),
-                text.seconds(node.event.latency_ms),
-                _tokens(node.event),
-                _cost(node, decimals),
-                _notes(node, root),
-                lead=Text(f"{lead}{_BELOW[branch]}{_BELOW['├─ '] if node.children else '   '}", style="dim"),
-            )
-        below = lead + _BELOW[branch]
-        last = len(node.children) - 1
-        lines.extend(
-            (child, below, "└─ " if place == last else "├─ ")
-            for place, child in reversed(list(enumerate(node.children)))
-        )
-    sheet.print(console)
-
-
-def _headline(root: Node) -> Text:
-    event = root.event
-    line = Text(_name(event), style="bold")
-    line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")
-    if event.latency_ms is not None:
-        line.append(f"  {text.seconds(event.latency_ms)}")
-    cost = root.totals.known_cost_nanos
-    line.append(f"  {text.usd(cost)}", style="bold" if cost is not None else "yellow")
-    line.append(f"  in {text.plural(root.totals.calls, 'call')}")
-    line.append(
-        f"  {event.status}", style="" if event.status == "ok" else "red" if event.status == "error" else "yellow"
-    )
-    if root.totals.unpriced:
-        line.append(f"  {root.totals.unpriced:,} unpriced", style="yellow")
-    if root.totals.estimated:
-        line.append(f"  {root.totals.estimated:,} estimated", style="yellow")
-    return line
-
-
-def _label(node: Node) -> Text:
-    event = node.event
-    if event.is_call:
-        return Text(_name(event))
-    kind = {"task": "step", "retrieval": "retriever"}.get(event.event_type, event.event_type)
-    return Text(f"{kind} ", style="dim") + Text(event.name or "")
-
-
-def _name(event: TrackingEvent) -> str:
-    if event.is_call:
-        return event.served_model or event.model or event.event_type
-    return event.name or event.event_type
-
-
-def _tokens(event: TrackingEvent) -> Text:
-    if not event.is_call or not event.has_usage:
-        return Text()
-    cached = (
-        f" ({text.percent(event.cached_tokens, event.input_tokens)} cached)"
-        if event.cached_tokens and event.input_tokens
-        else ""
-    )
-    counted = Text(f"{text.count(event.input_tokens)} in{cached}  {text.count(event.output_tokens)} out")
-    if event.usage_source != "provider":
-        counted.stylize("yellow")
-        counted.append("  estimated", style="yellow")
-    return counted
-
-
-def _cost(node: Node, decimals: int) -> Text:
-    totals = node.totals
-    if not totals.calls or (node.event.is_call and not node.event.has_usage and node.event.status == "error"):
-        return Text()
-    if totals.known_cost_nanos is None:
-        return Text("unpriced", style="yellow")
-    return text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated) and node.event.is_call)
-
-
-def _notes(node: Node, root: Node) -> Text:
-    notes = Text()
-    event = node.event
-    if event.status != "ok":
-        said = event.error_type or event.status
-        notes.append(f"{_MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
-    for relation in node.relations:
-        target = next((each for each in root.walk() if each.event.event_id == relation.target_id), None)
-        if relation.relation == "triggered_by" and target is not None:
-            continue  # a tool that the model above asked for: what everybody expects
-        where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
-        notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
-    notes.rstrip()
-    return notes
-
-
-def _pointer(node: Node, target: Node, root: Node) -> str:
-    """Say which event is meant: the one right above, or by its name."""
-    siblings = next((each.children for each in root.walk() if node in each.children), [])
-    place = siblings.index(node) if node in siblings else 0
-    if place and siblings[place - 1] is target:
-        return "the call above"
-    return f"{_name(target.event)} ({target.event.event_id[-SHORT_ID:]})"
-
-
 def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
     console = text.console()
     if not found:
@@ -296,7 +141,7 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
         sheet.add(
             Text(event.event_id[-SHORT_ID:], style="dim"),
             text.moment(event.timestamp, tz),
-            _name(event),
+            name_of(event),
             text.count(totals.calls),
             text.count(totals.input_tokens + totals.output_tokens),
             text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated)),
@@ -311,7 +156,7 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
 def _doubts(run: Run) -> Text:
     """Say what a run's cost leaves out, and how it ended where that was not well."""
     status, unpriced = run.event.status, run.totals.unpriced
-    said = [f"{_MARKS[status]} {status}" if status != "ok" else "", f"{unpriced:,} unpriced" if unpriced else ""]
+    said = [f"{MARKS[status]} {status}" if status != "ok" else "", f"{unpriced:,} unpriced" if unpriced else ""]
     return Text(", ".join(filter(None, said)), style="yellow")
 
 
