@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, tree, waterfall
+from tc_core.cli import agents, common, costs, data, db, demo, doctor, init, models, provenance, runs, tree, waterfall
 
 app = typer.Typer(
     name="token-calc",
@@ -24,7 +24,9 @@ app.command()(costs.costs)
 app.command()(runs.runs)
 app.command("tree")(tree.show_tree)
 app.command()(runs.show)
+app.command()(provenance.provenance)
 app.command()(waterfall.waterfall)
+app.command()(agents.agents)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

@@ -1,6 +1,6 @@
 """How well agents do: success, time, and what a success costs, each with how sure that is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import sqrt
 from typing import Any
@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tc_core.lineage import sql
+from tc_core.lineage.sql import AgentEvent
 from tc_core.model import money
-from tc_core.model.event import BROKEN_OFF, TrackingEvent
+from tc_core.model.event import BROKEN_OFF
+from tc_core.model.period import Period
+from tc_core.model.ports import Filters
+from tc_core.store.sql import SqlStore
 
 LEAST = 10
 """Fewer finished runs of an agent say too little to compare it by."""
@@ -72,18 +77,25 @@ class AgentPerformance:
         return plain
 
 
+def of_store(store: SqlStore, filters: Filters, asked: Period, *, least: int) -> list[AgentPerformance]:
+    """Return how the agents of a store did in some time."""
+    with store.question() as connection:
+        events = sql.of_agents(connection, store, filters, asked)
+        retries = sql.retries_by_agent(connection, {event.key for event in events if event.is_call})
+    return performance(events, retries, least=least)
+
+
 def performance(
-    events: Sequence[TrackingEvent], retries: Mapping[str, int] | None = None, *, least: int = LEAST
+    events: Sequence[AgentEvent], retries: Mapping[str, int] | None = None, *, least: int = LEAST
 ) -> list[AgentPerformance]:
     """Return how the agents did whose events these are, those that cost most first.
 
     `retries` is how many calls of each agent try another one again.
     """
-    by_agent: dict[str, list[TrackingEvent]] = {}
+    by_agent: dict[str, list[AgentEvent]] = {}
     for event in events:
-        if event.agent_id is not None:
-            by_agent.setdefault(event.agent_id, []).append(event)
-    parents = {event.event_id: event.parent_id for event in events}
+        by_agent.setdefault(event.agent_id, []).append(event)
+    parents = {event.key: event.parent for event in events}
     found = [_of(agent, own, parents, (retries or {}).get(agent, 0), least) for agent, own in by_agent.items()]
     return sorted(found, key=lambda each: (-(each.cost_nanos or 0), -each.finished, each.agent_id))
 
@@ -131,21 +143,25 @@ def cost_per_success(costs: Sequence[int], succeeded: Sequence[bool]) -> Interva
 
 
 def _of(
-    agent: str, own: Sequence[TrackingEvent], parents: Mapping[str, str | None], retries: int, least: int
+    agent: str, own: Sequence[AgentEvent], parents: Mapping[int, int | None], retries: int, least: int
 ) -> AgentPerformance:
     calls = [event for event in own if event.is_call and event.status != "open"]
-    runs = {event.event_id: event for event in own if event.event_type == "agent"}
-    units = list(runs.values()) or calls
+    runs = [event for event in own if event.event_type == "agent"]
+    units = runs or calls
     finished = [event for event in units if event.status not in _UNFINISHED]
     succeeded = [event.status == "ok" for event in finished]
     known = [event.cost_nanos for event in calls if event.cost_nanos is not None]
-    costs = _cost_by_run(calls, runs, parents) if runs else {event.event_id: event.cost_nanos or 0 for event in calls}
+    costs = (
+        _cost_by_run(calls, {event.key for event in runs}, parents)
+        if runs
+        else {event.key: event.cost_nanos or 0 for event in calls}
+    )
     times = [event.latency_ms for event in finished if event.latency_ms is not None and event.status == "ok"]
     input_tokens = sum(event.input_tokens or 0 for event in calls)
     unpriced = sum(event.cost_nanos is None and (event.has_usage or event.status != "error") for event in calls)
     cost = Interval()
     if known and not unpriced:
-        cost = cost_per_success([costs.get(event.event_id, 0) for event in finished], succeeded)
+        cost = cost_per_success([costs.get(event.key, 0) for event in finished], succeeded)
     return AgentPerformance(
         agent_id=agent,
         unit="runs" if runs else "calls",
@@ -166,12 +182,12 @@ def _of(
 
 
 def _cost_by_run(
-    calls: Iterable[TrackingEvent], runs: Mapping[str, TrackingEvent], parents: Mapping[str, str | None]
-) -> dict[str, int]:
+    calls: Iterable[AgentEvent], runs: Collection[int], parents: Mapping[int, int | None]
+) -> dict[int, int]:
     """Return what the calls of an agent cost, by the run of it that each lies in."""
-    found: dict[str, int] = {}
+    found: dict[int, int] = {}
     for call in calls:
-        above, seen = call.parent_id, set[str]()
+        above, seen = call.parent, set[int]()
         while above is not None and above not in runs and above not in seen:
             seen.add(above)
             above = parents.get(above)

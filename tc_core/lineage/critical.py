@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tc_core.lineage.tree import Node, name_of
+from tc_core.errors import LineageError
+from tc_core.lineage.tree import Node, name_of, tree
 from tc_core.model import money
 from tc_core.model.event import TrackingEvent, to_us
+from tc_core.store.sql import SqlStore
 
 _WAITING = "waiting"
 """The kind of a bottleneck that is no work of ours: nothing that is recorded ran."""
@@ -144,6 +146,14 @@ def bottlenecks(runs: Sequence[Node]) -> list[Bottleneck]:
             found.setdefault((kind, name, step.agent_id), []).append((number, step))
     made = [_bottleneck(key, steps, whole_ms, len(runs), events) for key, steps in found.items()]
     return sorted(made, key=lambda each: (-each.ms, each.kind, each.name))
+
+
+def of_workflow(store: SqlStore, workflow_id: str, most_runs: int) -> list[Bottleneck]:
+    """Return what the last runs of a workflow waited for; raise LineageError for one that is not recorded."""
+    found = store.runs({"workflow_id": workflow_id}, limit=most_runs, single_calls=True)
+    if not found:
+        raise LineageError(f"no run of workflow {workflow_id!r} is recorded")
+    return bottlenecks([tree(*store.tree(run.event.event_id)) for run in found])
 
 
 def _bottleneck(

@@ -1,20 +1,23 @@
 """The questions for a lineage as bare numbers: of a run, of a workflow, of everything."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, FromClause, bindparam, select, text
 
 from tc_core.lineage.bare_graph import NOWHERE, Numbers
 from tc_core.model import ids
-from tc_core.model.event import TrackingEvent
+from tc_core.model.event import CALL_TYPES, TrackingEvent, to_us
+from tc_core.model.period import Period
+from tc_core.model.ports import Filters
 from tc_core.model.provenance import FACT
 from tc_core.store.engine.database import chunks
-from tc_core.store.read.filters import EVENT
+from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.read.query import Reader
-from tc_core.store.schema.tables import SEED, Dimension, ExternalId, table
+from tc_core.store.schema.tables import SEED, SEED_KEYS, Dimension, ExternalId, table
 from tc_core.store.sql import SqlStore
 
 _EXTERNAL = table(ExternalId)
@@ -28,6 +31,35 @@ _FACTS = f"SELECT source, relation, target FROM relation WHERE confidence >= {FA
 _WITHIN = '(SELECT "key" FROM event WHERE {} = :value)'
 _LOST_PARENTS = 'SELECT o.event, p."key" FROM orphan o JOIN event p ON p.id = o.parent_id'
 """Events whose parent is recorded and yet was not taken for it: as it hangs under them itself."""
+
+
+class AgentEvent(NamedTuple):
+    """What is asked of an agent's event to say how well it did."""
+
+    key: int
+    parent: int | None
+    agent_id: str
+    event_type: str
+    status: str
+    latency_ms: float | None = None
+    cost_nanos: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a request to a model."""
+        return self.event_type in CALL_TYPES
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether any token count is known."""
+        return self.input_tokens is not None or self.output_tokens is not None
+
+
+_OF_AGENTS: tuple[str, ...] = ("key", "parent", "agent_id", "event_type", "status", "latency_us", "cost_nanos")
+_OF_AGENTS += ("input_tokens", "output_tokens", "cached_tokens")
 
 
 class Found(NamedTuple):
@@ -105,6 +137,41 @@ def ancestors(connection: Connection, key: int) -> set[int]:
 def events(connection: Connection, store: SqlStore, event_ids: Iterable[str]) -> dict[str, TrackingEvent]:
     """Return events in full, by their ids."""
     return Reader(connection, store.database, store.interned).by_ids(event_ids)
+
+
+def of_agents(connection: Connection, store: SqlStore, filters: Filters, asked: Period) -> list[AgentEvent]:
+    """Return what is known of the agents' events that match, in order of time."""
+    span = [None if moment is None else to_us(moment) for moment in (asked.start, asked.end)]
+    conditions = Conditions(connection, store.database, store.interned).of(filters, *span)
+    columns = (EVENT.c[name] for name in _OF_AGENTS)
+    tables: FromClause = EVENT
+    if "root_id" in filters:
+        tables = tables.join(ROOT, ROOT.c.key == EVENT.c.root)
+    if "parent_id" in filters:
+        tables = tables.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent).outerjoin(
+            ORPHAN, ORPHAN.c.event == EVENT.c.key
+        )
+    question = select(*columns).select_from(tables)
+    rows = connection.execute(question.where(EVENT.c.agent_id.is_not(None), *conditions).order_by(EVENT.c.at)).all()
+    texts = store.interned.values(connection, {text for row in rows for text in row[2:5]})
+    return [
+        AgentEvent(
+            *(key, parent, texts[agent], texts[type_], texts[status]),
+            None if latency_us is None else latency_us / 1000,
+            *figures,
+        )
+        for key, parent, agent, type_, status, latency_us, *figures in rows
+    ]
+
+
+def retries_by_agent(connection: Connection, calls: Collection[int]) -> dict[str, int]:
+    """Return how many of some calls try another one again, by their agents."""
+    question = text(
+        "SELECT r.source, d.value FROM relation r "
+        'JOIN event e ON e."key" = r.source JOIN dimension d ON d.id = e.agent_id '
+        f"WHERE r.relation = {SEED_KEYS['relation', 'retry_of']} AND r.confidence >= {FACT} GROUP BY r.source, d.value"
+    )
+    return dict(Counter(agent for key, agent in connection.execute(question) if key in calls))
 
 
 def _follow_back(connection: Connection, keys: set[int], parents: dict[int, int], facts: set[tuple[int, ...]]) -> None:
