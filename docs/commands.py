@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 from tc_core.cli.main import app
 
 COMMANDS = (
-    *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "waterfall", "patterns", "attribute"),
-    *("anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
+    *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
+    *("attribute", "agents", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.ledger.content import Content, ContentPart, redact_content
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
+    from tc_core.lineage.agents import AgentPerformance
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
     from tc_core.lineage.attribution import Attribution
+    from tc_core.lineage.critical import Bottleneck, CriticalPath, CriticalStep
+    from tc_core.lineage.graph import LineageGraph
     from tc_core.lineage.manager import TokenManager, TokenProvenance
     from tc_core.lineage.patterns.limits import PatternLimits
     from tc_core.lineage.patterns.pattern import Pattern
@@ -109,7 +112,12 @@ _HOMES = {
     "create_storage": "store.storages",
     "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
+    "AgentPerformance": "lineage.agents",
     "Attribution": "lineage.attribution",
+    "Bottleneck": "lineage.critical",
+    "CriticalPath": "lineage.critical",
+    "CriticalStep": "lineage.critical",
+    "LineageGraph": "lineage.graph",
     "Pattern": "lineage.patterns.pattern",
     "PatternLimits": "lineage.patterns.limits",
     "ProvenanceAnalyzer": "lineage.analyzer",
@@ -128,10 +136,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentPerformance",
     "Anomaly",
     "AnomalyWatch",
     "Attribution",
     "Backtest",
+    "Bottleneck",
     "ConfigurationError",
     "Content",
     "ContentPart",
@@ -140,10 +150,13 @@ __all__ = [
     "CostRecord",
     "CostReport",
     "CostTracker",
+    "CriticalPath",
+    "CriticalStep",
     "CycleError",
     "Forecast",
     "InMemoryStorage",
     "LineageError",
+    "LineageGraph",
     "MonthlyForecast",
     "Optimization",
     "Pattern",

@@ -12,6 +12,7 @@ from tc_core.cli import common, cost_sheet, text, waterfall
 from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
+from tc_core.lineage.reads import reads
 from tc_core.lineage.tree import tree
 from tc_core.model.period import Period
 from tc_core.runtime.instrument import instrument, uninstrument
@@ -97,7 +98,8 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     for run in reversed(storage.runs({}, limit=10)):
         if run.event.timestamp >= began:
             id_ = run.event.event_id
-            print_tree(tree(*storage.tree(id_)), storage.attempts_in(id_))
+            root = tree(*storage.tree(id_))
+            print_tree(root, storage.attempts_in(id_), reads(storage, root.walk()))
             console.print()
     console.print(Text("Where its input tokens came from\n", style="bold"))
     waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))
@@ -108,6 +110,7 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     for command, what in (
         (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
         (f"token-calc waterfall last{option}", "where the last run's input tokens came from"),
+        (f"token-calc tree last --html lineage.html{option}", "the last run as a picture, in a browser"),
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):

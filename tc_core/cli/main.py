@@ -8,6 +8,7 @@ import typer
 
 from tc_core import version
 from tc_core.cli import (
+    agents,
     anomalies,
     attribute,
     common,
@@ -21,6 +22,7 @@ from tc_core.cli import (
     init,
     models,
     patterns,
+    provenance,
     recommend,
     runs,
     show,
@@ -50,7 +52,9 @@ app.command()(watch.watch)
 app.command()(runs.runs)
 app.command("tree")(tree.show_tree)
 app.command()(show.show)
+app.command()(provenance.provenance)
 app.command()(waterfall.waterfall)
+app.command()(agents.agents)
 app.command()(patterns.patterns)
 app.command()(attribute.attribute)
 app.command()(anomalies.anomalies)

@@ -8,12 +8,13 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.events import MARKS, SHORT_ID
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.cli.tree import MARKS, SHORT_ID, name_of
 from tc_core.costs import filters as filtering
 from tc_core.costs import reading
 from tc_core.errors import ConfigurationError
+from tc_core.lineage.tree import name_of
 from tc_core.model.period import Period, period
 from tc_core.model.ports import Filters
 from tc_core.model.run import Run

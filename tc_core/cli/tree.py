@@ -1,78 +1,116 @@
-"""`token-calc tree`: what hung under what, with tokens and cost at each step."""
+"""`token-calc tree`: what hung under what, what it cost, and what the run waited for; or as a picture."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.events import MARKS, RELATIONS, SHORT_ID
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.lineage import find
-from tc_core.lineage.tree import Node, tree
+from tc_core.lineage.critical import CriticalPath, critical_path
+from tc_core.lineage.reads import Reads, reads
+from tc_core.lineage.tree import Node, name_of, tree
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import TrackingEvent
+from tc_core.store.sql import SqlStore
 
-SHORT_ID = 8
-"""Digits at the end of an id that tell it from others: its beginning is the time."""
+if TYPE_CHECKING:
+    from tc_core.lineage.graph import Format
 
-MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
+_MOST_NAMES = 9
+"""So many names stand in the line about the critical path."""
+
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
 """What leads the lines below a branch."""
-_RELATIONS = {
-    "retry_of": "↻ retry of",
-    "fallback_for": "⇢ fallback for",
-    "continuation_of": "… continues",
-    "derived_from": "← derived from",
-    "triggered_by": "← triggered by",
-    "enhancement_of": "↑ enhances",
-    "validation_of": "✓ validates",
-    "part_of": "∈ part of",
-}
 
 
 def show_tree(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a name that `runs` shows.")
     ] = "last",
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write a page to look at in a browser.", show_default=False),
+    ] = None,
+    dot: Annotated[bool, typer.Option("--dot", help="Print it for Graphviz.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print it for Markdown.")] = False,
+    graphml: Annotated[bool, typer.Option("--graphml", help="Print it for Gephi, yEd or networkx.")] = False,
+    prov: Annotated[bool, typer.Option("--prov", help="Print it as W3C PROV-JSON.")] = False,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Show a run's lineage, with tokens and cost at each step.
+    """Show a run's lineage, with tokens and cost at each step, and what it waited for.
 
-    Example: token-calc tree last
+    Example: token-calc tree last --html lineage.html
     """
+    formats: dict[Format, bool] = {"dot": dot, "mermaid": mermaid, "graphml": graphml, "prov": prov}
+    chosen = [name for name, is_chosen in formats.items() if is_chosen]
+    if len(chosen) + (html is not None) + as_json > 1:
+        common.fail(
+            "One format at a time: --dot, --mermaid, --graphml, --prov, --json or --html FILE.", common.WRONG_USE
+        )
     with common.told():
         source = common.open_store(store)
-        found = find.run_id(source, run)
-        root, attempts = tree(*source.tree(found)), source.attempts_in(found)
-        if as_json:
-            text.print_json(root.to_dict())
+        run_id = find.run_id(source, run)
+        if html is not None:
+            _write_page(source, run_id, html)
+        elif chosen:
+            print(_written(source, run_id, chosen[0]), end="")
+        elif as_json:
+            root = tree(*source.tree(run_id))
+            text.print_json({**root.to_dict(), "critical_path": critical_path(root).to_dict()})
         else:
-            print_tree(root, attempts)
+            root = tree(*source.tree(run_id))
+            print_tree(root, source.attempts_in(run_id), reads(source, root.walk()))
             days = {node.event.timestamp.date() for node in root.walk()}
             common.print_removed(
                 {day: events for day, events in source.removals().items() if day in days}, "Of its days"
             )
 
 
+def _written(source: SqlStore, run_id: str, wanted: "Format") -> str:
+    from tc_core.lineage.graph import LineageGraph  # brings networkx, which takes longer than most commands
+
+    return LineageGraph(source, event_id=run_id).to(wanted)
+
+
+def _write_page(source: SqlStore, run_id: str, path: str) -> None:
+    page = _written(source, run_id, "html")
+    try:
+        Path(path).expanduser().write_text(page, encoding="utf-8")
+    except OSError as error:
+        common.fail(f"{path} cannot be written: {error.strerror}. Name another file.", common.WRONG_USE)
+    text.console().print(f"Written to {path}: open it in a browser.", soft_wrap=True)
+
+
 _NO_ATTEMPTS: Mapping[str, Sequence[Attempt]] = {}
 
 
-def print_tree(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS) -> None:
-    """Print a run: its answer in the first line, its steps below, each with its short id, tokens and cost.
+def print_tree(
+    root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS, tokens_read: Reads | None = None
+) -> None:
+    """Print a run: its answer in the first line, its steps below, each with tokens and cost, and what it waited for.
 
-    `attempts` are the HTTP requests of calls, by their ids.
+    `attempts` are the HTTP requests of calls, by their ids; `tokens_read` is how much of a prompt is another event's
+    output, where that is known.
     """
     console = text.console()
     console.print(text.one_line(headline(root, attempts)))
-    sheet = sheet_of(root, attempts)
-    sheet.print(console)
+    sheet_of(root, attempts, tokens_read).print(console)
+    _print_critical_path(critical_path(root))
 
 
-def sheet_of(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS) -> Sheet:
+def sheet_of(
+    root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS, tokens_read: Reads | None = None
+) -> Sheet:
     """Return what lies below a root as lines."""
+    relating = _Relating(root, attempts, tokens_read or {})
     sheet = Sheet(
         Column(least=28),
         Column(goes=2, least=SHORT_ID),
@@ -92,7 +130,7 @@ def sheet_of(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPT
                 text.seconds(node.event.latency_ms),
                 _tokens(node.event),
                 _cost(node, decimals),
-                _notes(node, root, attempts),
+                relating.notes(node),
                 lead=Text(f"{lead}{_BELOW[branch]}{_BELOW['├─ '] if node.children else '   '}", style="dim"),
             )
         below = lead + _BELOW[branch]
@@ -102,6 +140,18 @@ def sheet_of(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPT
             for place, child in reversed(list(enumerate(node.children)))
         )
     return sheet
+
+
+def _print_critical_path(path: CriticalPath) -> None:
+    """Say in one line what the run waited for; nothing where no time is recorded, or one step is all."""
+    names = path.names
+    if len(names) < 2 or not path.total_ms:
+        return
+    if len(names) > _MOST_NAMES:
+        left_out = f"({len(names) - _MOST_NAMES + 1:,} more)"
+        names = [*names[: _MOST_NAMES - 2], left_out, names[-1]]
+    took = f"({text.seconds(path.busy_ms)} of {text.seconds(path.total_ms)})"
+    text.console().print(text.one_line(f"Critical path: {' → '.join(names)} {took}"))
 
 
 def headline(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS) -> Text:
@@ -135,13 +185,6 @@ def _label(node: Node) -> Text:
         return Text(name_of(event))
     kind = {"task": "step", "retrieval": "retriever"}.get(event.event_type, event.event_type)
     return Text(f"{kind} ", style="dim") + Text(event.name or "")
-
-
-def name_of(event: TrackingEvent) -> str:
-    """Return what people call an event: a call by its model."""
-    if event.is_call:
-        return event.served_model or event.model or event.event_type
-    return event.name or event.event_type
 
 
 def _tokens(event: TrackingEvent) -> Text:
@@ -178,28 +221,38 @@ def _again(attempts: Sequence[Attempt]) -> str:
     return f"↻ {retries} {'retry' if retries == 1 else 'retries'} inside ({said})"
 
 
-def _notes(node: Node, root: Node, attempts: Mapping[str, Sequence[Attempt]]) -> Text:
-    notes = Text()
-    event = node.event
-    if event.status != "ok":
-        said = event.error_type or event.status
-        notes.append(f"{MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
-    if again := _again(attempts.get(event.event_id, ())):
-        notes.append(f"{again} ", style="cyan")
-    for relation in node.relations:
-        target = next((each for each in root.walk() if each.event.event_id == relation.target_id), None)
-        if relation.relation == "triggered_by" and target is not None:
-            continue  # a tool that the model above asked for: what everybody expects
-        where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
-        notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
-    notes.rstrip()
-    return notes
+class _Relating:
+    """Writes how the events of a run ended, and how they stand to others."""
 
+    def __init__(self, root: Node, attempts: Mapping[str, Sequence[Attempt]], tokens_read: Reads) -> None:
+        self._attempts = attempts
+        self._nodes = {node.event.event_id: node for node in root.walk()}
+        self._before = {id(after): before for node in root.walk() for before, after in pairwise(node.children)}
+        self._tokens_read = tokens_read
 
-def _pointer(node: Node, target: Node, root: Node) -> str:
-    """Say which event is meant: the one right above, or by its name."""
-    siblings = next((each.children for each in root.walk() if node in each.children), [])
-    place = siblings.index(node) if node in siblings else 0
-    if place and siblings[place - 1] is target:
-        return "the call above"
-    return f"{name_of(target.event)} ({target.event.event_id[-SHORT_ID:]})"
+    def notes(self, node: Node) -> Text:
+        notes = Text()
+        event = node.event
+        if event.status != "ok":
+            said = event.error_type or event.status
+            notes.append(f"{MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
+        if again := _again(self._attempts.get(event.event_id, ())):
+            notes.append(f"{again} ", style="cyan")
+        for relation in node.relations:
+            target = self._nodes.get(relation.target_id)
+            if relation.relation == "triggered_by" and target is not None:
+                continue  # a tool that the model above asked for: what everybody expects
+            tokens = self._tokens_read.get((relation.source_id, relation.target_id))
+            if relation.relation == "derived_from" and tokens is not None and target is not None:
+                notes.append(f"← reads: {name_of(target.event)} {text.plural(tokens, 'token')} ", style="cyan")
+                continue
+            where = relation.target_id[-SHORT_ID:] if target is None else self._pointer(node, target)
+            notes.append(f"{RELATIONS[relation.relation]} {where} ", style="cyan")
+        notes.rstrip()
+        return notes
+
+    def _pointer(self, node: Node, target: Node) -> str:
+        """Say which event is meant: the one right above, or by its name."""
+        if self._before.get(id(node)) is target:
+            return "the call above"
+        return f"{name_of(target.event)} ({target.event.event_id[-SHORT_ID:]})"

@@ -13,10 +13,11 @@ from rich.text import Text
 
 from tc_core import settings
 from tc_core.cli import common, text
-from tc_core.cli.tree import SHORT_ID, headline, name_of, sheet_of
+from tc_core.cli.events import SHORT_ID
+from tc_core.cli.tree import headline, sheet_of
 from tc_core.costs import reading
 from tc_core.costs.report import report
-from tc_core.lineage.tree import tree
+from tc_core.lineage.tree import name_of, tree
 from tc_core.model import clock
 from tc_core.model.event import to_us
 from tc_core.model.gaps import Gaps
