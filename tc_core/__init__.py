@@ -23,6 +23,11 @@ if TYPE_CHECKING:
         StorageError,
         TokenCalculatorError,
     )
+    from tc_core.health.compress.compressed import CacheBreak, Compressed
+    from tc_core.health.messages import Message, ToolCall
+    from tc_core.health.monitor import ConversationMonitor, TrendPoint
+    from tc_core.health.similarity import Similarity
+    from tc_core.health.status import HealthStatus, HealthThresholds
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -53,6 +58,15 @@ _HOMES = {
     "PriceNotFoundError": "errors",
     "StorageError": "errors",
     "TokenCalculatorError": "errors",
+    "CacheBreak": "health.compress.compressed",
+    "Compressed": "health.compress.compressed",
+    "Message": "health.messages",
+    "ToolCall": "health.messages",
+    "ConversationMonitor": "health.monitor",
+    "TrendPoint": "health.monitor",
+    "Similarity": "health.similarity",
+    "HealthStatus": "health.status",
+    "HealthThresholds": "health.status",
     "async_tracking_client": "http",
     "tracking_client": "http",
     "analyze_prompt": "meter.prompt",
@@ -91,14 +105,20 @@ _HOMES = {
 }
 
 __all__ = [
+    "CacheBreak",
+    "Compressed",
     "ConfigurationError",
+    "ConversationMonitor",
     "CostGroup",
     "CostRecord",
     "CostReport",
     "CostTracker",
     "CycleError",
+    "HealthStatus",
+    "HealthThresholds",
     "InMemoryStorage",
     "LineageError",
+    "Message",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",
@@ -107,13 +127,16 @@ __all__ = [
     "RepriceReport",
     "Run",
     "SQLiteStorage",
+    "Similarity",
     "StorageBackend",
     "StorageError",
     "StoreKeeper",
     "TokenCalculatorError",
     "TokenManager",
     "TokenProvenance",
+    "ToolCall",
     "TrackingEvent",
+    "TrendPoint",
     "Usage",
     "Waterfall",
     "WaterfallChange",
