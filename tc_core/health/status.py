@@ -136,18 +136,18 @@ def _findings(
 ) -> list[_Finding]:
     found: list[_Finding] = []
     shorter = f'compress_context("hybrid", {max(1, used // 2)}) keeps the values that tools need'
-    if usage is not None and window.tokens is not None and usage >= limits.usage_warning:
+    if usage is not None and window.tokens is not None and usage >= min(limits.usage_warning, limits.usage_risk):
         room = window.tokens - window.reserve
         beyond = f", {used - room:,} more than fit" if used > room else ""
         kept = f"{window.reserve:,} kept for the answer"
         said = f"the context is {usage:.0f} % full: {used:,} of {room:,} tokens{beyond}, {kept}"
         target = f'compress_context("hybrid", {max(1, room // 2)}) makes room and keeps the values that tools need'
         found.append(_Finding("hallucination_risk" if usage >= limits.usage_risk else "", said, target))
-    if signals["repetition"] >= limits.repetition_warning:
+    if signals["repetition"] >= min(limits.repetition_warning, limits.repetition_risk):
         state = "hallucination_risk" if signals["repetition"] >= limits.repetition_risk else ""
         said = f"it goes round in circles: {watch.repetition.evidence}"
         found.append(_Finding(state, said, "stop and look: say what is missing, or give another tool or task"))
-    if rot >= limits.rot_warning:
+    if rot >= min(limits.rot_warning, limits.rot):
         said = f"about {rot:.0f} % of the context has nothing to do with the newest {_NEWEST} steps"
         found.append(_Finding("context_rot" if rot >= limits.rot else "", said, shorter))
     if signals["injection_risk"] >= limits.injection_warning and watch.suspects:
