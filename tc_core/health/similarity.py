@@ -8,11 +8,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from operator import mul
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from typing import Any, NamedTuple, Protocol
 
 FADE = 0.5
 """The weight of the message before the last."""
@@ -87,21 +85,18 @@ class Semantic:
     def __init__(self, embed: Callable[[str], Any]) -> None:
         self._embed = embed
 
-    def profile(self, text: str) -> "NDArray[Any]":
+    def profile(self, text: str) -> list[float]:
         """Return the text's vector, of length 1."""
-        import numpy
+        vector = [float(each) for each in self._embed(text)]
+        length = math.sqrt(sum(each * each for each in vector))
+        return [each / length for each in vector] if length else vector
 
-        vector = numpy.asarray(self._embed(text), dtype=float).ravel()
-        length = float(numpy.linalg.norm(vector))
-        return vector / length if length else vector
-
-    def nearness(self, profile: "NDArray[Any]", before: Sequence["NDArray[Any]"]) -> float:
+    def nearness(self, profile: list[float], before: Sequence[list[float]]) -> float:
         """Return the cosine to the sum of the last vector and half of the one before it."""
-        import numpy
-
-        context = sum((FADE**back * other for back, other in enumerate(reversed(before))), numpy.zeros_like(profile))
-        length = float(numpy.linalg.norm(context))
-        return float(profile @ context) / length if length else 0.0
+        weights = [FADE**back for back in range(len(before))]
+        context = [sum(map(mul, weights, each)) for each in zip(*reversed(before), strict=True)]
+        length = math.sqrt(sum(each * each for each in context))
+        return sum(map(mul, profile, context)) / length if length else 0.0
 
 
 class Compared:
