@@ -29,6 +29,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("bill_http", []),
     ("provenance", []),
     ("quotations", []),
+    ("health", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -8,7 +8,7 @@ from tc_core.cli.main import app
 
 COMMANDS = (
     *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
-    *("attribute", "agents", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
+    *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

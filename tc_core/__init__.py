@@ -28,6 +28,11 @@ if TYPE_CHECKING:
         StorageError,
         TokenCalculatorError,
     )
+    from tc_core.health.compress.compressed import CacheBreak, Compressed
+    from tc_core.health.messages import Message, ToolCall
+    from tc_core.health.monitor import ConversationMonitor, TrendPoint
+    from tc_core.health.similarity import Similarity
+    from tc_core.health.status import HealthStatus, HealthThresholds
     from tc_core.http import async_tracking_client, tracking_client
     from tc_core.ledger.content import Content, ContentPart, redact_content
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
@@ -80,6 +85,15 @@ _HOMES = {
     "PriceNotFoundError": "errors",
     "StorageError": "errors",
     "TokenCalculatorError": "errors",
+    "CacheBreak": "health.compress.compressed",
+    "Compressed": "health.compress.compressed",
+    "Message": "health.messages",
+    "ToolCall": "health.messages",
+    "ConversationMonitor": "health.monitor",
+    "TrendPoint": "health.monitor",
+    "Similarity": "health.similarity",
+    "HealthStatus": "health.status",
+    "HealthThresholds": "health.status",
     "async_tracking_client": "http",
     "tracking_client": "http",
     "analyze_prompt": "meter.prompt",
@@ -142,9 +156,12 @@ __all__ = [
     "Attribution",
     "Backtest",
     "Bottleneck",
+    "CacheBreak",
+    "Compressed",
     "ConfigurationError",
     "Content",
     "ContentPart",
+    "ConversationMonitor",
     "CostForecaster",
     "CostGroup",
     "CostRecord",
@@ -154,9 +171,12 @@ __all__ = [
     "CriticalStep",
     "CycleError",
     "Forecast",
+    "HealthStatus",
+    "HealthThresholds",
     "InMemoryStorage",
     "LineageError",
     "LineageGraph",
+    "Message",
     "MonthlyForecast",
     "Optimization",
     "Pattern",
@@ -173,13 +193,16 @@ __all__ = [
     "Scenario",
     "ScenarioGroup",
     "ScenarioResult",
+    "Similarity",
     "StorageBackend",
     "StorageError",
     "StoreKeeper",
     "TokenCalculatorError",
     "TokenManager",
     "TokenProvenance",
+    "ToolCall",
     "TrackingEvent",
+    "TrendPoint",
     "Usage",
     "Waste",
     "Waterfall",

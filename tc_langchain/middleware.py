@@ -11,6 +11,7 @@ from tc_core import CostTracker
 from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, recorder_for, register
 from tc_langchain import reading, requests
 from tc_langchain.admission import asked
+from tc_langchain.compression import Compression
 from tc_langchain.runs import current
 
 Asked = ModelRequest[Any]
@@ -22,20 +23,26 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     >>> agent = create_agent(model, tools, middleware=[TokenCalculatorMiddleware()])
 
-    `tracker` says of which store; without one it is the default store. `default_labels` are laid over what is recorded
-    of a request that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
+    `tracker` says of which store; without one it is the default store. With `compress_at`, a share of the model's window
+    or a number of tokens, the messages of a request that reaches it are made shorter, by `ConversationMonitor`'s
+    strategy "hybrid"; the agent's own state keeps them all. `default_labels` are laid over what is recorded of a request
+    that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
     """
 
-    def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
+    def __init__(
+        self, tracker: CostTracker | None = None, *, compress_at: float | None = None, **default_labels: object
+    ) -> None:
         super().__init__()
         self.tools = []
         self.tracker = tracker
         self.default_labels = default_labels
+        self._compression = None if compress_at is None else Compression(compress_at)
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
     def wrap_model_call(self, request: Asked, handler: Callable[[Asked], Answer]) -> Answer | AIMessage:
         """Ask the parts, and do what they decide; raises what one refuses with."""
+        request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return handler(request)
         chosen = self._chosen(request)
@@ -48,6 +55,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
     ) -> Answer | AIMessage:
         """Ask the parts, and do what they decide; raises what one refuses with."""
+        request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return await handler(request)
         chosen = self._chosen(request)
@@ -74,6 +82,13 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         if isinstance(model, str):
             model = attempt(requests.renamed, request.model, model) or request.model
         return request.override(model=model)
+
+    @never_raises
+    def _shortened(self, request: Asked) -> Asked:
+        if self._compression is None:
+            return request
+        said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
+        return self._compression.applied(request, attempt(reading.model_name, said, {}))
 
     @never_raises
     def _about(self, request: Asked) -> Request:

@@ -175,3 +175,17 @@ def test_the_table_of_all_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "finished calls lost over 1 kills" in printed
     assert "bytes an event, 2,000 events" in printed
+
+
+def test_health(capsys):
+    from benchmarks.health import DATA, RUNS, figures, main
+
+    if not (DATA / RUNS).exists():
+        assert figures(main(["--json"])) == []
+        pytest.skip(f"the recorded runs are not at {DATA}")
+    capsys.readouterr()
+    main(["--every", "30", "--only", "compression", "topic", "irrelevant", "injection", "--json"])
+    rows = {row["what"]: row["value"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["hybrid at 50%"] > rows["sliding_window at 50%"]
+    assert rows["own line: AUC"] > 0.9
+    assert figures({"rows": [{"what": "hybrid at 50%", "value": 0.995}]})[0].aim == "0.99"

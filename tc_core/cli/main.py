@@ -19,6 +19,7 @@ from tc_core.cli import (
     demo,
     doctor,
     forecast,
+    health,
     init,
     models,
     patterns,
@@ -60,6 +61,7 @@ app.command()(attribute.attribute)
 app.command()(anomalies.anomalies)
 app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
+app.command()(health.health)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
