@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
+    from tc_core.budgets.reservation import Reservation
+    from tc_core.budgets.status import BudgetStatus
+    from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
+        BudgetExceededError,
         ConfigurationError,
         CycleError,
         LineageError,
@@ -45,6 +49,11 @@ if TYPE_CHECKING:
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
 
 _HOMES = {
+    "BudgetChange": "budgets.tracker",
+    "BudgetExceededError": "errors",
+    "BudgetStatus": "budgets.status",
+    "BudgetTracker": "budgets.tracker",
+    "Reservation": "budgets.reservation",
     "CostGroup": "costs.report",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
@@ -91,6 +100,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "BudgetChange",
+    "BudgetExceededError",
+    "BudgetStatus",
+    "BudgetTracker",
     "ConfigurationError",
     "CostGroup",
     "CostRecord",
@@ -105,6 +118,7 @@ __all__ = [
     "ProvenanceError",
     "ProvenanceRelationship",
     "RepriceReport",
+    "Reservation",
     "Run",
     "SQLiteStorage",
     "StorageBackend",

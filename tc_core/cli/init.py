@@ -30,6 +30,7 @@ tracking:
   #   environment: production
   #   team: ai
   # ledger: true                  # where prompt tokens come from    TOKEN_CALC_LEDGER=off
+  # enforce: false                # hard budgets stop calls           TOKEN_CALC_ENFORCE
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES
@@ -37,9 +38,11 @@ tracking:
 # budgets:
 #   - name: monthly-prod
 #     amount: 10000               # US dollars
-#     period: monthly             # daily, weekly, monthly, quarterly or yearly
+#     period: monthly             # hour, day, week, month, ..., last-7-days, run, session, workflow, total
 #     filters:
 #       environment: production
+#     hard: true                  # stops calls, with enforce
+#     thresholds: [0.8]           # a warning is logged there
 
 alerts:
   # rules:
