@@ -13,6 +13,7 @@ from tc_core import (
     labels,
     workflow,
 )
+from tc_core.meter import own_prices
 
 CALL = ("gpt-4o", 1000, 100)
 """Costs 1000 x $2.5 + 100 x $10 per million: $0.0035."""
@@ -155,8 +156,9 @@ def test_a_reprice_books_the_difference_into_the_calls_own_period(today, budgets
     today.advance(days=1)
     budgets.get_remaining()
     prices = tmp_path / "prices.yaml"
-    prices.write_text("my-model:\n  input: 1\n  output: 2\n")
+    prices.write_text("- model: my-model\n  input: 1\n  output: 2\n")
     monkeypatch.setenv("TOKEN_CALC_PRICES", str(prices))
+    own_prices.forget()
     assert costs.reprice().changed == 1
     assert budgets.get_remaining().spent == 0
     assert budgets.periods("default")[0].spent == 0.0012  # 1000 x $1 + 100 x $2 per million
