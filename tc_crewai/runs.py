@@ -106,6 +106,13 @@ class Runs:
 
     def tripped(self, event_id: str | None) -> Exception | None:
         """Return what a call of this run was refused with: a delegation's refusal reaches nobody else."""
+        found = self._tripped(event_id)
+        if found is not None:  # a crew that failed may be the one above, until its end is handled
+            self.catch_up()
+            found = self._tripped(event_id)
+        return found
+
+    def _tripped(self, event_id: str | None) -> Exception | None:
         with self.lock:
             root = self._root(event_id)
             return None if root is None else self.scopes.tripped.get(root.key)
@@ -118,10 +125,17 @@ class Runs:
                 self.scopes.trip(root.key, refusal)
 
     def _root(self, event_id: str | None) -> Scope | None:
-        """Return the crew, flow or agent that a scope is part of; None for a model call by itself."""
+        """Return the outermost run that is open around a scope; None for a model call by itself.
+
+        CrewAI takes a crew that follows a failed one for a part of that.
+        """
         scope = None if event_id is None else self._known(event_id, getattr(crewai_event_bus, "runtime_state", None))
-        root = None if scope is None else scope.root
-        return None if root is None or root.type == "llm_call_started" else root
+        root = None
+        while scope is not None and (scope.is_open or scope.event_type is None):
+            if scope.is_open and scope.type != "llm_call_started":
+                root = scope
+            scope = scope.above
+        return root
 
     def requested(self, call_id: str, request: Request) -> None:
         """Note an HTTP request of a model call, whose start may not have been handled yet."""

@@ -21,6 +21,10 @@ class Definitions:
         """The version that is known, 0 for none."""
         return 0 if self._known is None else self._known[0]
 
+    def known(self) -> Sequence[Budget]:
+        """Return the budgets as they were when they were last read, for what looks at their version itself."""
+        return self.refresh() if self._known is None else self._known[1]
+
     def current(self) -> Sequence[Budget]:
         """Return the budgets by which the books are kept now."""
         known = self._known

@@ -47,8 +47,9 @@ class Enforcement:
     def reserve(self, request: Request) -> None:
         """Reserve what a call will take; raises BudgetExceededError where a budget has no room."""
         now_us, event_id = clock.wall_ns() // 1000, request.event_id or ids.new_id()
-        counted = self._concerned(request, now_us)
-        if not counted:
+        concerned = self._concerned(self._definitions.known(), request, now_us)
+        concerned = concerned or self._concerned(self._definitions.current(), request, now_us)
+        if not concerned:
             return
         expected, is_exact = self.estimator.expected(request), False
         by_hand = context.reserved.get()
@@ -58,14 +59,13 @@ class Enforcement:
             return
         deadline = time.monotonic() + (0.0 if _is_in_event_loop() else WAIT_SECONDS)
         while True:
-            wanted = [
-                Wanted(budget, span, amount_of(budget, request, expected, now_us))
-                for budget, span in self._concerned(request, now_us)
-            ]
+            wanted = [Wanted(budget, span, amount_of(budget, request, expected, now_us)) for budget, span in concerned]
             try:
                 full = self._books.reserve(event_id, wanted, self._definitions.version)
             except OutdatedError:
-                self._definitions.refresh()
+                concerned = self._concerned(self._definitions.refresh(), request, now_us)
+                if not concerned:
+                    return
                 continue
             if not full:
                 _put(self._open, event_id)
@@ -102,10 +102,10 @@ class Enforcement:
         """Return the calls that were let through and have not ended."""
         return list(self._open)
 
-    def _concerned(self, request: Request, now_us: int) -> list[tuple[Budget, Span]]:
+    def _concerned(self, budgets: Sequence[Budget], request: Request, now_us: int) -> list[tuple[Budget, Span]]:
         found = []
         root = request.root_id or request.event_id
-        for budget in self._definitions.current():
+        for budget in budgets:
             if budget.hard and budget.is_about(request.event_type, request.provider, request.model, request.scope):
                 span = budget.span(now_us, request.scope, root)
                 if span is not None:

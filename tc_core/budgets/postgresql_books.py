@@ -15,6 +15,7 @@ from tc_core.budgets.budget import Budget
 from tc_core.budgets.periods import Span
 from tc_core.model.clock import clock
 from tc_core.model.ids import EventId
+from tc_core.store.engine.postgresql import PostgreSQL
 
 _COLUMNS = "budget, period, start_at, end_at, amount, extra, extra_until, spent, reserved"
 
@@ -41,10 +42,17 @@ SELECT %s, budget, period, asked, %s, 0 FROM taken
 class PostgreSQLBooks(Books):
     """The books in the same database as the events."""
 
+    @property
+    def _database(self) -> PostgreSQL:
+        found = self.store.database
+        if not isinstance(found, PostgreSQL):
+            raise TypeError(f"{found} is no server")
+        return found
+
     def version(self) -> int:
         """Return the version of the budgets."""
-        with self.store.database.reading() as connection:
-            return sql.version(connection)
+        _, ((found,),) = self._database.do_at_once("SELECT coalesce(max(key), 0) FROM budget_change")
+        return int(found)
 
     def _take(self, event_id: EventId, wanted: Sequence[Wanted], now_us: int, version: int) -> bool:
         columns = [
@@ -53,16 +61,13 @@ class PostgreSQLBooks(Books):
             [each.amount for each in wanted],
         ]
         rest = (now_us, len(wanted), version, event_id, event_id, expiry_us())
-        done = self.store.database.transact(
-            lambda connection: connection.exec_driver_sql(_TAKE, (*columns, *rest)).rowcount
-        )
+        done, _ = self._database.do_at_once(_TAKE, (*columns, *rest))
         return done == len(wanted)
 
     def is_reserved(self, event_id: EventId) -> bool:
         """Tell whether anything is reserved under an id."""
-        with self.store.database.reading() as connection:
-            question = "SELECT 1 FROM reservation WHERE event = %s LIMIT 1"
-            return connection.exec_driver_sql(question, (event_id,)).first() is not None
+        _, found = self._database.do_at_once("SELECT 1 FROM reservation WHERE event = %s LIMIT 1", (event_id,))
+        return bool(found)
 
     def withdraw(self, event_id: EventId) -> None:
         """Give back what is reserved under an id."""
@@ -70,8 +75,7 @@ class PostgreSQLBooks(Books):
 
     def rename(self, event_id: EventId, other: EventId) -> None:
         """Have what is reserved under an id be reserved under another one."""
-        statement = "UPDATE reservation SET event = %s WHERE event = %s"
-        self.store.database.transact(lambda connection: connection.exec_driver_sql(statement, (other, event_id)))
+        self._database.do_at_once("UPDATE reservation SET event = %s WHERE event = %s", (other, event_id))
 
     def settle(self, connection: Connection, ids: Sequence[EventId], sums: Mapping[Key, int]) -> None:
         """Give back and add up, in the transaction that stores the events."""
@@ -84,17 +88,14 @@ class PostgreSQLBooks(Books):
         """Let the leases of calls that are open run on."""
         if ids:
             statement = "UPDATE reservation SET expires = %s WHERE event = ANY(%s) AND state = 0"
-            self.store.database.transact(
-                lambda connection: connection.exec_driver_sql(statement, (expiry_us(), list(ids)))
-            )
+            self._database.do_at_once(statement, (expiry_us(), list(ids)))
 
     def expire(self) -> int:
         """Book leases that have run out as spent."""
         now_us = clock.wall_ns() // 1000
-        with self.store.database.reading() as connection:
-            question = "SELECT 1 FROM reservation WHERE state = 0 AND expires <= %s LIMIT 1"
-            if connection.exec_driver_sql(question, (now_us,)).first() is None:
-                return 0
+        question = "SELECT 1 FROM reservation WHERE state = 0 AND expires <= %s LIMIT 1"
+        if not self._database.do_at_once(question, (now_us,))[1]:
+            return 0
 
         def do(connection: Connection) -> int:
             statement = (

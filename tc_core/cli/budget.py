@@ -85,7 +85,7 @@ def set_budget(
             return
         spent = f"{present.amount(found.spent, unit)} of {present.amount(found.amount, unit)} {_unit(found)}spent"
         kind = "hard" if hard else "soft"
-        text.console().print(Text(f"{name}: {spent} in this {found.period}, {kind}, {present.about(found)}."))
+        text.console().print(Text(f"{name}: {spent} in {_period(found)}, {kind}, {present.about(found)}."))
         if hard and not settings.load().tracking.enforce:
             said = "Programs stop at it where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             text.console().print(Text(said, style="yellow"))
