@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
+    from tc_core.budgets.reservation import Reservation
+    from tc_core.budgets.status import BudgetStatus
+    from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.anomalies.anomaly import Anomaly
     from tc_core.costs.anomalies.watch import AnomalyWatch
     from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
+        BudgetExceededError,
         ConfigurationError,
         CycleError,
         LineageError,
@@ -71,9 +75,14 @@ _HOMES = {
     "Anomaly": "costs.anomalies.anomaly",
     "AnomalyWatch": "costs.anomalies.watch",
     "Backtest": "costs.forecasts.forecast",
+    "BudgetChange": "budgets.tracker",
+    "BudgetExceededError": "errors",
+    "BudgetStatus": "budgets.status",
+    "BudgetTracker": "budgets.tracker",
     "CostForecaster": "costs.forecasts.forecaster",
     "Forecast": "costs.forecasts.forecast",
     "MonthlyForecast": "costs.forecasts.forecast",
+    "Reservation": "budgets.reservation",
     "Scenario": "costs.scenarios",
     "ScenarioGroup": "costs.scenarios",
     "ScenarioResult": "costs.scenarios",
@@ -156,6 +165,10 @@ __all__ = [
     "Attribution",
     "Backtest",
     "Bottleneck",
+    "BudgetChange",
+    "BudgetExceededError",
+    "BudgetStatus",
+    "BudgetTracker",
     "CacheBreak",
     "Compressed",
     "ConfigurationError",
@@ -188,6 +201,7 @@ __all__ = [
     "ProvenanceRelationship",
     "Recommendation",
     "RepriceReport",
+    "Reservation",
     "Run",
     "SQLiteStorage",
     "Scenario",

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import LineageError
 from tc_core.health import sql
@@ -49,7 +50,7 @@ def health(
     """
     with common.told():
         source = common.open_store(store)
-        filters = costs.filters_of(where or []) | ({} if agent is None else {"agent_id": agent})
+        filters = filters_of(where or []) | ({} if agent is None else {"agent_id": agent})
         asked = period(since, until, tz=common.zone(tz))
         span = [None if at is None else to_us(at) for at in (asked.start, asked.end)]
         wait_for_parts(source)

@@ -11,6 +11,7 @@ from tc_core.cli import (
     agents,
     anomalies,
     attribute,
+    budget,
     common,
     compare,
     costs,
@@ -62,6 +63,7 @@ app.command()(anomalies.anomalies)
 app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
 app.command()(health.health)
+app.add_typer(budget.app, name="budget")
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
