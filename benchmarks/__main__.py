@@ -27,6 +27,8 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("startup", []),
     ("bill", []),
     ("bill_http", []),
+    ("cache", []),
+    ("patterns", []),
 )
 """Which benchmarks, and with which arguments."""
 
