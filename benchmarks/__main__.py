@@ -30,6 +30,8 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("provenance", []),
     ("quotations", []),
     ("health", []),
+    ("cache", []),
+    ("patterns", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -227,3 +227,75 @@ def test_what_the_provider_says_itself_is_shown_beside(story):
 
     talk(story, change=change, cached=lambda _t, _b: 0, metadata={"cache_reason": "system_changed"})
     assert causes(story)["system"].evidence["provider_says"] == {"system_changed": 5}
+
+
+REASONS = {
+    "OpenAI": (
+        {
+            "usage": {"input_tokens": 2_000, "output_tokens": 10, "input_tokens_details": {"cached_tokens": 0}},
+            "object": "response",
+            "prompt_cache_diagnostics": {"type": "cache_miss", "cache_missed_tokens": 1_900, "reason": "tools_changed"},
+        },
+        "tools_changed",
+    ),
+    "OpenAI, a hit": (
+        {"usage": {"input_tokens": 2_000, "output_tokens": 10}, "prompt_cache_diagnostics": {"type": "cache_hit"}},
+        None,
+    ),
+    "OpenAI, gone": (
+        {
+            "usage": {"input_tokens": 2_000, "output_tokens": 10},
+            "prompt_cache_diagnostics": {"type": "comparison_response_not_found"},
+        },
+        "comparison_response_not_found",
+    ),
+    "Anthropic": (
+        {
+            "usage": {"input_tokens": 2_000, "output_tokens": 10},
+            "diagnostics": {"cache_miss_reason": {"type": "system_changed", "cache_missed_input_tokens": 1_900}},
+        },
+        "system_changed",
+    ),
+    "Anthropic, as a word": (
+        {
+            "usage": {"input_tokens": 2_000, "output_tokens": 10},
+            "diagnostics": {"cache_miss_reason": "messages_changed"},
+        },
+        "messages_changed",
+    ),
+    "Anthropic, still comparing": (
+        {"usage": {"input_tokens": 2_000, "output_tokens": 10}, "diagnostics": {"cache_miss_reason": None}},
+        None,
+    ),
+    "of a stream": (
+        {
+            "type": "response.completed",
+            "response": {
+                "usage": {"input_tokens": 2_000, "output_tokens": 10},
+                "prompt_cache_diagnostics": {"type": "cache_miss", "reason": "input_changed"},
+            },
+        },
+        "input_changed",
+    ),
+    "nonsense": (
+        {
+            "usage": {"input_tokens": 2_000, "output_tokens": 10},
+            "diagnostics": [1],
+            "prompt_cache_diagnostics": {"type": 7, "reason": "x" * 1_000},
+        },
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("body", REASONS)
+def test_why_the_provider_says_that_it_missed_is_kept_with_the_event(story, body):
+    from tc_core.meter.usage import usage_part
+
+    told, reason = REASONS[body]
+    part = usage_part(told)
+    assert usage_part(part) == part  # as a spool has it
+    story.recorder.start("llm_call", key="a", model="gpt-5.6", content=[SYSTEM])
+    story.recorder.finish("a", report=part, output=[said("hi")], metadata={"kept": 1})
+    (event,) = story.store.query_events()
+    assert event.metadata == ({"kept": 1} if reason is None else {"kept": 1, "cache_reason": reason})

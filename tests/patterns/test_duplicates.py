@@ -104,6 +104,12 @@ def test_tools_in_another_order_make_a_near_duplicate(story):
     assert [each.kind for each in story.found("near_duplicate", "duplicate")] == ["near_duplicate"]
 
 
+def test_a_prompt_with_tools_is_another_one_than_one_without(story):
+    story.call([SYSTEM, ASK], said("None."), agent_id="planner")
+    story.call([schemas("search"), SYSTEM, ASK], said("None."), agent_id="planner")
+    assert story.found("near_duplicate", "duplicate") == []
+
+
 def test_two_agents_with_the_same_task_are_no_near_duplicates(story):
     story.call([SYSTEM, ASK], said("None."), agent_id="planner")
     story.call([user("You check what the planner says. " * 30)._replace(role="system"), ASK], said("None."))

@@ -17,6 +17,7 @@ from tc_core.lineage.patterns.limits import PatternLimits
 from tc_core.lineage.patterns.recent import Recent
 from tc_core.lineage.patterns.seen import Seen
 from tc_core.meter.cache_rules import CacheRule, rule_for
+from tc_core.record.reports import CACHE_REASON
 
 MOST_PAST = 16
 """So many calls of a conversation are looked at for the one that a call goes on from."""
@@ -28,8 +29,6 @@ HIT = 0.5
 """From so much of what was expected on it is a hit."""
 COLD_AFTER = 2
 """After so many misses without a cause, and no hit, a cache is taken for one that does not work here."""
-REASON = "cache_reason"
-"""Where in an event's metadata lies what the provider itself says of a miss."""
 
 
 class _Past(NamedTuple):
@@ -93,7 +92,7 @@ class CacheBreaks:
             }
         finding.waste(seen, 0 if cause == "below_minimum" else cost_of_miss(seen.event, lost))
         finding.evidence["lost_tokens"] += lost
-        reason = seen.event.metadata.get(REASON)
+        reason = seen.event.metadata.get(CACHE_REASON)
         if isinstance(reason, str):
             said = finding.evidence["provider_says"]
             said[reason] = said.get(reason, 0) + 1

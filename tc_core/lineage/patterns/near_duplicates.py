@@ -32,10 +32,11 @@ class _Sum(NamedTuple):
 
     said: int
     said_weight: int
+    has_tools: bool
     instructions_weight: int
 
 
-_NOTHING = _Sum(0, 0, 0)
+_NOTHING = _Sum(0, 0, has_tools=False, instructions_weight=0)
 
 
 class NearDuplicates:
@@ -55,7 +56,7 @@ class NearDuplicates:
         total = self._sum(end)
         if total.said_weight < LEAST_ALIKE_TOKENS:
             return
-        key = (event.agent_id, event.name, event.model, event.service_tier, seen.parameters, total[:2])
+        key = (event.agent_id, event.name, event.model, event.service_tier, seen.parameters, total[:3])
         series = self._series.get(key)
         if series is None or seen.start_us - series.last_us > self._window_us or not series.is_like(total):
             self._series.set(key, _Series(seen, total))
@@ -72,11 +73,12 @@ class NearDuplicates:
                 break
             missing.append(node)
         for node in reversed(missing):
-            said, weight, instructions = total
+            said, weight, has_tools, instructions = total
             if node.is_system:
-                total = _Sum(said, weight, instructions + node.weight)
+                total = _Sum(said, weight, has_tools or node.is_schema, instructions + node.weight)
             else:
-                total = _Sum((said + hash((node.segment, node.what))) % 2**64, weight + node.weight, instructions)
+                said = (said + hash((node.segment, node.what))) % 2**64
+                total = _Sum(said, weight + node.weight, has_tools, instructions)
             self._sums.set(node.id, total)
         return total
 
