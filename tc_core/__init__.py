@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
+    from tc_core.costs.compare import Comparison, GroupChange
+    from tc_core.costs.drivers import Driver
+    from tc_core.costs.percentiles import Percentiles
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.tracker import CostTracker, RepriceReport
+    from tc_core.costs.units import CostPer
     from tc_core.errors import (
         ConfigurationError,
         CycleError,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from tc_core.meter.tokens import count_tokens
     from tc_core.model.event import TrackingEvent
     from tc_core.model.provenance import ProvenanceRelationship
+    from tc_core.model.recommendation import Recommendation
     from tc_core.model.run import Run
     from tc_core.model.usage import Usage
     from tc_core.record.context import bind_context, labels, session
@@ -45,7 +50,13 @@ if TYPE_CHECKING:
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
 
 _HOMES = {
+    "Comparison": "costs.compare",
     "CostGroup": "costs.report",
+    "CostPer": "costs.units",
+    "Driver": "costs.drivers",
+    "GroupChange": "costs.compare",
+    "Percentiles": "costs.percentiles",
+    "Recommendation": "model.recommendation",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
     "CycleError": "errors",
@@ -91,19 +102,25 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "ConfigurationError",
     "CostGroup",
+    "CostPer",
     "CostRecord",
     "CostReport",
     "CostTracker",
     "CycleError",
+    "Driver",
+    "GroupChange",
     "InMemoryStorage",
     "LineageError",
+    "Percentiles",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",
     "ProvenanceError",
     "ProvenanceRelationship",
+    "Recommendation",
     "RepriceReport",
     "Run",
     "SQLiteStorage",
