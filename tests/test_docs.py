@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -74,6 +75,15 @@ def test_the_example_about_provenance_prints_what_the_page_says(run_python):
     said = run_python(program.replace("example.db", "another.db"))
     assert said in (ROOT / "docs/provenance.md").read_text()
     assert said.count("\n") == 5
+
+
+def test_the_examples_about_costs_print_what_the_page_says(run_python, month, tmp_path):
+    shutil.copy(month, tmp_path / "a_month.db")
+    said = run_python("\n".join(blocks("docs/costs.md", "python")))
+    assert said.startswith("| agent | calls | input | output | cost | share | cost p50 |")
+    if prices.table_version().endswith(" 0.2.3"):
+        for printed in blocks("docs/costs.md", "text"):
+            assert printed in said
 
 
 def test_the_commands_of_the_readme_exist(run_command):

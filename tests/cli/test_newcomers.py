@@ -156,7 +156,7 @@ def test_an_empty_file_becomes_a_store_that_only_its_owner_can_read(tmp_path):
     path.chmod(0o644)
     with SQLiteStorage(path) as store:
         CostTracker(store).track_call("gpt-4o", 1, 1)
-        assert {stat.S_IMODE(os.stat(each).st_mode) for each in tmp_path.glob("mine.db*") if each.is_file()} == {0o600}
+        assert {stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob("mine.db*") if each.is_file()} == {0o600}
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class Check:
             )
         elif wrong:
             said = (
-                f"those of {_days(len(wrong), 'are', 'are')} not what the events add up to: --repair makes them anew "
+                f"those of {_days(len(wrong), 'are', 'are')} not what their events add up to: --repair makes them anew "
                 f"({named})"
             )
             yield Finding("fault", "roll-ups", said)
