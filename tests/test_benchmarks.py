@@ -162,3 +162,13 @@ def test_the_table_of_all_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "finished calls lost over 1 kills" in printed
     assert "bytes an event, 2,000 events" in printed
+
+
+def test_analysis(capsys):
+    from benchmarks.analysis import COMMON_AIM_MS, figures, main
+
+    main(["--events", "600", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert {row["kind"] for row in result["rows"]} == {"common", "rows"}
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert figures(result)[0].aim == f"{COMMON_AIM_MS:g} ms"
