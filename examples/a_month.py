@@ -1,11 +1,11 @@
 """A month of a small company's agents, recorded in some seconds: real agents, a real socket, and a clock that is set.
 
-Four agents work from 28 February to 29 March 2026, through LangChain and the real OpenAI client, with a model server of
-this package that answers from a script. `support` answers customers in sessions of two turns; `planner` plans trips with
-two tools; `contracts` reads one long contract again and again; `summaries` works through the night, for nobody who waits.
+Four agents work from 28 February to 29 March 2026, through LangChain and the real OpenAI client, with a model server
+of this package that answers from a script. `support` answers customers in sessions of two turns; `planner` plans trips
+with two tools; `contracts` reads one long contract again and again; `summaries` works by night, for nobody who waits.
 
-In the last week (from 23 March) the planner's instructions are three times as long, support has twice the customers, and
-every other of them is answered by gpt-4o in place of gpt-4o-mini. On 12 March the planner looks for flights in a loop.
+In the last week (from 23 March) the planner's instructions are three times as long, support has twice the customers,
+and gpt-4o in place of gpt-4o-mini answers every other of them. On 12 March the planner looks for flights in a loop.
 
     python examples/a_month.py a_month.db
 """

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.anomalies.anomaly import Anomaly
     from tc_core.costs.anomalies.watch import AnomalyWatch
+    from tc_core.costs.compare import Comparison, GroupChange
+    from tc_core.costs.drivers import Driver
     from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
     from tc_core.costs.forecasts.forecaster import CostForecaster
+    from tc_core.costs.percentiles import Percentiles
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport
+    from tc_core.costs.units import CostPer
     from tc_core.errors import (
         BudgetExceededError,
         ConfigurationError,
@@ -79,6 +83,7 @@ _HOMES = {
     "BudgetExceededError": "errors",
     "BudgetStatus": "budgets.status",
     "BudgetTracker": "budgets.tracker",
+    "Comparison": "costs.compare",
     "CostForecaster": "costs.forecasts.forecaster",
     "Forecast": "costs.forecasts.forecast",
     "MonthlyForecast": "costs.forecasts.forecast",
@@ -87,6 +92,11 @@ _HOMES = {
     "ScenarioGroup": "costs.scenarios",
     "ScenarioResult": "costs.scenarios",
     "CostGroup": "costs.report",
+    "CostPer": "costs.units",
+    "Driver": "costs.drivers",
+    "GroupChange": "costs.compare",
+    "Percentiles": "costs.percentiles",
+    "Recommendation": "model.recommendation",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
     "CycleError": "errors",
@@ -170,6 +180,7 @@ __all__ = [
     "BudgetStatus",
     "BudgetTracker",
     "CacheBreak",
+    "Comparison",
     "Compressed",
     "ConfigurationError",
     "Content",
@@ -177,13 +188,16 @@ __all__ = [
     "ConversationMonitor",
     "CostForecaster",
     "CostGroup",
+    "CostPer",
     "CostRecord",
     "CostReport",
     "CostTracker",
     "CriticalPath",
     "CriticalStep",
     "CycleError",
+    "Driver",
     "Forecast",
+    "GroupChange",
     "HealthStatus",
     "HealthThresholds",
     "InMemoryStorage",
@@ -194,6 +208,7 @@ __all__ = [
     "Optimization",
     "Pattern",
     "PatternLimits",
+    "Percentiles",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",

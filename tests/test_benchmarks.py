@@ -215,3 +215,13 @@ def test_health(capsys):
     assert rows["hybrid at 50%"] > rows["sliding_window at 50%"]
     assert rows["own line: AUC"] > 0.9
     assert figures({"rows": [{"what": "hybrid at 50%", "value": 0.995}]})[0].aim == "0.99"
+
+
+def test_analysis(capsys):
+    from benchmarks.analysis import COMMON_AIM_MS, figures, main
+
+    main(["--events", "600", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert {row["kind"] for row in result["rows"]} == {"common", "rows"}
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert figures(result)[0].aim == f"{COMMON_AIM_MS:g} ms"

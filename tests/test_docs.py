@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -30,13 +31,32 @@ def blocks(document, language):
 
 def test_the_readme_shows_ten_lines_that_run(model_environment, run_python):
     pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-    first, second, third = blocks("README.md", "python")
+    first, one_model, second, third = blocks("README.md", "python")
     assert len([line for line in first.splitlines() if line.strip()]) <= 10
     assert re.search(
         r"^\$[\d.e-]+ for 1 calls, 0 of them unpriced$", run_python(first, **model_environment), re.MULTILINE
     )
+    run_python(one_model, **model_environment)
     assert "'feature': 'search'" in run_python(second, **model_environment)
     run_python(third, **model_environment)
+
+
+def test_the_readme_says_the_figures_of_the_measurements():
+    readme, measured = ((ROOT / name).read_text() for name in ("README.md", "docs/performance.md"))
+    rows = re.findall(r"^\| (1|30) \| [\d.]+ \| ([\d.]+) \| .* \| (\d+) µs \| (\d+) µs \|$", measured, re.MULTILINE)
+    slower = sorted(round(100 * (float(ratio) - 1)) for _, ratio, *_ in rows)
+    by_us = sorted(int(ours) - int(idle) for *_, idle, ours in rows)
+    assert f"{slower[0]} to {slower[1]} % slower" in readme
+    assert f"by {by_us[0]} to {by_us[1]} microseconds" in readme
+    kills, calls = re.search(r"^\| SQLite \| (\d+) \| ([\d,]+) \| 0 \|", measured, re.MULTILINE).groups()
+    assert f"{kills} kills in the middle of {calls} calls lost none" in readme
+
+
+def test_every_program_of_the_readme_imports_what_it_names():
+    for program in blocks("README.md", "python"):
+        compile(program, "README.md", "exec")
+        assert "import" in program
+    assert "on no package index" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -95,6 +115,15 @@ def test_the_page_about_patterns_names_every_kind_and_cause():
 
     page = (ROOT / "docs/patterns.md").read_text()
     assert [name for name in (*PATTERN_KINDS, *get_args(Cause)) if f"`{name}`" not in page] == []
+
+
+def test_the_examples_about_costs_print_what_the_page_says(run_python, month, tmp_path):
+    shutil.copy(month, tmp_path / "a_month.db")
+    said = run_python("\n".join(blocks("docs/costs.md", "python")))
+    assert said.startswith("| agent | calls | input | output | cost | share | cost p50 |")
+    if prices.table_version().endswith(" 0.2.3"):
+        for printed in blocks("docs/costs.md", "text"):
+            assert printed in said
 
 
 def test_the_commands_of_the_readme_exist(run_command):

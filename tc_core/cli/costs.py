@@ -73,11 +73,7 @@ def costs(
 ) -> None:
     """Show what calls cost.
 
-    Examples:
-
-    token-calc costs --by agent,model --since this-week
-
-    token-calc costs weekly --filter 'model=gpt-4o*' --per user
+    Example: token-calc costs weekly --by agent --filter 'model=gpt-4o*'
     """
     with common.told():
         common.check_formats(as_json=as_json, as_csv=as_csv, as_markdown=as_markdown)

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, cost_sheet, patterns, text, waterfall
+from tc_core.cli.new_store import kept_if_used
 from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -44,7 +45,7 @@ def demo(
 
     Example: token-calc demo
     """
-    with common.told():
+    with common.told(), kept_if_used(store):
         _check(framework, llm, live=live)
         storage, shown = open_storage(store), common.shown(store)
         if not isinstance(storage, SqlStore):

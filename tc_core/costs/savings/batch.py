@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from datetime import UTC, datetime
 
 from tc_core.costs.savings.idea import MOST_NAMED, Group, Idea
 from tc_core.meter import prices
@@ -13,6 +14,7 @@ FEWEST = 20
 LEAST_SHARE = 0.9
 """So many of the calls of an agent must be such that nobody waits."""
 
+_NEWEST_US = to_us(datetime(2100, 1, 1, tzinfo=UTC))
 _ALREADY = frozenset({"batch", "flex"})
 
 
@@ -61,14 +63,22 @@ def _can_wait(call: TrackingEvent, continued: Container[str]) -> bool:
 
 
 def _in_batch(call: TrackingEvent) -> int | None:
-    """Return what a call costs in a batch; None where the table does not know that tier."""
+    """Return what a call would cost in a batch; None where the table does not know that tier.
+
+    The table learned of batches late: the share of the newest prices is taken.
+    """
+    standard, batch = (_newest(call, tier) for tier in (None, "batch"))
+    return None if standard is None or batch is None or not standard else (call.cost_nanos or 0) * batch // standard
+
+
+def _newest(call: TrackingEvent, tier: str | None) -> int | None:
     price = prices.price_of(
         call.usage,
         call.model or "",
         served_model=call.served_model,
         provider=call.provider,
-        service_tier="batch",
-        at_us=to_us(call.timestamp),
+        service_tier=tier,
+        at_us=_NEWEST_US,
         charges=call.charges,
     )
     return None if price is None else price.cost_nanos
