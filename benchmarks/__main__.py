@@ -23,6 +23,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("processes", []),
     ("size", ["--events", "{events}"]),
     ("queries", ["--events", "{events}"]),
+    ("lineage", ["--events", "{events}"]),
     ("memory", []),
     ("startup", []),
     ("bill", []),

@@ -57,7 +57,14 @@ ADAPTERS = {"crewai", "langchain", "llamaindex"}
 
 SLOW_FIXTURES = {"address", "each_store", "in_a_child", "postgresql", "run_command", "run_python", "server"}
 SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex"}
-SLOW_FILES = {"test_benchmarks.py", "test_demo.py", "test_docs.py", "test_injected_failures.py", "test_one_graph.py", "test_round_trip.py"}
+SLOW_FILES = {
+    "test_benchmarks.py",
+    "test_demo.py",
+    "test_docs.py",
+    "test_injected_failures.py",
+    "test_one_graph.py",
+    "test_round_trip.py",
+}
 
 
 def pytest_collection_modifyitems(items):

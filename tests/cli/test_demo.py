@@ -47,6 +47,8 @@ def test_it_shows_cost_lineage_and_what_is_doubtful(demo):
         "unpriced",
         "estimated",
         "% cached",
+        "Critical path: planner → search_flights",
+        "← reads: search_flights",
     ):
         assert word in printed
 
@@ -57,7 +59,7 @@ def test_the_next_commands_it_names_work(demo):
 
     folder, printed = demo
     commands = re.findall(r"^  (token-calc .*)$", printed, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         arguments = [sys.executable, "-m", "tc_core.cli", *shlex.split(command)[1:]]
         result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
