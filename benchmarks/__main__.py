@@ -24,6 +24,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("size", ["--events", "{events}"]),
     ("queries", ["--events", "{events}"]),
     ("analysis", ["--events", "{events}"]),
+    ("lineage", ["--events", "{events}"]),
     ("memory", []),
     ("startup", []),
     ("bill", []),

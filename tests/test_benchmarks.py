@@ -93,6 +93,16 @@ def test_queries(capsys):
     assert len(figures(result)) == len(result["rows"])
 
 
+def test_lineage(capsys):
+    from benchmarks.lineage import figures, main
+
+    main(["--events", "3000", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["edges"] > 3000
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert [figure.aim for figure in figures(result)][:3] == ["1 ms", "2 ms", "8 ms"]
+
+
 def test_size(capsys):
     from benchmarks.size import figures, main
 

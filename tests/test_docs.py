@@ -126,6 +126,13 @@ def test_the_examples_about_costs_print_what_the_page_says(run_python, month, tm
             assert printed in said
 
 
+def test_the_example_about_lineage_prints_what_the_page_says(run_python):
+    (program,) = blocks("docs/lineage.md", "python")
+    said = run_python(program)
+    assert f"```\n{said}```" in (ROOT / "docs/lineage.md").read_text()
+    assert said.startswith("the answer came from")
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0

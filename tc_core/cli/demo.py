@@ -10,12 +10,14 @@ from rich.text import Text
 
 from tc_core.cli import common, cost_sheet, patterns, text, waterfall
 from tc_core.cli.new_store import kept_if_used
+from tc_core.cli.events import SHORT_ID
 from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.reads import reads
 from tc_core.lineage.tree import tree
 from tc_core.model.period import Period
+from tc_core.model.run import Run
 from tc_core.runtime.instrument import instrument, uninstrument
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.sql import SqlStore
@@ -96,12 +98,12 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     console.print(Text("\nWhat it cost, by agent and model\n", style="bold"))
     cost_sheet.print_report(found, ["agent_id", "model"], title=cost_sheet.title_line(found, ""))
     console.print(Text("\nWhat hung under what\n", style="bold"))
-    for run in reversed(storage.runs({}, limit=10)):
-        if run.event.timestamp >= began:
-            id_ = run.event.event_id
-            root = tree(*storage.tree(id_))
-            print_tree(root, storage.attempts_in(id_), reads(storage, root.walk()))
-            console.print()
+    shown = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
+    for run in reversed(shown):
+        id_ = run.event.event_id
+        root = tree(*storage.tree(id_))
+        print_tree(root, storage.attempts_in(id_), reads(storage, root.walk()))
+        console.print()
     console.print(Text("Where its input tokens came from\n", style="bold"))
     waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))
     console.print(Text("\nWhat of it was waste\n", style="bold"))
@@ -113,13 +115,18 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     for command, what in (
         (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
         (f"token-calc waterfall last{option}", "where the last run's input tokens came from"),
-        (f"token-calc tree last --html lineage.html{option}", "the last run as a picture, in a browser"),
+        (f"token-calc tree {_largest(shown)} --html lineage.html{option}", "its first run as a picture, in a browser"),
         (f"token-calc patterns{option}", "what was waste, at any time"),
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):
         console.print(Text(f"  # {what}", style="dim"))
         console.print(f"  {command}", soft_wrap=True)
+
+
+def _largest(shown: list[Run]) -> str:
+    """Return what names the run with the most to see."""
+    return max(shown, key=lambda run: run.events).event.event_id[-SHORT_ID:] if shown else "last"
 
 
 def _legend() -> Text:

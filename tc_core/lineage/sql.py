@@ -77,7 +77,7 @@ def of_scope(connection: Connection, column: Literal["root", "workflow_id"], val
     facts = {
         tuple(fact)
         for end in ("source", "target")
-        for fact in connection.execute(text(f"{_FACTS}{end} IN {within}"), {"value": value})
+        for fact in connection.execute(text(f"{_FACTS}{end} IN {within}"), {"value": value}).all()
     }
     names = {key: external or ids.to_text(id_) for key, _, id_, external in rows}
     parents = {key: parent for key, parent, *_ in rows}

@@ -203,7 +203,7 @@ def large():
 def test_above_300_events_a_picture_is_grouped_and_says_so(large):
     dot = large.to_dot()
     assert "305 events, grouped by agent, tool and model into 6" in dot
-    assert r'label="llm_call gpt-4o\n150 events  came back 149x  1,350 in  0 out  $1.5000"' in dot
+    assert r'label="llm_call gpt-4o\n150 events  came back 149x  1,350 in  $1.5000"' in dot
     assert r'label="tool search\n150 events  came back 149x  1 failed"' in dot
     assert 'label="triggered by 150x"' in dot
     assert 'label="150x"' in dot

@@ -82,6 +82,8 @@ def _in_order(groups: Iterable[Key], above: dict[Key, Key]) -> Iterator[tuple[Ke
 def _box(key: Key, events: list[TrackingEvent], loops: int, above: int | None, depth: int) -> Box:
     agent, kind, name = key
     calls = [event for event in events if event.is_call]
+    read = [event.input_tokens for event in calls if event.input_tokens is not None]
+    written = [event.output_tokens for event in calls if event.output_tokens is not None]
     costs = [event.cost_nanos for event in calls if event.cost_nanos is not None]
     found: dict[str, Attribute | None] = {
         "event_type": kind,
@@ -91,8 +93,8 @@ def _box(key: Key, events: list[TrackingEvent], loops: int, above: int | None, d
         "loops": loops,
         "errors": sum(event.status == "error" for event in events),
         "calls": len(calls),
-        "input_tokens": sum(event.input_tokens or 0 for event in calls) if calls else None,
-        "output_tokens": sum(event.output_tokens or 0 for event in calls) if calls else None,
+        "input_tokens": sum(read) if read else None,
+        "output_tokens": sum(written) if written else None,
         "cost_nanos": sum(costs) if costs else None,
     }
     attributes = {name: value for name, value in found.items() if value is not None}

@@ -3,6 +3,7 @@
 The page has all it needs in itself: no script, no font, no request. Everything that was recorded is escaped.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from html import escape
 
@@ -58,6 +59,7 @@ class _Drawing:
         ends = [self._left(box) + width for box, width in zip(drawn.boxes, self.widths, strict=True)]
         self.tree_ends = max(ends, default=0)
         self.arcs = [line for line in drawn.lines if not self._is_tree(line)]
+        self.drawn_before: Counter[frozenset[int]] = Counter()
         self.figures = self.tree_ends + (_ARCS if self.arcs else 24)
         self.time = self.figures + 250
         self.lasts_ms = max((box.ends_ms or 0 for box in drawn.boxes), default=0)
@@ -139,12 +141,15 @@ class _Drawing:
         begins = self._left(self.drawn.boxes[line.newer]) + self.widths[line.newer]
         ends = self._left(self.drawn.boxes[line.older]) + self.widths[line.older]
         top, bottom = _TOP + line.newer * _ROW + 8, _TOP + line.older * _ROW + 14
-        away = self.tree_ends + min(90, 20 + 6 * abs(line.newer - line.older))
+        pair = frozenset((line.newer, line.older))
+        beside, self.drawn_before[pair] = self.drawn_before[pair], self.drawn_before[pair] + 1
+        away = self.tree_ends + min(90, 20 + 6 * abs(line.newer - line.older) + 16 * beside)
         said = escape(line.label or "holds")
         path = f"M{begins:.0f} {top}C{away:.0f} {top} {away:.0f} {bottom} {ends:.0f} {bottom}"
         drawn = f'<path d="{path}" fill="none" stroke="#8a3ffc" stroke-dasharray="4 3" marker-end="url(#tip)"/>'
         middle = (begins + 6 * away + ends) / 8
-        return f'{drawn}<text class="said" x="{middle + 3:.0f}" y="{(top + bottom) / 2 + 3:.0f}">{said}</text>\n'
+        height = (top + bottom) / 2 + 3 + 11 * beside
+        return f'{drawn}<text class="said" x="{middle + 3:.0f}" y="{height:.0f}">{said}</text>\n'
 
     def _is_tree(self, line: Line) -> bool:
         return line.relation == PARENT and self.drawn.boxes[line.newer].above == line.older
