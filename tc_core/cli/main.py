@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, waterfall
+from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, waterfall, workflow
 
 app = typer.Typer(
     name="token-calc",
@@ -25,6 +25,7 @@ app.command()(runs.runs)
 app.command("tree")(runs.show_tree)
 app.command()(runs.show)
 app.command()(waterfall.waterfall)
+app.command()(workflow.workflow)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

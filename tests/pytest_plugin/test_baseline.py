@@ -20,7 +20,7 @@ BASELINE = ("--token-baseline", "tokens.json")
 
 
 def test_tokens_that_grow_fail_offline_and_what_grew_is_named(run, pytester):
-    """The system prompt has 120 tokens more by the model's tokenizer: "Be polite. " is three; the schema grew as well."""
+    """The system prompt has 120 tokens more by the model's tokenizer, "Be polite. " is three; the schema grew too."""
     with ModelServer() as server:
         server.push(Step(text="Good day."))
         result = run(REPLAYED, "--token-record", *BASELINE, UPSTREAM=server.base_url)
