@@ -162,3 +162,12 @@ def test_the_table_of_all_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "finished calls lost over 1 kills" in printed
     assert "bytes an event, 2,000 events" in printed
+
+
+def test_workflows(capsys):
+    from benchmarks.workflows import figures, main
+
+    result = main(["--calls", "20", "--runs", "3", "--json"])
+    assert json.loads(capsys.readouterr().out)["benchmark"] == "workflows"
+    assert len(figures(result)) == 5
+    assert all(row.get("us", row.get("ms")) > 0 for row in result["rows"])

@@ -16,7 +16,7 @@ def test_the_example_is_recorded_once_and_replayed_offline(run):
         run(local, "--token-record", agent="", OPENAI_API_KEY="none").assert_outcomes(passed=1)
         assert len(server.exchanges) == 1
     run(program, "--token-baseline", "tokens.json", agent="", OPENAI_API_KEY="none").assert_outcomes(passed=1)
-    grown = program.replace("} * 8", "").replace('" * 8', ' Be polite, and brief. " * 12')
+    grown = program.replace('" * 8', ' Be polite, and brief. " * 12')
     result = run(grown, "--token-baseline", "tokens.json", agent="", OPENAI_API_KEY="none")
     result.assert_outcomes(failed=1)
     assert "system prompt +" in said(result)
