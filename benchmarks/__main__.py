@@ -34,6 +34,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("health", []),
     ("cache", []),
     ("patterns", []),
+    ("workflows", []),
 )
 """Which benchmarks, and with which arguments."""
 

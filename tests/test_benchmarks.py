@@ -235,3 +235,12 @@ def test_analysis(capsys):
     assert {row["kind"] for row in result["rows"]} == {"common", "rows"}
     assert all(row["ms"] > 0 for row in result["rows"])
     assert figures(result)[0].aim == f"{COMMON_AIM_MS:g} ms"
+
+
+def test_workflows(capsys):
+    from benchmarks.workflows import figures, main
+
+    result = main(["--calls", "20", "--runs", "3", "--json"])
+    assert json.loads(capsys.readouterr().out)["benchmark"] == "workflows"
+    assert len(figures(result)) == 5
+    assert all(row.get("us", row.get("ms")) > 0 for row in result["rows"])

@@ -33,6 +33,7 @@ from tc_core.cli import (
     watch,
     waterfall,
     what_if,
+    workflow,
 )
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
 app.command()(health.health)
 app.add_typer(budget.app, name="budget")
+app.command()(workflow.workflow)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

@@ -34,8 +34,8 @@ def runs(store: SqlStore, workflow_id: str, *, limit: int = 20) -> list[Run]:
     return sorted(found.values(), key=lambda run: (run.event.timestamp, run.event.event_id), reverse=True)[:limit]
 
 
-def entry(store: SqlStore, workflow_id: str, wanted: str | None) -> TrackingEvent:
-    """Return the event of a run: by its id, the end of one, or that of anything in it; of the last one without a word.
+def run_of(store: SqlStore, workflow_id: str, wanted: str | None) -> Node:
+    """Return a run with all in it: by its id, the end of one, or that of anything in it; the last one without a word.
 
     Raises LineageError where there is none.
     """
@@ -43,11 +43,15 @@ def entry(store: SqlStore, workflow_id: str, wanted: str | None) -> TrackingEven
         latest = runs(store, workflow_id, limit=1)
         if not latest:
             raise LineageError(f"No run of the workflow {workflow_id!r} is recorded: `token-calc runs` lists what is.")
-        return latest[0].event
+        return subtree(store, latest[0].event)
     event = find.event(store, wanted)
     root = tree(*store.tree(event.root_id or event.event_id))
     line, entries = _line(root, event.event_id), {each.event.event_id for each in _outermost(root, workflow_id)}
-    return next((node.event for node in line if node.event.event_id in entries), root.event)
+    found = next((node for node in line if node.event.event_id in entries), root)
+    if found is root and workflow_id not in (found.event.workflow_id, found.event.name):
+        of = f", but of {found.event.workflow_id!r}" if found.event.workflow_id else ""
+        raise LineageError(f"{wanted} is no run of the workflow {workflow_id!r}{of}: `token-calc runs` lists what is.")
+    return found
 
 
 def subtree(store: SqlStore, event: TrackingEvent) -> Node:

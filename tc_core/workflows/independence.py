@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 from typing import NamedTuple
 
 from tc_core.lineage.tree import Node
@@ -15,7 +16,11 @@ from tc_core.workflows.timing import Span, name_of, spans_of
 MOST_RUNS = 20
 """How many earlier runs are looked at."""
 
-STEPS = frozenset({"agent", "task", "workflow", "llm_call", "tool", "retrieval"})
+MOST_STEPS = 200
+"""Of longer rows nothing is said."""
+
+NAMED = frozenset({"agent", "task", "workflow"})
+STEPS = NAMED | {"llm_call", "tool", "retrieval"}
 
 
 class Proof(NamedTuple):
@@ -48,6 +53,7 @@ class Earlier:
             and ended(each.event) <= root.event.timestamp + timedelta(milliseconds=1)
         ]
         self.trees = [history.subtree(store, event) for event in before[:MOST_RUNS]]
+        self._at_once = [_pairs_at_once(each) for each in self.trees]
         self._prompts = [prompts_of(store, [node.event.event_id for node in each.walk()]) for each in self.trees]
 
     def otherwise(self, step: Node, brought: set[int]) -> list[set[int]]:
@@ -63,9 +69,12 @@ class Earlier:
                 found.append(_segments(prompts, prompts.parts))
         return found
 
-    def overlaps(self, first: str, second: str) -> int:
+    def overlaps(self, first: Node, second: Node) -> int:
         """Return in how many of them steps of these names were at work at the same time, under the same step."""
-        return sum(_has_overlap(root, first, second) for root in self.trees)
+        if first.event.event_type not in NAMED or second.event.event_type not in NAMED:
+            return 0  # the name of a model does not say which call is meant
+        names = frozenset((name_of(first), name_of(second)))
+        return sum(names in pairs for pairs in self._at_once)
 
 
 def independent_steps(store: SqlStore, workflow_id: str, root: Node) -> list[Independent]:
@@ -84,24 +93,37 @@ def independent_steps(store: SqlStore, workflow_id: str, root: Node) -> list[Ind
 class _Proving:
     def __init__(self, root: Node, spans: Mapping[str, Span], prompts: Prompts, earlier: Earlier) -> None:
         self._root, self._spans, self._prompts, self._earlier = root, spans, prompts, earlier
+        self._known: dict[str, _Facts] = {}
 
     def of(self, first: Node, second: Node) -> Proof | None:
         """Return why the second step did not need the first, or None where nothing proves that."""
-        at_once = self._earlier.overlaps(name_of(first), name_of(second))
+        one, two = self._facts(first), self._facts(second)
+        if two.asked & one.brought:
+            return None
+        at_once = self._earlier.overlaps(first, second)
         if at_once:
             return Proof("overlap", at_once)
-        calls = [node for node in second.walk() if node.event.event_type == "llm_call"]
-        if not calls or any(call.event.event_id not in self._prompts.parts for call in calls):
+        if not two.is_known or not one.brought:
             return None
-        if not all(self._was_asked_by_a_model(node, second) for node in second.walk()):
-            return None
-        brought = produced(self._prompts, first)
-        asked = _segments(self._prompts, [call.event.event_id for call in calls])
-        if not brought or asked & brought:
-            return None
-        new = asked - self._there_before(first) - self._sent_by(first) - produced(self._prompts, second)
-        runs = sum(new <= sent for sent in self._earlier.otherwise(first, brought))
+        new = two.asked - one.before - one.asked - two.brought
+        runs = sum(new <= sent for sent in one.otherwise)
         return Proof("content", runs) if runs else None
+
+    def _facts(self, step: Node) -> "_Facts":
+        known = self._known.get(step.event.event_id)
+        if known is None:
+            calls = [node.event.event_id for node in step.walk() if node.event.event_type == "llm_call"]
+            brought = produced(self._prompts, step)
+            known = self._known[step.event.event_id] = _Facts(
+                asked=_segments(self._prompts, calls),
+                brought=brought,
+                before=self._there_before(step),
+                otherwise=self._earlier.otherwise(step, brought),
+                is_known=bool(calls)
+                and all(call in self._prompts.parts for call in calls)
+                and all(self._was_asked_by_a_model(node, step) for node in step.walk()),
+            )
+        return known
 
     def _was_asked_by_a_model(self, node: Node, step: Node) -> bool:
         """Tell whether what a tool, a retriever or an embedding was given is known: a model in the step has asked."""
@@ -113,23 +135,33 @@ class _Proving:
             for each in step.walk()
         )
 
-    def _sent_by(self, step: Node) -> set[int]:
-        return _segments(self._prompts, (node.event.event_id for node in step.walk()))
-
     def _there_before(self, step: Node) -> set[int]:
         """Return what had been sent or put out before a step began."""
         began = self._spans[step.event.event_id].start_us
         done = [node.event.event_id for node in self._root.walk() if self._spans[node.event.event_id].end_us <= began]
-        produced: set[int] = set().union(*(self._prompts.produced.get(event_id, ()) for event_id in done))
-        return produced | _segments(self._prompts, done)
+        brought: set[int] = set().union(*(self._prompts.produced.get(event_id, ()) for event_id in done))
+        return brought | _segments(self._prompts, done)
+
+
+class _Facts(NamedTuple):
+    """What is known of a step, as segments."""
+
+    asked: set[int]
+    brought: set[int]
+    before: set[int]
+    """What had been sent or put out before it began."""
+    otherwise: list[set[int]]
+    """What was sent in each earlier run in which it brought something else."""
+    is_known: bool
+    """Whether all that its models were asked, and its tools given, is known."""
 
 
 def _groups(row: Sequence[Node], spans: Mapping[str, Span], proving: _Proving) -> Iterable[Independent]:
     """Yield the longest groups of neighbours each of which is proven not to need any before it in the group."""
     group, proofs = [row[0]], list[Proof]()
     for node in [*row[1:], None]:
-        proven = [] if node is None else [proving.of(each, node) for each in group]
-        if node is not None and all(proven):
+        proven = [] if node is None else list(takewhile(bool, (proving.of(each, node) for each in group)))
+        if node is not None and len(proven) == len(group):
             group.append(node)
             proofs += [proof for proof in proven if proof is not None]
             continue
@@ -146,19 +178,24 @@ def _one_after_another(node: Node, spans: Mapping[str, Span]) -> list[Node]:
     steps.sort(key=lambda step: spans[step.event.event_id])
     ends = [spans[step.event.event_id].end_us for step in steps]
     starts = [spans[step.event.event_id].start_us for step in steps[1:]]
+    if len(steps) > MOST_STEPS:
+        return []
     return steps if all(end <= start for end, start in zip(ends, starts, strict=False)) else []
 
 
-def _has_overlap(root: Node, first: str, second: str) -> bool:
-    spans = spans_of(root)
+def _pairs_at_once(root: Node) -> set[frozenset[str]]:
+    """Return the names of steps under the same step that were at work at the same time, two by two."""
+    spans, found = spans_of(root), set[frozenset[str]]()
     for node in root.walk():
-        for a in node.children:
-            for b in node.children:
-                if a is not b and name_of(a) == first and name_of(b) == second:
-                    one, two = spans[a.event.event_id], spans[b.event.event_id]
-                    if min(one.end_us, two.end_us) > max(one.start_us, two.start_us):
-                        return True
-    return False
+        steps = [child for child in node.children if child.event.event_type in NAMED]
+        steps.sort(key=lambda step: spans[step.event.event_id])
+        working: list[Node] = []
+        for step in steps:
+            began = spans[step.event.event_id].start_us
+            working = [each for each in working if spans[each.event.event_id].end_us > began]
+            found |= {frozenset((name_of(each), name_of(step))) for each in working}
+            working.append(step)
+    return found
 
 
 def produced(prompts: Prompts, step: Node) -> set[int]:

@@ -43,7 +43,7 @@ def _ascii(root: Node, width: int) -> str:
     ]
     times, costs, notes = (max(map(cell_len, column)) for column in list(zip(*rows, strict=True))[2:])
     room = width - times - costs - notes - 4 * len(_GAP)
-    labels = min(max(cell_len(row[0]) for row in rows), max(room - _LEAST_BAR, LEAST_WIDTH // 4))
+    labels = min(max(cell_len(row[0]) for row in rows), max(room - max(_LEAST_BAR, room // 3), _LEAST_BAR))
     bars = max(room - labels, _LEAST_BAR)
     return "\n".join(
         _GAP.join((_fit(label, labels), _bar(span, bars), time.rjust(times), cost.rjust(costs), note)).rstrip()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tc_core.errors import StorageError
+from tc_core.lineage.tree import Node
 from tc_core.model.event import TrackingEvent, check_text
 from tc_core.model.run import Run
 from tc_core.runtime.recorders import open_storage, recorder_for, wait_for_parts
@@ -107,7 +108,7 @@ class WorkflowTracker:
         Without `run` it is the one that is going on here, or the last one. Raises LineageError where there is none.
         """
         here = run_here(self.workflow_id) if run is None else None
-        event_id = self._entry(run).event_id if here is None else here.event_id
+        event_id = self._run(run).event.event_id if here is None else here.event_id
         outcomes.save(self.storage, self.workflow_id, event_id, Outcome(bool(success), value))
 
     def traceparent(self) -> str:
@@ -134,20 +135,18 @@ class WorkflowTracker:
         the last one in the store. Raises LineageError where there is none.
         """
         store = self._store()
-        entry = self._entry(run)
         wait_for_parts(store)
-        return analysis(store, self.workflow_id, history.subtree(store, entry))
+        return analysis(store, self.workflow_id, self._run(run))
 
     def events(self, run: str | Run | None = None) -> list[TrackingEvent]:
         """Return what happened in a run, in order of time, between a `workflow_start` and a `workflow_end`."""
-        return history.with_marks(history.subtree(self._store(), self._entry(run)))
+        return history.with_marks(self._run(run))
 
     def compare(self, run_a: str | Run, run_b: str | Run | None = None) -> RunComparison:
         """Say what changed from a run to another one, by default the last: by agent, and by origin of the tokens."""
         store = self._store()
-        a, b = (history.subtree(store, self._entry(each)) for each in (run_a, run_b))
         wait_for_parts(store)
-        return compare.compare(store, self.workflow_id, a, b)
+        return compare.compare(store, self.workflow_id, self._run(run_a), self._run(run_b))
 
     def distribution(
         self, *, limit: int = 1000, since: datetime | None = None, until: datetime | None = None
@@ -158,13 +157,12 @@ class WorkflowTracker:
     def suggest_optimizations(self, run: str | Run | None = None) -> list[Optimization]:
         """Return what would make a run cheaper or faster, as far as what was recorded proves it; the largest first."""
         store = self._store()
-        entry = self._entry(run)
         wait_for_parts(store)
-        return optimisations.suggest(store, self.workflow_id, history.subtree(store, entry))
+        return optimisations.suggest(store, self.workflow_id, self._run(run))
 
     def visualize(self, format: Format = "ascii", run: str | Run | None = None, *, width: int = 100) -> str:  # noqa: A002  # as the seed's users call it
         """Draw a run: `ascii` (a tree with a time line), `mermaid`, `dot` or `html`."""
-        return present.draw(history.subtree(self._store(), self._entry(run)), format, width=width)
+        return present.draw(self._run(run), format, width=width)
 
     # Inside
 
@@ -208,8 +206,8 @@ class WorkflowTracker:
             )
         return self.storage
 
-    def _entry(self, run: str | Run | None) -> TrackingEvent:
-        return history.entry(self._store(), self.workflow_id, self._entry_id(run))
+    def _run(self, run: str | Run | None) -> Node:
+        return history.run_of(self._store(), self.workflow_id, self._entry_id(run))
 
     def _entry_id(self, run: str | Run | None) -> str | None:
         """Return what a question or an outcome is about; None is the last run in the store."""

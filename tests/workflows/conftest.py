@@ -29,10 +29,7 @@ def tracker(own_store):
 
 def tree_of(store, tracker, run=None):
     """Return depth, type and name of each event of a run, in the order of a tree."""
-    from tc_core.workflows import history
-
-    root = history.subtree(store, tracker._entry(run))
-    found, waiting = [], [(0, root)]
+    found, waiting = [], [(0, tracker._run(run))]
     while waiting:
         depth, node = waiting.pop()
         found.append((depth, node.event.event_type, node.event.name or node.event.model))

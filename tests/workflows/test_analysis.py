@@ -2,7 +2,7 @@
 
 import pytest
 
-from tc_core import CostTracker, WorkflowTracker
+from tc_core import CostTracker, WorkflowTracker, continue_trace
 from tc_core.model.segment import Segment
 from tc_core.model.usage import Usage
 from tc_core.runtime.recorders import recorder_for, wait_for_parts
@@ -315,3 +315,25 @@ def test_a_graph_or_a_block_is_analysed_by_its_name(own_store):
     recorder.finish("graph")
     assert wait_for_parts(own_store)
     assert WorkflowTracker("reporter", own_store).analyze().agents["writer"].calls == 1
+
+
+def test_every_store_that_lasts_answers_alike(each_store, clock):
+    tracker = WorkflowTracker("support", each_store)
+    again = "Which flights leave for Rome tomorrow morning, and how many seats are left in each?"
+    with tracker:
+        with tracker.track_agent("worker"):
+            ask(each_store, clock, user(again), "two", tokens=2000)
+            ask(each_store, clock, user(again), "two", tokens=2000)
+        with (
+            continue_trace(tracker.traceparent(), storage=each_store, name="step"),
+            tracker.track_agent("other") as other,
+        ):
+            other.track_call("gpt-4o", 1000, 100)
+        tracker.outcome(value=1)
+    analysis = WorkflowTracker("support", each_store).analyze()
+    assert (analysis.calls, analysis.waste.duplicate_calls, analysis.outcome.value) == (3, 1, 1)
+    assert [event.event_type for event in tracker.events()][:2] == ["workflow_start", "agent"]
+    assert len(each_store.query_events({"event_type": "workflow_end"})) == 1
+    assert tracker.distribution().cost_per_success == pytest.approx(analysis.total_cost)
+    assert tracker.suggest_optimizations()[0].kind == "duplicates"
+    assert tracker.visualize().startswith("workflow support")

@@ -285,6 +285,11 @@ def test_what_cannot_be_is_refused_in_words(own_store, tracker):
         tracker.analyze("0123abcd")
     with pytest.raises(LineageError, match="No run"):
         tracker.outcome()
+    other = WorkflowTracker("other", own_store)
+    with other, other.track_agent("worker") as worker:
+        pass
+    with pytest.raises(LineageError, match="is no run of the workflow 'support', but of 'other'"):
+        tracker.analyze(worker.event_id)
     with pytest.raises(ValueError, match="agent_id must be a text"):
         tracker.track_agent("")
     with pytest.raises(ValueError, match="workflow_id must be a text"):
