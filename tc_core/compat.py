@@ -2,10 +2,10 @@
 
 >>> from tc_core.compat import TokenCounter, calculate_cost, optimize_prompt
 
-What it called by the same name as `tc_core` and has the same meaning (stores, trackers, monitors, budgets) is there. This
-module has the others, for programs that still use them: prices and windows are today's, costs are exact, an unknown model
-has a cost of None where it used to raise, and a chat is billed with its history. Figures that nobody publishes
-(`max_output_tokens`, whether a model sees images) are None.
+What has the same name and meaning in `tc_core` (stores, trackers, monitors) is there. This module has the others, for
+programs that still use them: prices and windows are today's, costs are exact, an unknown model has a cost of None where
+it used to raise, and a chat is billed with its history. Figures that nobody publishes (`max_output_tokens`, whether a
+model sees images) are None. The dicts that methods return have keys of their own: only their fields were ever told.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,10 +23,10 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     >>> agent = create_agent(model, tools, middleware=[TokenCalculatorMiddleware()])
 
-    `tracker` says of which store; without one it is the default store. With `compress_at`, a share of the model's window
-    or a number of tokens, the messages of a request that reaches it are made shorter, by `ConversationMonitor`'s
-    strategy "hybrid"; the agent's own state keeps them all. `default_labels` are laid over what is recorded of a request
-    that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
+    `tracker` says of which store; without one it is the default store. With `compress_at`, a share of the model's
+    window or a number of tokens, the messages of a request that reaches it are made shorter, by `ConversationMonitor`'s
+    strategy "hybrid"; the agent's own state keeps them all. `default_labels` are laid over what is recorded of a
+    request that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
     """
 
     def __init__(
