@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import health_signals
-from benchmarks.common import Figure, show
+from benchmarks.common import Figure, show, timed
 from tc_core.health.compress.compressed import compressed
 from tc_core.health.forms import read
 from tc_core.health.messages import Entry, size_of
@@ -219,18 +219,12 @@ def compression(every: int) -> list[dict[str, Any]]:
 
 
 def speed() -> list[dict[str, Any]]:
-    """Measure a check after 10,000 turns, and what adding them takes."""
+    """Measure the processor time of a check after 10,000 turns, and of adding them."""
     recorded = [message for messages in runs(DATA / RUNS) for message in messages if message["role"] != "system"]
     chosen = (recorded * 5)[:20_000]
     monitor = ConversationMonitor(MODEL, "speed")
-    began = time.perf_counter()
-    monitor.add_messages(chosen)
-    added = (time.perf_counter() - began) * 1000
-    took = []
-    for _ in range(7):
-        began = time.perf_counter()
-        monitor.check_health()
-        took.append((time.perf_counter() - began) * 1000)
+    added = timed(lambda: monitor.add_messages(chosen)).cpu_s * 1000
+    took = [timed(monitor.check_health).cpu_s * 1000 for _ in range(7)]
     return [
         {
             "what": "a check after 10,000 turns, ms",

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import health_loops
+from benchmarks.health_scores import auc, best_f1, runs, share_above, spearman
 from tc_core.health.forms import read
 from tc_core.health.injection import SURE, WARN, risk_of
-from tc_core.health.signals.repetition import Repetition
 from tc_core.health.signals.thread import Thread
 from tc_core.health.signals.topic import Topic
 from tc_core.health.similarity import Similarity, similarity_of
@@ -18,58 +19,6 @@ from tc_core.health.similarity import Similarity, similarity_of
 Message = dict[str, Any]
 Row = dict[str, Any]
 _PERSON = re.compile(r"[a-z]+_[a-z]+_\d{4}")
-
-
-def auc(positives: Sequence[float], negatives: Sequence[float]) -> float:
-    """Return how often a positive is above a negative."""
-    marked = sorted([(score, 1) for score in positives] + [(score, 0) for score in negatives])
-    rank_sum, start = 0.0, 0
-    while start < len(marked):
-        end = start
-        while end < len(marked) and marked[end][0] == marked[start][0]:
-            end += 1
-        rank_sum += sum(mark for _, mark in marked[start:end]) * (start + end + 1) / 2
-        start = end
-    ones = len(positives)
-    return (rank_sum - ones * (ones + 1) / 2) / (ones * len(negatives))
-
-
-def spearman(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the correlation of ranks."""
-    return 0.0 if len(set(a)) < 2 or len(set(b)) < 2 else statistics.correlation(_ranks(a), _ranks(b))
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=values.__getitem__)
-    found, start = [0.0] * len(values), 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for place in order[start : end + 1]:
-            found[place] = (start + end) / 2
-        start = end + 1
-    return found
-
-
-def _share(scores: Sequence[float], bar: float) -> float:
-    return sum(score >= bar for score in scores) / len(scores)
-
-
-def _f1(marks: Sequence[int], scores: Sequence[float]) -> float:
-    """Return the best F1 over all bars."""
-    hits, best, ones = 0, 0.0, sum(marks)
-    ordered = sorted(zip(scores, marks, strict=True), reverse=True)
-    for count, (score, mark) in enumerate(ordered, 1):
-        hits += mark
-        if count == len(ordered) or ordered[count][0] != score:  # all of one score are above a bar, or none
-            best = max(best, 2 * hits / (count + ones))
-    return best
-
-
-def _runs(data: Path, every: int) -> list[list[Message]]:
-    with (data / "agent_trajectories.jsonl").open() as lines:
-        return [json.loads(line)["messages"] for place, line in enumerate(lines) if place % every == 0]
 
 
 # Topics
@@ -89,9 +38,8 @@ def topic(data: Path, every: int) -> list[Row]:
             marks, scores = _shifts(dialogs, similarity, has_cues=has_cues)
             positives = [score for mark, score in zip(marks, scores, strict=True) if mark]
             negatives = [score for mark, score in zip(marks, scores, strict=True) if not mark]
-            said = (
-                f"best F1 {_f1(marks, scores):.3f}, spliced AUC {_spliced(dialogs, similarity, has_cues=has_cues):.3f}"
-            )
+            spliced = _spliced(dialogs, similarity, has_cues=has_cues)
+            said = f"best F1 {best_f1(marks, scores):.3f}, spliced AUC {spliced:.3f}"
             how = "with cues" if has_cues else "nearness only"
             rows.append({"what": f"{name}, {how}: AUC", "value": round(auc(positives, negatives), 4), "further": said})
     marks = [int(mark) for dialog in dialogs for _, mark in dialog[1:]]
@@ -154,150 +102,7 @@ def _texttiling(dialogs: Sequence[Any]) -> tuple[float, float]:
             marks.append(int(dialog[place + 1][1]))
             scores.append(left + right - 2 * value)
     pairs = list(zip(marks, scores, strict=True))
-    return auc([s for m, s in pairs if m], [s for m, s in pairs if not m]), _f1(marks, scores)
-
-
-# Repetition
-
-
-def repetition(data: Path, every: int) -> list[Row]:
-    """Measure loops put into runs against runs as they are, pages, polling and maps over items."""
-    conversations = _runs(data, every)
-    rows = []
-    for times in (2, 3, 4):
-        dice = random.Random(1)
-        loops: dict[str, list[float]] = {name: [] for name in _LOOPS}
-        honest: dict[str, list[float]] = {name: [] for name in ("unedited", *_HONEST)}
-        pool = [pair for messages in conversations for pair in _pairs(messages)]
-        users = [m for messages in conversations for m in _prose(messages, "user")]
-        answers = [m for messages in conversations for m in _prose(messages, "assistant")]
-        for messages in conversations:
-            if len(_pairs(messages)) < 2 or len(_prose(messages, "assistant")) < 2:
-                continue
-            place = dice.randrange(1, len(messages))
-            while place < len(messages) and messages[place]["role"] == "tool":
-                place += 1
-            honest["unedited"].append(_peak(messages))
-            for name, edit in (*_LOOPS.items(), *_HONEST.items()):
-                added = edit(messages, {"pairs": pool, "users": users, "answers": answers}, dice, times)
-                peak = _peak([*messages[:place], *added, *messages[place:]])
-                (loops if name in loops else honest)[name].append(peak)
-        clean = [each for some in honest.values() for each in some]
-        dirty = [each for some in loops.values() for each in some]
-        bar = sorted(clean)[int(0.95 * len(clean))]
-        each = ", ".join(f"{name} {auc(some, clean):.3f}" for name, some in loops.items())
-        further = (
-            f"{each}; recall at 5 % false alarms {sum(d > bar for d in dirty) / len(dirty):.2f} (level > {bar:.2f}); "
-            f"level >= 0.6: {_share(dirty, 0.6):.2f} against {_share(clean, 0.6):.3f}"
-        )
-        rows.append({"what": f"{times} repeats: AUC", "value": round(auc(dirty, clean), 4), "further": further})
-    return rows
-
-
-def _peak(messages: Sequence[Message]) -> float:
-    watch = Repetition()
-    for message in messages:
-        watch.add(read(message))
-    return watch.peak
-
-
-def _prose(messages: Sequence[Message], role: str, least: int = 12) -> list[Message]:
-    return [m for m in messages if m["role"] == role and len((m.get("content") or "").split()) >= least]
-
-
-def _pairs(messages: Sequence[Message]) -> list[tuple[Message, Message]]:
-    return [
-        (m, messages[i + 1])
-        for i, m in enumerate(messages[:-1])
-        if m.get("tool_calls") and messages[i + 1]["role"] == "tool"
-    ]
-
-
-def _less(text: str, dice: random.Random, share: float) -> str:
-    return " ".join(word for word in text.split(" ") if dice.random() > share)
-
-
-def _again(messages: Sequence[Message], _pool: Any, dice: random.Random, times: int) -> list[Message]:
-    pair = dice.choice(_pairs(messages))
-    return [each for _ in range(times) for each in pair]
-
-
-def _near_answers(messages: Sequence[Message], pool: Any, dice: random.Random, times: int) -> list[Message]:
-    text = dice.choice(_prose(messages, "assistant"))["content"]
-    found = []
-    for _ in range(times):
-        changed = re.sub(r"\d", lambda _: str(dice.randrange(10)), text)
-        found += [
-            {"role": "assistant", "content": changed},
-            {"role": "user", "content": dice.choice(pool["users"])["content"]},
-        ]
-    return found
-
-
-def _two_agents(messages: Sequence[Message], _pool: Any, dice: random.Random, times: int) -> list[Message]:
-    one, other = (dice.choice(_prose(messages, "assistant"))["content"] for _ in range(2))
-    found = []
-    for _ in range(times):
-        found += [
-            {"role": "assistant", "content": _less(one, dice, 0.1)},
-            {"role": "user", "content": _less(other, dice, 0.1)},
-        ]
-    return found
-
-
-def _same_question(messages: Sequence[Message], pool: Any, dice: random.Random, times: int) -> list[Message]:
-    text = dice.choice(_prose(messages, "user", 8) or pool["users"])["content"]
-    found = []
-    for _ in range(times):
-        found += [
-            {"role": "user", "content": _less(text, dice, 0.05)},
-            {"role": "assistant", "content": dice.choice(pool["answers"])["content"]},
-        ]
-    return found
-
-
-def _call(name: str, arguments: Mapping[str, Any], content: str, id_: str) -> list[Message]:
-    call = {"id": id_, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
-    return [
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": id_, "name": name, "content": content},
-    ]
-
-
-def _pages(messages: Sequence[Message], pool: Any, dice: random.Random, times: int) -> list[Message]:
-    name = dice.choice(_pairs(messages))[0]["tool_calls"][0]["function"]["name"]
-    found = []
-    for page, (_, result) in enumerate(dice.sample(pool["pairs"], times), 1):
-        found += _call(name, {"query": "open", "page": page}, result["content"], f"p{page}")
-    return found
-
-
-def _polling(_messages: Sequence[Message], _pool: Any, dice: random.Random, times: int) -> list[Message]:
-    found, done = [], 0
-    for number in range(times):
-        done += dice.randrange(3, 9)
-        result = json.dumps({"job": "job-7731", "status": "running", "done": done})
-        found += _call("get_status", {"job": "job-7731"}, result, f"q{number}")
-    return found
-
-
-def _map(_messages: Sequence[Message], pool: Any, dice: random.Random, times: int) -> list[Message]:
-    found = []
-    for number, (_, result) in enumerate(dice.sample(pool["pairs"], times)):
-        item = "".join(dice.choices("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789", k=6))
-        said = f"Now I will look at the details of reservation {item} to see whether it can be changed."
-        found.append({"role": "assistant", "content": said})
-        found += _call("get_reservation_details", {"reservation_id": item}, result["content"], f"m{number}")
-    return found
-
-
-_LOOPS = {
-    "same call": _again,
-    "near-equal answers": _near_answers,
-    "two agents": _two_agents,
-    "same question": _same_question,
-}
-_HONEST = {"pages": _pages, "polling": _polling, "map": _map}
+    return auc([s for m, s in pairs if m], [s for m, s in pairs if not m]), best_f1(marks, scores)
 
 
 # Irrelevant share
@@ -306,7 +111,7 @@ _HONEST = {"pages": _pages, "polling": _polling, "map": _map}
 def irrelevant(data: Path, every: int) -> list[Row]:
     """Measure how the irrelevant share follows noise that is put into runs."""
     dice = random.Random(1)
-    conversations = [messages for messages in _runs(data, every) if len(messages) >= 14]
+    conversations = [messages for messages in runs(data, every) if len(messages) >= 14]
     people = [set(_PERSON.findall(json.dumps(messages))) for messages in conversations]
     rows = []
     for is_block in (False, True):
@@ -393,7 +198,7 @@ def injection(data: Path, every: int) -> list[Row]:
     documents = [text[:4000] for kind in ("emails", "tables", "code") for text in known[kind]][::every]
     results = [
         m["content"]
-        for messages in _runs(data, every)
+        for messages in runs(data, every)
         for m in messages
         if m["role"] == "tool" and _is_json(m["content"])
     ]
@@ -414,7 +219,7 @@ def _recalled(name: str, by_kind: Mapping[str, Sequence[float]], clean: Sequence
     found = sum(score > bar for score in dirty) / len(dirty)
     missed = sorted((sum(s > bar for s in some) / max(1, len(some)), kind) for kind, some in by_kind.items())
     worst = ", ".join(f"{kind} {share:.2f}" for share, kind in missed[:4])
-    told = f"told of: {_share(dirty, WARN):.3f} against {_share(clean, WARN):.3f}"
+    told = f"told of: {share_above(dirty, WARN):.3f} against {share_above(clean, WARN):.3f}"
     return [
         {"what": f"{name}: AUC", "value": round(auc(dirty, clean), 4), "further": told},
         {"what": f"{name}: recall at 1 % false alarms", "value": round(found, 4), "further": f"fewest: {worst}"},
@@ -475,7 +280,7 @@ def _in_json(text: str, attack: str, dice: random.Random) -> str:
 
 MEASURES: dict[str, Callable[[Path, int], list[Row]]] = {
     "topic": topic,
-    "repetition": repetition,
+    "repetition": health_loops.repetition,
     "irrelevant": irrelevant,
     "injection": injection,
 }

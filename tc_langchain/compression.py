@@ -1,7 +1,7 @@
 """Making the messages of an agent's request shorter, when they fill too much of the model's window.
 
-What was made shorter stays as it is in the requests that follow, so that a provider's cache is broken once and not at each
-turn; only what has come since is sent behind it, until that is too much again.
+What was made shorter stays as it is in the requests that follow, so that a provider's cache is broken once and not at
+each turn; only what has come since is sent behind it, until that is too much again.
 """
 
 from collections import OrderedDict

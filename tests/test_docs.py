@@ -133,6 +133,14 @@ def test_the_example_about_lineage_prints_what_the_page_says(run_python):
     assert said.startswith("the answer came from")
 
 
+def test_the_examples_about_health_print_what_the_page_says(run_python, model_environment):
+    by_hand, agent, helpers = blocks("docs/health.md", "python")
+    for program in (by_hand, helpers):
+        assert run_python(program) in (ROOT / "docs/health.md").read_text()
+    pytest.importorskip("langchain.agents", reason="LangChain is not installed")
+    assert "A piece of a word." in run_python(agent, **model_environment)
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0

@@ -87,9 +87,12 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
     console.print(line)
     console.print()
     sheet = Sheet(
-        Column("conversation"), Column("agent", least=8), Column("model", least=8, goes=1), number("calls"),
-        number("context"), Column("", goes=2), number("rot"), number("repeats"), number("injection", goes=3), Column("state"),
-    )  # fmt: skip
+        Column("conversation"),
+        Column("agent", least=8),
+        Column("model", least=8, goes=1),
+        *(number("calls"), number("context"), Column("", goes=2), number("rot"), number("repeats")),
+        *(number("injection", goes=3), Column("state")),
+    )
     for each in found[:MOST_ROWS]:
         last = each.last
         sheet.add(
@@ -127,16 +130,7 @@ def _print_conversation(found: Conversation) -> None:
     sheet = Sheet(
         Column("signal"), number("now"), Column("over its calls"), number("told from", goes=1), Column("", goes=2)
     )
-    limits = HealthThresholds()
-    for name, share, written, limit, means in (
-        ("context use", _usage, "{:.0f} %", f"{limits.usage_warning:.0f} %", "of what the model can be sent"),
-        ("rot", _rot, "{:.0f} %", f"{limits.rot_warning:.0f} %", "does not hang together with the newest steps"),
-        ("repetition", _signal("repetition"), "{:.2f}", f"{limits.repetition_warning:.2f}", "of the last steps seen before"),
-        ("topic coherence", _signal("topic_coherence"), "{:.2f}", "", "low where a message turns to something else"),
-        ("injection risk", _signal("injection_risk"), "{:.2f}", f"{limits.injection_warning:.2f}", "the strongest sentence of a tool"),
-        ("stale results", _signal("staleness"), "{:.2f}", f"{limits.staleness_hint:.2f}", "of what tools have brought"),
-        ("overhead", _signal("overhead_share"), "{:.2f}", f"{limits.overhead_hint:.2f}", "system prompt and schemas of tools"),
-    ):  # fmt: skip
+    for name, share, written, limit, means in _signals(HealthThresholds()):
         values = [share(call) for call in found.calls]
         most = 100.0 if "%" in written else 1.0
         now = text.EMPTY if values[-1] is None else written.format(values[-1])
@@ -145,6 +139,25 @@ def _print_conversation(found: Conversation) -> None:
     if last.context_usage is None:
         said = f"The context window of {last.model or 'the model'} is not known, so its use is not."
         console.print(Text(f"\n{said}", style="yellow"))
+
+
+def _signals(limits: HealthThresholds) -> list[tuple[str, Callable[[Recorded], float | None], str, str, str]]:
+    """Return of each signal its name, its figure, how that is written, from where on it is told of, what it means."""
+    rows = (
+        ("repetition", "repetition", limits.repetition_warning, "of the last steps were there before"),
+        ("topic coherence", "topic_coherence", None, "low where the subject may change"),
+        ("injection risk", "injection_risk", limits.injection_warning, "the strongest sentence of a tool"),
+        ("stale results", "staleness", limits.staleness_hint, "of what tools have brought"),
+        ("overhead", "overhead_share", limits.overhead_hint, "system prompt and schemas of tools"),
+    )
+    return [
+        ("context use", _usage, "{:.0f} %", f"{limits.usage_warning:.0f} %", "of what the model can be sent"),
+        ("rot", _rot, "{:.0f} %", f"{limits.rot_warning:.0f} %", "does not hang together with the newest steps"),
+        *(
+            (name, _signal(key), "{:.2f}", "" if limit is None else f"{limit:.2f}", means)
+            for name, key, limit, means in rows
+        ),
+    ]
 
 
 def _usage(call: Recorded) -> float | None:

@@ -165,10 +165,8 @@ def _recommendations(parts: Mapping[str, int], window: int | None) -> list[str]:
         found.append(f"the system prompt has {parts['system']:,} tokens, which are sent each time: shorten or cache it")
     if parts["functions"] > 1000:
         found.append(f"the schemas of tools have {parts['functions']:,} tokens: give only those that the task needs")
-    if window is not None:
-        for name in ("user", "assistant", "tool"):
-            if parts[name] > 0.4 * window:
-                found.append(
-                    f"{name} messages take {100 * parts[name] / window:.0f} % of the window: compress the older"
-                )
+    large = [name for name in ("user", "assistant", "tool") if window is not None and parts[name] > 0.4 * window]
+    found.extend(
+        f"{name} messages take {parts[name]:,} tokens, much of the window: compress the older" for name in large
+    )
     return found

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from tc_core.health.injection import risk_of
-from tc_core.health.messages import ROLES, Entry, ToolCall, size_of
+from tc_core.health.messages import ROLES, Entry, ToolCall
 from tc_core.health.monitor import window_of
 from tc_core.health.signals.watch import Watch
 from tc_core.health.similarity import Lexical
@@ -71,7 +71,7 @@ class Recording:
     def _scores(self, texts: Texts) -> Scores:
         record = texts.record
         model = record.served_model or record.model or ""
-        conversation = self._follow(record, texts.prompt, texts.output, model)
+        conversation = self._follow(record, texts.prompt, texts.output)
         watch, usage = conversation.watch, record.usage
         used = watch.tokens
         if usage is not None and usage.input_tokens:
@@ -86,9 +86,7 @@ class Recording:
             *(round(1000 * found.signals[name]) for name in _SHARES),
         )
 
-    def _follow(
-        self, record: EventRecord, prompt: Sequence[Segment], output: Sequence[Segment], model: str
-    ) -> _Conversation:
+    def _follow(self, record: EventRecord, prompt: Sequence[Segment], output: Sequence[Segment]) -> _Conversation:
         said = [(segment, _mark(segment)) for segment in prompt if segment.kind not in _UNSEEN]
         marks = [mark for _, mark in said]
         beginning = tuple(mark for segment, mark in said if segment.kind != "tool_schema")[:2]
@@ -104,22 +102,23 @@ class Recording:
         self._conversations.move_to_end(key)
         if len(self._conversations) > MOST_CONVERSATIONS:
             self._conversations.popitem(last=False)
-        self._add(known.watch, (segment for segment, _ in said[start:]), model)
+        self._add(known.watch, (segment for segment, _ in said[start:]))
         known.seen, known.prompt = marks, len(marks)
         answer = [segment for segment in output if segment.kind not in _UNSEEN]
-        self._add(known.watch, answer, model)
+        self._add(known.watch, answer)
         known.seen = marks + [_mark(segment) for segment in answer]
         return known
 
-    def _add(self, watch: Watch, segments: Iterable[Segment], model: str) -> None:
+    def _add(self, watch: Watch, segments: Iterable[Segment]) -> None:
+        """Feed what is new. Sizes go by length: they only tell shares, and what was billed is recorded."""
         for segment in segments:
             if segment.kind == "tool_schema":
-                size = tokens.count(canonical_json(segment.body), model, corrects=False).tokens
+                size = tokens.from_characters(len(canonical_json(segment.body)))
                 watch.overhead_tokens += size
                 watch.tokens += size
                 continue
             entry = _entry(segment)
-            entry.size = size_of(entry, model)
+            entry.size = tokens.from_characters(len(entry.text) + sum(len(call.arguments) for call in entry.calls))
             watch.add(entry)
             if entry.role in ("user", "system"):
                 for sentence, source in self._suspects.items():

@@ -1,6 +1,7 @@
 """What every compression promises, over generated conversations, and what each strategy does."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,6 +30,9 @@ results = st.one_of(
 )
 
 
+names = st.sampled_from(["look", "book"])
+
+
 @st.composite
 def conversations(draw):
     """Make a conversation as an API takes it: parallel calls too, pinned messages, an open call at the end."""
@@ -39,9 +43,9 @@ def conversations(draw):
         )
         for step in range(draw(st.integers(0, 2))):
             calls = [
-                {"id": f"{turn}_{step}_{n}", "type": "function", "function": {"name": draw(st.sampled_from(["look", "book"])), "arguments": json.dumps({"x": draw(st.text(max_size=20))})}}
+                call(draw(names), f"{turn}_{step}_{n}", x=draw(st.text(max_size=20)))["tool_calls"][0]
                 for n in range(draw(st.integers(1, 3)))
-            ]  # fmt: skip
+            ]
             messages.append({"role": "assistant", "content": draw(st.none() | texts), "tool_calls": calls})
             messages += [{"role": "tool", "tool_call_id": each["id"], "content": draw(results)} for each in calls]
         messages.append({"role": "assistant", "content": draw(texts)})
@@ -94,7 +98,7 @@ def turns_are_taken(before, after):
     def neighbours(messages):
         spoken = [message["role"] for message in messages if message["role"] in ("user", "assistant")]
         plain = [m for m in messages if m["role"] != "system"]
-        return spoken, any(a["role"] == b["role"] != "tool" for a, b in zip(plain, plain[1:], strict=False))
+        return spoken, any(a["role"] == b["role"] != "tool" for a, b in pairwise(plain))
 
     if not neighbours(before)[1]:
         assert not neighbours(after)[1]
@@ -202,9 +206,13 @@ def test_of_parallel_calls_a_repeated_result_is_only_marked():
 
 
 def test_relevance_keeps_what_is_about_the_question():
-    messages = [user("My cat Minka needs a vaccination against rabies."), said("The vet has time on Monday."),
-                *[each for n in range(6) for each in (user(f"Tell me about planet number {n} and its moons."), said(f"Planet {n} has moons, rings and storms."))],
-                user("When does the vet vaccinate my cat Minka?")]  # fmt: skip
+    planets = [
+        each
+        for n in range(6)
+        for each in (user(f"Tell me about planet {n} and its moons."), said(f"Planet {n} has moons and storms."))
+    ]
+    cat = [user("My cat Minka needs a vaccination against rabies."), said("The vet has time on Monday.")]
+    messages = [*cat, *planets, user("When does the vet vaccinate my cat Minka?")]
     monitor = ConversationMonitor(MODEL, "a")
     monitor.add_messages(messages)
     after = monitor.compress_context("relevance", monitor.tokens // 3)

@@ -195,6 +195,7 @@ def test_odd_contents_are_taken(content):
 
 
 def test_late_results_stay_with_their_calls():
-    messages = [user("go"), call("a", "1"), user("are you there?"), result("yes " * 80, "1"), said("done"), *[each for n in range(9) for each in (user(f"more {n}"), said("word " * 40))]]  # fmt: skip
+    late = [user("go"), call("a", "1"), user("are you there?"), result("yes " * 80, "1"), said("done")]
+    messages = [*late, *(each for n in range(9) for each in (user(f"more {n}"), said("word " * 40)))]
     after = shortened(messages)
     assert all(message["role"] != "tool" for message in after) or messages[1] in after

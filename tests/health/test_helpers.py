@@ -128,7 +128,7 @@ def test_code_and_quotations_stay_as_they_are():
 def test_only_what_saves_is_suggested_and_the_best_comes_first():
     text = "Answer in one sentence and name your source. " * 5 + "\n\n\n\nBe brief."
     found = suggest_optimizations(text, MODEL)
-    assert [each.strategy for each in found][0] == "repetition"
+    assert found[0].strategy == "repetition"
     saved = [each.estimated_tokens_saved for each in found]
     assert saved == sorted(saved, reverse=True)
     assert TokenOptimizer(MODEL).suggest_prompt_improvements(text, 1) == found[:1]

@@ -69,8 +69,9 @@ def test_polling_whose_results_change_is_no_loop():
 
 def test_what_has_nothing_to_do_with_the_newest_steps_is_rot():
     other = booking(6, seed=3)[0][1:-1]
-    own = [each for n in range(4) for each in (
-        user(f"Check invoice INV-9{n}01 of customer kim_lee_4711."), said(f"INV-9{n}01 of kim_lee_4711 is open, see INV-9001."))]  # fmt: skip
+    asked = "Check invoice INV-9{}01 of customer kim_lee_4711."
+    answered = "INV-9{0}01 of kim_lee_4711 is open, see INV-9001."
+    own = [each for n in range(4) for each in (user(asked.format(n)), said(answered.format(n)))]
     status = monitor_of([SYSTEM, *other, *own]).check_health()
     assert status.status in ("context_rot", "hallucination_risk")
     assert status.rot_percentage > 60

@@ -35,6 +35,8 @@ USED = 3.0
 OLD = 0.7
 """The weight of a value last seen in the first message, against 1 for the last."""
 MOST_TAILS = 12
+FEW_TAILS, MANY_PIECES = 4, 5_000
+"""So many lengths of the tail are tried, and how many where there is much to choose from."""
 LABEL_TOKENS = 5
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+)?")
 
@@ -96,7 +98,8 @@ class Facts:
             if used > room and count > 1:
                 break
             counts.append(count)
-        return counts[:: max(1, len(counts) // MOST_TAILS)]
+        most = MOST_TAILS if sum(map(len, self._pieces)) < MANY_PIECES else FEW_TAILS
+        return counts[:: max(1, len(counts) // most)]
 
     def _is_whole(self, place: int, room: int) -> bool:
         return self._sizes[place] <= (BIG_USER if self._free[place].role == "user" else BIG) * room

@@ -26,20 +26,21 @@ def relevance(work: Work) -> list[Kept]:
     if not free:
         return whole(work.entries)
     asked = next((group for group in reversed(free) if group.role == "user"), free[-1])
-    now = work.similarity.profile(
-        "\n".join(
-            entry.text for group in {id(asked): asked, id(free[-1]): free[-1]}.values() for entry in group.entries
-        )
-    )
+    present = {id(group): group for group in (asked, free[-1])}
+    now = work.similarity.profile("\n".join(entry.text for group in present.values() for entry in group.entries))
     near = {group.number: work.similarity.nearness(work.similarity.profile(_text(group)), [now]) for group in free}
-    ranked = sorted(
-        free, key=lambda group: (group in (asked, free[-1]), near[group.number], group.number), reverse=True
-    )
-    chosen: set[int] = set()
+    ranked = sorted(free, key=lambda group: (id(group) in present, near[group.number], group.number), reverse=True)
+    room = work.target - work.scale.total(work.put_together(groups, set()))
+    chosen: list[int] = []
     for group in ranked:
-        if work.fits(work.put_together(groups, {*chosen, group.number})):
-            chosen.add(group.number)
-    return work.put_together(groups, chosen) if chosen else window(work, groups)
+        if group.size <= room:
+            chosen.append(group.number)
+            room -= group.size
+    while chosen and not work.fits(kept := work.put_together(groups, set(chosen))):
+        room = work.target - work.scale.total(kept)
+        while chosen and room < 0:  # what stands between those that were apart takes some, too
+            room += groups[chosen.pop()].size
+    return work.put_together(groups, set(chosen)) if chosen else window(work, groups)
 
 
 def dedupe(work: Work) -> list[Kept]:
@@ -47,8 +48,8 @@ def dedupe(work: Work) -> list[Kept]:
     kept = _without_repeats(work.entries, grouped(work.entries))
     if work.fits(kept):
         return kept
-    left = [each.entry for each in kept if each.entry is not None and each.text is None]
-    groups = grouped([entry for entry in work.entries if any(entry is each for each in left)])
+    left = {id(each.entry) for each in kept if each.text is None}
+    groups = grouped([entry for entry in work.entries if id(entry) in left])
     return window(work, groups)
 
 
