@@ -295,6 +295,7 @@ class SQLiteBooks(Books):
                     (seq, amount, *key, *key),
                 )
             books.execute("UPDATE books SET applied = ?, mark = ?, version = ?", (seq, mark, version))
+        self._applied = seq
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
