@@ -27,6 +27,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("startup", []),
     ("bill", []),
     ("bill_http", []),
+    ("budgets", []),
 )
 """Which benchmarks, and with which arguments."""
 
