@@ -35,6 +35,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("cache", []),
     ("patterns", []),
     ("workflows", []),
+    ("budgets", []),
 )
 """Which benchmarks, and with which arguments."""
 

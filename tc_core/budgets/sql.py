@@ -214,7 +214,9 @@ def roots(connection: Connection, ids: Sequence[EventId]) -> dict[EventId, Event
 
 def settle(connection: Connection, ids: Sequence[EventId], sums: Mapping[tuple[int, str], int], applied: int) -> None:
     """Note what a transaction settles, and forget what the books have long had; the last one stays, for its number."""
-    connection.exec_driver_sql("DELETE FROM settlement WHERE seq < ?", (applied,))
+    connection.exec_driver_sql(
+        "DELETE FROM settlement WHERE seq < ? AND seq < (SELECT max(seq) FROM settlement)", (applied,)
+    )
     connection.exec_driver_sql(
         "INSERT INTO settlement(seq, ids, sums) SELECT coalesce(max(seq), 0) + 1, ?, ? FROM settlement",
         (json.dumps([id_.hex() for id_ in ids]), json.dumps([[*key, more] for key, more in sorted(sums.items())])),
