@@ -1,15 +1,66 @@
-"""Budgets: limits, who changed them, what was booked by hand, and their books."""
+"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts; and a wider view `events`.
+
+The view is made anew after every migration.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0007"
+down_revision = "0006"
 
 KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
+    _quotations()
+    _health()
+    _budgets()
+
+
+def _quotations() -> None:
+    op.create_table(
+        "quotable",
+        sa.Column("key", KEY, primary_key=True),
+        sa.Column("segment", sa.BigInteger, nullable=False),
+        sa.Column("blocks", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("ix_quotable_segment", "quotable", ["segment"], unique=True)
+    op.create_table(
+        "quoted",
+        sa.Column("segment", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("source", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("tokens", sa.Integer, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_quoted_source", "quoted", ["source"])
+    op.create_table(
+        "content",
+        sa.Column("segment", KEY, primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer, nullable=False),
+        sa.Column("text", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("ix_content_day", "content", ["day"])
+
+
+def _health() -> None:
+    op.create_table(
+        "context_health",
+        sa.Column("event", KEY, primary_key=True, autoincrement=False),
+        sa.Column("state", sa.SmallInteger, nullable=False),
+        sa.Column("messages", sa.Integer, nullable=False),
+        sa.Column("tokens", sa.Integer, nullable=False),
+        sa.Column("usage", sa.SmallInteger),
+        sa.Column("rot", sa.SmallInteger, nullable=False),
+        sa.Column("repetition", sa.SmallInteger, nullable=False),
+        sa.Column("topic_coherence", sa.SmallInteger, nullable=False),
+        sa.Column("injection_risk", sa.SmallInteger, nullable=False),
+        sa.Column("staleness", sa.SmallInteger, nullable=False),
+        sa.Column("overhead_share", sa.SmallInteger, nullable=False),
+    )
+
+
+def _budgets() -> None:
     op.create_table(
         "budget",
         sa.Column("id", KEY, primary_key=True, autoincrement=False),
