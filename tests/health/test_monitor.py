@@ -67,6 +67,15 @@ def test_polling_whose_results_change_is_no_loop():
     assert monitor_of([user("Run the job."), *polls]).check_health().signals["repetition"] == 0
 
 
+def test_pages_that_are_all_empty_are_no_loop_but_the_same_page_is():
+    def pages(*numbers):
+        steps = [(call("list", f"c{n}", page=page), result("nothing", f"c{n}")) for n, page in enumerate(numbers)]
+        return monitor_of([user("Go through the list."), *(each for step in steps for each in step)])
+
+    assert pages(1, 2, 3, 4, 5).check_health().signals["repetition"] == 0
+    assert pages(1, 1, 1, 1, 1).check_health().signals["repetition"] > 0.5
+
+
 def test_what_has_nothing_to_do_with_the_newest_steps_is_rot():
     other = booking(6, seed=3)[0][1:-1]
     asked = "Check invoice INV-9{}01 of customer kim_lee_4711."
