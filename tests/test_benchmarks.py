@@ -100,7 +100,7 @@ def test_lineage(capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["edges"] > 3000
     assert all(row["ms"] > 0 for row in result["rows"])
-    assert [figure.aim for figure in figures(result)][:3] == ["1 ms", "2 ms", "8 ms"]
+    assert {"1 ms", "1000 ms"} <= {figure.aim for figure in figures(result)} <= {"1 ms", "2 ms", "8 ms", "1000 ms"}
 
 
 def test_size(capsys):
