@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, cost_sheet, patterns, text, waterfall
-from tc_core.cli.new_store import kept_if_used
 from tc_core.cli.events import SHORT_ID
+from tc_core.cli.new_store import kept_if_used
 from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
