@@ -24,6 +24,9 @@ from tc_core.store.sql import SqlStore
 MOST_CALLS = 100_000
 """So many of the latest calls are looked at."""
 
+MOST_WATERFALLS = 8
+"""Of so many of the dearest agents and models it is worked out what was sent again, which takes longest."""
+
 LEAST_SHARE = 0.005
 """Saving less than this share of the cost is not worth a recommendation."""
 
@@ -58,7 +61,8 @@ def _from_lineage(store: SqlStore, groups: Sequence[Group], asked: Period, filte
         sent = shared_prefixes(store, filters, start_us, end_us, lifetime_s=caching.LIFETIME_S)
         found += caching.ideas(groups, {each.event_id: each for each in sent})
     waterfalls = {}
-    for group in groups:
+    dearest = sorted(groups, key=lambda group: -group.cost_nanos)[:MOST_WATERFALLS]
+    for group in dearest:
         if len(group.calls) >= FEWEST_CALLS and group.scope.who is not None:
             whose = "agent_id" if group.calls[0].agent_id is not None else "workflow_id"
             wanted = {**filters, whose: group.scope.who, "model": group.scope.model}

@@ -62,7 +62,9 @@ def ideas(groups: Sequence[Group]) -> list[Idea]:
 
 def _idea(group: Group, model: str, used: dict[tuple[str | None, str | None], Group]) -> Idea | None:
     """Price the calls of a group again, as if another model had been asked; None where it does not fit or save."""
-    if not all(_fits(call, model) for call in group.calls):
+    found = prices.look_up(model, None)
+    window = None if found is None else found[1].context_window
+    if window is None or not all(_fits(call, model, window) for call in group.calls):
         return None
     repriced = [_cost(call, model) for call in group.calls]
     wordier = [_cost(call, model, output=_MORE_OUTPUT) for call in group.calls]
@@ -102,11 +104,9 @@ def _idea(group: Group, model: str, used: dict[tuple[str | None, str | None], Gr
     )
 
 
-def _fits(call: TrackingEvent, model: str) -> bool:
+def _fits(call: TrackingEvent, model: str, window: int) -> bool:
     """Tell whether a model has room for a call, and can do what the call shows."""
-    found = prices.look_up(model, None)
-    window = None if found is None else found[1].context_window
-    if window is None or (call.input_tokens or 0) + (call.output_tokens or 0) > window:
+    if (call.input_tokens or 0) + (call.output_tokens or 0) > window:
         return False
     if call.audio_input_tokens or call.audio_output_tokens or call.charges:
         return False
