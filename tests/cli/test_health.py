@@ -17,7 +17,7 @@ def ask(run_command, tmp_path):
     with SQLiteStorage(path) as store:
         record(store, booking(13)[0], model="gpt-4", session_id="chat-1", agent_id="booker")
         record(store, [user("hello"), said("hi")], model="no-such-model", session_id="chat-2", agent_id="greeter")
-        assert wait_for_parts(store)
+        assert wait_for_parts(store, 60)
 
     def ask(*arguments, code=0):
         done = run_command("health", *arguments, "--store", path)

@@ -54,7 +54,7 @@ def chat(server):
 
 
 def healths(store):
-    assert wait_for_parts(store)
+    assert wait_for_parts(store, 60)
     return sql.read(store, {"session_id": "long"})
 
 

@@ -20,7 +20,7 @@ def store(tmp_path):
 
 
 def kept(store, **filters):
-    assert wait_for_parts(store)
+    assert wait_for_parts(store, 60)
     return sql.read(store, filters)
 
 

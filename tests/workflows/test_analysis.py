@@ -313,7 +313,7 @@ def test_a_graph_or_a_block_is_analysed_by_its_name(own_store):
     recorder.start("llm_call", key="call", parent="graph", model="gpt-4o", labels={"agent_id": "writer"})
     recorder.finish("call", usage=Usage(1000, 100))
     recorder.finish("graph")
-    assert wait_for_parts(own_store)
+    assert wait_for_parts(own_store, 60)
     assert WorkflowTracker("reporter", own_store).analyze().agents["writer"].calls == 1
 
 
