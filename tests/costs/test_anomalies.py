@@ -37,7 +37,7 @@ def test_a_spike_is_found_and_explains_itself(tracker):
     assert sorted(found.event_ids) == sorted(event.event_id for event in costly)
     assert found.explanation.startswith("agent researcher cost $10.00 on Wed 2026-02-04, ")
     assert "calls: as usual (5); cost per call: " in found.explanation.lower()
-    assert found.usual < 2 < found.observed
+    assert found.usual < 3 < found.observed
     assert found.to_dict()["period_start"] == "2026-02-04T00:00:00+00:00"
 
 
@@ -62,7 +62,7 @@ def test_the_weekend_is_no_anomaly_and_a_working_day_on_it_is(tracker):
     assert tracker.detect_anomalies(direction="both", end_date=day(55, 24)) == []
     save(tracker, calls(54, 1.1))
     (found,) = tracker.detect_anomalies()
-    assert (found.period_start, found.expected < 0.3) == (FIRST + timedelta(days=54), True)
+    assert (found.period_start, found.expected) == (FIRST + timedelta(days=54), pytest.approx(0.1, rel=0.2))
 
 
 def test_a_new_level_is_told_from_a_spike_once_it_lasts(tracker):

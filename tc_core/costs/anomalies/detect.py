@@ -12,8 +12,9 @@ from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction, Kind
 from tc_core.costs.anomalies.control import Tail, significant
 from tc_core.costs.anomalies.explain import explain
 from tc_core.costs.anomalies.series import DAY, HOUR, Buckets, Series
-from tc_core.costs.anomalies.windows import Bools, Floats, first_cost, median
+from tc_core.costs.anomalies.windows import Bools, Places, first_of, median
 from tc_core.costs.plain_totals import check_names
+from tc_core.costs.weekdays import Floats
 from tc_core.costs.zones import TIME_UNITS
 from tc_core.model.period import Period
 from tc_core.model.ports import AggregateReader, Filters
@@ -38,8 +39,8 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "day": Method(Tail(days.MARGIN, 0.0019, 0.17, 0.1), days.REACH, 1, days.MEMORY, 3),
-    "hour": Method(Tail(hours.MARGIN, 0.0011, 0.17, 0.1 / 24), hours.REACH, 24, hours.MEMORY * 24, 6),
+    "day": Method(Tail(days.MARGIN, 0.003, 0.4, 0.2), days.REACH, 1, days.MEMORY, 3),
+    "hour": Method(Tail(hours.MARGIN, 0.0024, 0.4, 1 / 24), hours.REACH, 24, hours.MEMORY * 24, 6),
 }
 _YOUNG_DAYS = 7
 """So old a spender is new at most."""
@@ -123,7 +124,8 @@ def _judge(
 ) -> _Judged:
     costs = read.costs.copy()
     costs[:, count:] = np.nan
-    found = days.score_days(costs) if method.per_day == 1 else hours.score_hours(costs)
+    begins = first_of(costs > 0, method.memory)
+    found = days.score_days(costs, begins) if method.per_day == 1 else hours.score_hours(costs, begins)
     up, down = found.up, found.down.copy()
     last = read.buckets.start(count - 1) + (HOUR if read.buckets.unit == "hour" else DAY)
     if last > end + (HOUR if read.buckets.unit == "day" else timedelta()):  # a day may have 23 hours
@@ -138,17 +140,16 @@ def _judge(
         np.where(down_out, down, up),
         ~down_out,
         up_out | down_out,
-        _new(costs, method, settled) & (direction in ("up", "both")),
+        _new(costs, begins, method, settled) & (direction in ("up", "both")),
         found.expected,
         np.where(down_out, found.low, found.high),
     )
 
 
-def _new(costs: Floats, method: Method, settled: int) -> Bools:
+def _new(costs: Floats, begins: Places, method: Method, settled: int) -> Bools:
     """Tell in which buckets a spender is new: the first in which it costs as much as others typically do."""
     count = costs.shape[1]
     places = np.arange(count)
-    begins = first_cost(costs, method.memory)
     is_young = (places - begins < _YOUNG_DAYS * method.per_day) & (begins >= settled)
     spent = np.where(costs > 0, costs, np.nan)
     typical = np.full(count, np.inf)

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 import numpy as np
 
-from tc_core.costs.forecasts.members import Floats
+from tc_core.costs.weekdays import Floats
 from tc_core.costs.zones import totals_in_zone
 from tc_core.model import money
 from tc_core.model.period import Period, midnight
