@@ -10,7 +10,6 @@ from rich.text import Text
 from tc_core.cli import common, costs, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.forecasts.forecast import Forecast, MonthlyForecast
-from tc_core.costs.forecasts.forecaster import CostForecaster
 from tc_core.model import money
 
 BAR = 24
@@ -37,6 +36,8 @@ def forecast(
 
     Example: token-calc forecast --agent researcher
     """
+    from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
+
     with common.told():
         forecaster, zone = CostForecaster(common.open_store(store)), common.zone(tz)
         filters = {**costs.filters_of(where or []), **({} if agent is None else {"agent_id": agent})}
