@@ -1,97 +1,93 @@
-"""How long the questions about costs take: common ones from sums, the others from rows.
+"""How long analyses of a large store take: anomalies of 500 series, a forecast, a what-if over all calls.
 
-The store is filled as a recorder fills it, with the traffic of `benchmarks.traffic`; its 90 days are asked as a whole,
-and two weeks of them are compared. Median of rounds. What is read from rows has no aim: it says what it costs.
-
-    python -m benchmarks.analysis [--events N] [--rounds N] [--json]
+python -m benchmarks.analysis [--events N] [--series N] [--json]
 """
 
 import argparse
+import random
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Figure, median, show, spread
+from benchmarks.common import Figure, show, timed
 from benchmarks.stores import fill, opened
 from benchmarks.traffic import Traffic
-from tc_core.costs.tracker import CostTracker
+from tc_core import CostForecaster, CostTracker, Scenario, SQLiteStorage, TrackingEvent
+from tc_core.model.event import from_us
+from tc_core.store.sql import SqlStore
 
-COMMON_AIM_MS = 5.0
-FIRST = (datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 6, 8, tzinfo=UTC))
-SECOND = (datetime(2026, 6, 8, tzinfo=UTC), datetime(2026, 6, 15, tzinfo=UTC))
-
-
-def questions(tracker: CostTracker) -> dict[str, tuple[str, Callable[[], object]]]:
-    """Return what is asked, by name: its kind, and how."""
-    ask = tracker.get_costs
-    return {
-        "by model": ("common", lambda: ask(group_by=["model"])),
-        "by agent and model, the top 5": ("common", lambda: ask(group_by=["agent_id", "model"], top=5)),
-        "by day, of a week": ("common", lambda: ask(*FIRST, group_by=["day"])),
-        "by week": ("common", lambda: ask(group_by=["week"])),
-        "models that begin with gpt-4o": ("common", lambda: ask(group_by=["model"], filters={"model": "gpt-4o*"})),
-        "by month in Berlin": ("common", lambda: ask(group_by=["month"], tz="Europe/Berlin")),
-        "a week, per session": ("rows", lambda: ask(*FIRST, per="session")),
-        "a week, percentiles by agent": ("rows", lambda: ask(*FIRST, group_by=["agent_id"], percentiles=[50, 95])),
-        "a week, by tool": ("rows", lambda: ask(*FIRST, group_by=["tool"])),
-        "a week, by workflow": ("rows", lambda: ask(*FIRST, group_by=["workflow"])),
-        "two weeks compared by agent": ("rows", lambda: tracker.compare(FIRST, SECOND, by=["agent_id"])),
-        "recommendations, of a week": (
-            "rows",
-            lambda: tracker.get_recommendations(start_date=FIRST[0], end_date=FIRST[1]),
-        ),
-    }
+FIRST = datetime(2026, 1, 5, tzinfo=UTC)
+DAYS = 90
 
 
-def run(events: int, rounds: int, folder: Path) -> dict[str, Any]:
-    """Fill a store and ask it."""
+def many_series(count: int) -> Iterator[TrackingEvent]:
+    """Yield a call a day of so many agents."""
+    chance = random.Random(5)
+    for day in range(DAYS):
+        for agent in range(count):
+            yield TrackingEvent(
+                model="gpt-4o",
+                input_tokens=1_000,
+                output_tokens=100,
+                cost_nanos=round(chance.lognormvariate(16, 0.4)),
+                timestamp=FIRST + timedelta(days=day, hours=12, seconds=agent),
+                agent_id=f"agent-{agent}",
+            )
+
+
+def run(events: int, series: int, folder: Path) -> dict[str, Any]:
+    """Fill two stores and ask them."""
+    rows: list[dict[str, Any]] = []
+    with SQLiteStorage(folder / "series.db") as small:
+        small.save_events(many_series(series))
+        tracker, end = CostTracker(small), FIRST + timedelta(days=DAYS)
+
+        def detect() -> None:
+            tracker.detect_anomalies(direction="both", end_date=end)
+
+        rows.append(_row(f"anomalies, {series:,} agents x {DAYS} days", 1.0, detect))
     with opened("sqlite", folder) as store:
-        for _ in fill(store, Traffic(events).calls(), events, folder / "spool"):
-            pass
-        asked = questions(CostTracker(store))
-        times: dict[str, list[float]] = {}
-        for number in range(rounds + 1):
-            for name, (_, ask) in asked.items():
-                took = _milliseconds(ask)
-                if number:  # the first round finds the caches cold
-                    times.setdefault(name, []).append(took)
-    rows = [
-        {"question": name, "kind": asked[name][0], "ms": median(each), "min..max": spread(each)}
-        for name, each in times.items()
-    ]
-    return {"benchmark": "analysis", "events": events, "rows": rows}
+        filled_s = sum(fill(store, Traffic(events).calls(), events, folder / "spool"))
+        rows += _of_calls(store)
+    return {"benchmark": "analysis", "events": events, "filled_per_s": events / filled_s, "rows": rows}
 
 
-def _milliseconds(ask: Callable[[], object]) -> float:
-    began = time.perf_counter_ns()
-    ask()
-    return (time.perf_counter_ns() - began) / 1e6
+def figures(result: Mapping[str, Any]) -> list[Figure]:
+    """Return the lines of the table."""
+    return [Figure(row["what"], f"{row['aim_s']:.0f} s", f"{row['wall_s']:.2f} s") for row in result["rows"]]
 
 
-def figures(result: dict[str, Any]) -> list[Figure]:
-    """Return the lines for the table of all figures."""
-    return [
-        Figure(
-            f"costs {row['question']}, {result['events']:,} events",
-            f"{COMMON_AIM_MS:g} ms" if row["kind"] == "common" else "",
-            f"{row['ms']:.1f} ms",
-        )
-        for row in result["rows"]
-    ]
+def _of_calls(store: SqlStore) -> Iterator[dict[str, Any]]:
+    forecaster = CostForecaster(store)
+    with store.question() as connection:
+        (last_us,) = connection.exec_driver_sql("SELECT max(at) FROM event").one()
+    now = from_us(last_us)
+    yield _row("a forecast of the next month", 1.0, lambda: forecaster.forecast_monthly(now=now))
+    scenarios = {
+        "ten times the volume": Scenario(volume=10),
+        "another model": Scenario(model_map={"gpt-4o": "gpt-4o-mini"}),
+        "all prompts shorter, in batches": Scenario(prompt_tokens=0.8, batch=True),
+    }
+    for name, scenario in scenarios.items():
+        yield _row(f"what-if: {name}", 10.0, lambda scenario=scenario: forecaster.scenario_model(scenario))  # type: ignore[misc]  # a default binds it
+
+
+def _row(what: str, aim_s: float, work: Callable[[], object]) -> dict[str, Any]:
+    took = timed(work)
+    return {"what": what, "aim_s": aim_s, "wall_s": took.wall_s, "cpu_s": took.cpu_s}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Run the benchmark."""
+    """Run the measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--series", type=int, default=500)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        result = run(options.events, options.rounds, Path(folder))
+        result = run(options.events, options.series, Path(folder))
     show(result, result["rows"], as_json=options.json)
     return result
 

@@ -203,6 +203,52 @@ def test_patterns(capsys):
     assert figures(result)[0].measured.replace(",", "").isdigit()
 
 
+def test_anomalies(capsys):
+    from benchmarks.anomalies import LABELLED, figures, main
+
+    main(["--per-kind", "8", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    rows = {row["set"]: row for row in result["rows"]}
+    assert ("real hours" in rows) == LABELLED.exists()
+    assert rows["kinds measured once"]["precision"] > rows["kinds measured once"]["recall"] > 0.5
+    assert rows["500 series together"]["together"] < rows["500 series together"]["alone"] / 2
+    assert figures(result)[-1].aim == "1 s"
+    main(["--per-kind", "8"])
+    assert "false_by_kind: " in capsys.readouterr().out
+
+
+def test_anomalies_in_real_hours():
+    from benchmarks.anomalies import LABELLED, judge_hours, load
+
+    if not LABELLED.exists():
+        pytest.skip("../shared/data/labelled_anomalies.json is not there")
+    judged = judge_hours(load())
+    assert (judged["found"] >= 35, judged["false_per_month"] <= 1) == (True, True)
+
+
+def test_forecast(capsys):
+    from benchmarks.forecast import REAL, figures, generated, main, real
+
+    main(["--per-kind", "1", "--method", "weighted means and trend", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    by_kind = {row["kind"]: row for row in result["rows"]}
+    assert by_kind["generated: growth"]["to_naive"] < 0.7 > by_kind["generated: decline"]["to_naive"]
+    assert 0.7 < by_kind["generated"]["coverage"] < 1
+    assert figures(result)[-1].figure == "a forecast"
+    assert generated("trend", 1, 3)[0]["forecasts"] == by_kind["generated"]["forecasts"]
+    if REAL.exists():
+        assert real("weighted means and trend")[0]["to_naive"] < 1.02
+
+
+def test_analysis(capsys):
+    from benchmarks.analysis import figures, main
+
+    main(["--events", "1500", "--series", "20", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["rows"]) == len(figures(result)) == 5
+    assert all(row["wall_s"] > 0 for row in result["rows"])
+
+
 def test_the_table_of_all_figures(capsys, monkeypatch):
     from benchmarks import __main__ as table
 
@@ -227,8 +273,8 @@ def test_health(capsys):
     assert figures({"rows": [{"what": "hybrid at 50%", "value": 0.995}]})[0].aim == "0.99"
 
 
-def test_analysis(capsys):
-    from benchmarks.analysis import COMMON_AIM_MS, figures, main
+def test_reports(capsys):
+    from benchmarks.reports import COMMON_AIM_MS, figures, main
 
     main(["--events", "600", "--rounds", "1", "--json"])
     result = json.loads(capsys.readouterr().out)

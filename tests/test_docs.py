@@ -155,8 +155,16 @@ def test_the_settings_in_the_page_about_budgets_can_be_read(run_python):
     assert run_python(f"{program}print(settings.load().budgets[0].name)", said).strip() == "search"
 
 
+@pytest.mark.parametrize("page", ["anomalies", "forecasts"])
+def test_the_examples_about_what_is_odd_and_to_come_print_what_the_pages_say(page, run_python):
+    printed = blocks(f"docs/{page}.md", "text")
+    programs = blocks(f"docs/{page}.md", "python")
+    said = [run_python(program) for program in programs]
+    assert [each for each in said if each] == printed
+
+
 def test_the_commands_of_the_readme_exist(run_command):
-    for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
+    for command in re.findall(r"\$ token-calc ([\w-]+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0
 
 

@@ -11,7 +11,6 @@ from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.forecasts.forecast import Forecast, MonthlyForecast
-from tc_core.costs.forecasts.forecaster import CostForecaster
 from tc_core.model import money
 
 BAR = 24
@@ -38,6 +37,8 @@ def forecast(
 
     Example: token-calc forecast --agent researcher
     """
+    from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
+
     with common.told():
         forecaster, zone = CostForecaster(common.open_store(store)), common.zone(tz)
         filters = {**filters_of(where or []), **({} if agent is None else {"agent_id": agent})}

@@ -9,7 +9,6 @@ from rich.text import Text
 from tc_core.cli import common, progress, text
 from tc_core.cli.filters import filters_of, names_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.forecasts.forecaster import CostForecaster
 from tc_core.costs.scenarios import Scenario, ScenarioResult
 from tc_core.errors import ConfigurationError
 
@@ -45,6 +44,8 @@ def what_if(
 
     Example: token-calc what-if --model gpt-4o=gpt-4o-mini --volume 10
     """
+    from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
+
     with common.told():
         names = names_of(by)
         scenario = Scenario(

@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tc_core import AnomalyWatch, CostTracker, InMemoryStorage, SQLiteStorage, TrackingEvent
+from tc_core import AnomalyWatch, CostTracker, SQLiteStorage, TrackingEvent
 from tc_core.testing import FakeClock
-from tests.costs.spending import FIRST, calls, day, steady
+from tests.costs.spending import FIRST, OwnBackend, calls, day, steady
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_spike_is_found_and_explains_itself(tracker):
     assert sorted(found.event_ids) == sorted(event.event_id for event in costly)
     assert found.explanation.startswith("agent researcher cost $10.00 on Wed 2026-02-04, ")
     assert "calls: as usual (5); cost per call: " in found.explanation.lower()
-    assert found.usual < 2 < found.observed
+    assert found.usual < 3 < found.observed
     assert found.to_dict()["period_start"] == "2026-02-04T00:00:00+00:00"
 
 
@@ -62,7 +62,7 @@ def test_the_weekend_is_no_anomaly_and_a_working_day_on_it_is(tracker):
     assert tracker.detect_anomalies(direction="both", end_date=day(55, 24)) == []
     save(tracker, calls(54, 1.1))
     (found,) = tracker.detect_anomalies()
-    assert (found.period_start, found.expected < 0.3) == (FIRST + timedelta(days=54), True)
+    assert (found.period_start, found.expected) == (FIRST + timedelta(days=54), pytest.approx(0.1, rel=0.2))
 
 
 def test_a_new_level_is_told_from_a_spike_once_it_lasts(tracker):
@@ -193,7 +193,7 @@ def test_a_watch_listens_to_what_is_recorded(tracker):
 
 
 def test_a_backend_of_ones_own_is_answered_alike(tracker):
-    memory = CostTracker(InMemoryStorage())
+    memory = CostTracker(OwnBackend())
     events = [*steady(30), *calls(30, 10)]
     save(tracker, events)
     save(memory, events)
@@ -236,3 +236,23 @@ def test_a_question_that_cannot_be_is_named(tracker, options, said):
     with pytest.raises(Exception, match=said) as raised:
         tracker.detect_anomalies(**options)
     assert isinstance(raised.value, ValueError) or type(raised.value).__name__ == "ConfigurationError"
+
+
+def test_a_long_history_is_judged_in_parts_with_the_same_answer(tracker, monkeypatch):
+    from tc_core.costs.anomalies import detect
+
+    save(tracker, *EVENTFUL)
+    whole = {bucket: tracker.detect_anomalies(bucket=bucket, direction="both") for bucket in ("day", "hour")}
+    monkeypatch.setattr(detect, "_SPAN_DAYS", {"day": 9, "hour": 5})
+    for bucket, found in whole.items():
+        assert tracker.detect_anomalies(bucket=bucket, direction="both") == found != []
+
+
+def test_days_whose_events_have_left_the_store_are_unknown_and_not_free(tracker, clock):
+    save(tracker, steady(40, labels={"customer": "a"}), steady(40, first=40, labels={"customer": "b"}, seed=3))
+    clock.advance(day(80, 0) - clock.now)
+    retention = tracker.storage.retention(60)
+    while retention.step():
+        pass
+    down = {"by": ["customer", "session_id"], "direction": "both", "end_date": FIRST + timedelta(days=40)}
+    assert tracker.detect_anomalies(**down) == []

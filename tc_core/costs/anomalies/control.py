@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tc_core.costs.anomalies.windows import Bools, Floats
+from tc_core.costs.anomalies.windows import Bools
+from tc_core.costs.weekdays import Floats
 
 
 class Tail(NamedTuple):
@@ -25,10 +26,11 @@ def significant(scores: Floats, law: Tail) -> Bools:
     """Tell which scores (series x buckets) are out of the usual, given all that are looked at in the same bucket."""
     known = np.isfinite(scores)
     beyond = np.where(known, scores, -np.inf)
-    chance = law.at_margin * np.exp(-(beyond - law.margin) / law.tail)
+    is_out = beyond > law.margin
+    chance = np.where(is_out, law.at_margin * np.exp(-np.where(is_out, beyond - law.margin, 0) / law.tail), 1.0)
     ordered = np.sort(chance, 0)
     looked_at = known.sum(0)
     rank = np.arange(1, len(scores) + 1)[:, None]
     passes = ordered <= law.accepted * rank / np.maximum(looked_at, 1)
     limit = np.where(passes, ordered, -np.inf).max(0, initial=-np.inf)
-    return np.asarray((beyond > law.margin) & (chance <= limit))
+    return np.asarray(is_out & (chance <= limit))

@@ -1,23 +1,24 @@
 """How far an hour's cost lies outside of what is usual, for many series at once.
 
 An hour is expected to cost what the same hour of the last two weeks did; how far it lies off, as a share of that, is
-compared with the band in which it has lain in the last four weeks. The band is set anew at each midnight (UTC).
+compared with the band in which it has lain in the last three weeks. The band is set anew at each midnight (UTC).
 Everything about an hour comes from before it, from at most `REACH` days.
 """
 
 import numpy as np
 
 from tc_core.costs.anomalies.scores import Scores
-from tc_core.costs.anomalies.windows import Floats, Places, first_cost, mean_of_last, median, quantiles
+from tc_core.costs.anomalies.windows import Places, mean_of_last, median, quantiles
+from tc_core.costs.weekdays import Floats
 
-MARGIN = 0.35
+MARGIN = 0.3
 """Outside of the usual by more than this share of the usual band is an anomaly."""
 
 QUIET = 12
 """So many hours without an anomaly end an episode."""
 
 LEVEL = 14
-BAND = 28
+BAND = 21
 MEMORY = 45
 REACH = MEMORY + BAND + 1
 """Days before an hour that can matter to it."""
@@ -26,20 +27,26 @@ LEAST = 3
 """Days before a series is judged."""
 
 _DAY = 24
-_HALF = 0.25
-_TAIL = 0.01
+_SOFTENING = 0.5
+"""Share of a typical hour that is added to what is expected, so that small sums weigh little."""
+
+_TAIL = 0.015
 _NARROWEST = 0.02
-_FULL = 7
+_FULL = 10
+"""With fewer days the band is wider in proportion."""
+
 _ENOUGH = 0.6
 
 
-def score_hours(costs: Floats) -> Scores:
-    """Score hourly costs (series x hours from a midnight, whole days, NaN where the cost is not known)."""
+def score_hours(costs: Floats, begins: Places) -> Scores:
+    """Score hourly costs (series x hours from a midnight, whole days, NaN where the cost is not known).
+
+    `begins` has for each hour where the history begins that counts for it.
+    """
     series, hours = costs.shape
     days = hours // _DAY
-    begins = first_cost(costs, MEMORY * _DAY)
     expected, typical = _expected(costs, begins)
-    scale = np.abs(expected) + _HALF * typical
+    scale = np.abs(expected) + _SOFTENING * typical
     with np.errstate(invalid="ignore", divide="ignore"):
         residual = np.where(scale > 0, (costs - expected) / scale, np.nan)  # where all was zero nothing is judged
     means = mean_of_last(residual, 2, least=2)
@@ -57,8 +64,8 @@ def score_hours(costs: Floats) -> Scores:
         width = np.maximum(above - below, _NARROWEST) * np.maximum(1, _FULL / seen)[:, None]
         up[:, now] = np.where(few[:, None], np.nan, (means[:, now] - above) / width)
         down[:, now] = np.where(few[:, None], np.nan, (below - means[:, now]) / width)
-        low[:, now] = expected[:, now] + below * scale[:, now]
-        high[:, now] = expected[:, now] + above * scale[:, now]
+        low[:, now] = expected[:, now] + (below - MARGIN * width) * scale[:, now]
+        high[:, now] = expected[:, now] + (above + MARGIN * width) * scale[:, now]
     return Scores(up, down, expected, np.maximum(low, 0), high)
 
 
@@ -68,8 +75,6 @@ def _expected(costs: Floats, begins: Places) -> tuple[Floats, Floats]:
     days = hours // _DAY
     padded = np.concatenate([costs, np.full((series, 1), np.nan)], 1)
     around = np.where(np.isfinite(costs), mean_of_last(padded, 3, least=1)[:, 1:], np.nan)
-    # mean_of_last gives nothing where the last of the three is not known: the day's own hour decides here
-    around = np.where(np.isfinite(costs) & np.isnan(around), mean_of_last(costs, 2, least=1), around)
     by_day = around.reshape(series, days, _DAY)
     each = median(np.where(costs != 0, np.abs(costs), np.nan).reshape(series, days, _DAY))
     until_midnight = mean_of_last(costs, 2, least=1).reshape(series, days, _DAY)[:, :, _DAY - 1]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tc_core.costs.anomalies.windows import Floats
+from tc_core.costs.weekdays import Floats
 
 
 class Scores(NamedTuple):

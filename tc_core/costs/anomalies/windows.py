@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from tc_core.costs.weekdays import Floats
+
 Places = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -54,12 +55,12 @@ def mean_of_last(values: Floats, count: int, *, least: int) -> Floats:
     return means
 
 
-def first_cost(costs: Floats, window: int) -> Places:
-    """Return for each bucket the place of the first cost in the `window` buckets before it, else its own.
+def first_of(is_there: Bools, window: int) -> Places:
+    """Return for each bucket the first one of the `window` buckets before it where something is, else its own place.
 
-    What lies before a series' first cost is no history: an agent that did not exist has not spent zero.
+    What lies before the first cost of a series is no history: an agent that did not exist has not spent zero.
     """
-    count = costs.shape[1]
-    places = np.where(costs > 0, np.arange(count), count)
-    following = np.minimum.accumulate(places[:, ::-1], 1)[:, ::-1]  # the first cost from here on
+    count = is_there.shape[1]
+    places = np.where(is_there, np.arange(count), count)
+    following = np.minimum.accumulate(places[:, ::-1], 1)[:, ::-1]  # the first one from here on
     return np.minimum(following[:, np.maximum(np.arange(count) - window, 0)], np.arange(count))

@@ -1,14 +1,14 @@
 """The simple forecasts of which the default is a weighted mean: the last weeks again, and a damped trend."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from tc_core.costs import weekdays
+from tc_core.costs.weekdays import Floats
 
 MEANS = (14, 28, 56)
 """Days whose mean is taken to go on."""
 
-PRIOR = np.array([0.25, 2.0, 0.25, 1.0])
+PRIOR = np.array([0.125, 2.0, 0.125, 1.0])
 """What the means and the trend weigh before back-tests say anything."""
 
 _WEEKS = 12
@@ -73,11 +73,5 @@ def slope_of_weeks(history: Floats) -> tuple[float, float]:
 def weekday_factors(history: Floats) -> Floats:
     """Return how each weekday differs from the mean of its week, beginning with the day after the history."""
     weeks = min(len(history) // 7, 8)
-    if weeks < 2:
-        return np.ones(7)
-    by_week = history[-7 * weeks :].reshape(weeks, 7)
-    share = by_week / (by_week.sum(1, keepdims=True) + 1e-12)
-    usual = (np.median(share, 0) if weeks > 2 else share.mean(0)) * 7
-    if usual.mean() <= 0:
-        return np.ones(7)
-    return np.asarray(1 + weeks / (weeks + 2) * (usual / usual.mean() - 1))
+    factors: Floats = weekdays.weekday_factors(history[len(history) - 7 * weeks :].reshape(1, weeks, 7))[0]
+    return factors

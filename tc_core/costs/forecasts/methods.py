@@ -7,14 +7,14 @@ from importlib.util import find_spec
 import numpy as np
 
 from tc_core.costs.forecasts import members
-from tc_core.costs.forecasts.members import Floats
 from tc_core.costs.forecasts.predict import Paths, Prediction, backtests, predict
+from tc_core.costs.weekdays import Floats
 
 WEIGHTED, TREND, THETA = "weighted means and trend", "trend", "theta"
 
 METHODS = ("auto", WEIGHTED, TREND, THETA)
 
-_COMPARED = 12
+_COMPARED = 8
 """So many back-tests decide at most."""
 
 _LEAST = 6

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tc_core.costs.forecasts import members
-from tc_core.costs.forecasts.members import Floats
+from tc_core.costs.weekdays import Floats
 
 MOST_BACKTESTS = 26
 LEAST_HISTORY = 14
