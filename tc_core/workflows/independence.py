@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class Earlier:
         self.trees = [history.subtree(store, event) for event in before[:MOST_RUNS]]
         self._at_once = [_pairs_at_once(each) for each in self.trees]
         self._prompts = [prompts_of(store, [node.event.event_id for node in each.walk()]) for each in self.trees]
+        self._sent = [_segments(prompts, prompts.parts) for prompts in self._prompts]
 
     def otherwise(self, step: Node, brought: set[int]) -> list[set[int]]:
         """Return what was sent in those of them in which a step of that name has brought something else.
@@ -62,11 +64,11 @@ class Earlier:
         What was sent all the same then, does not depend on it. Where it brought the same, that would prove nothing.
         """
         found = []
-        for root, prompts in zip(self.trees, self._prompts, strict=True):
+        for root, prompts, sent in zip(self.trees, self._prompts, self._sent, strict=True):
             alike = [node for node in root.walk() if name_of(node) == name_of(step)]
             other = set().union(*(produced(prompts, each) for each in alike))
             if other and not other & brought:
-                found.append(_segments(prompts, prompts.parts))
+                found.append(sent)
         return found
 
     def overlaps(self, first: Node, second: Node) -> int:
@@ -112,18 +114,33 @@ class _Proving:
     def _facts(self, step: Node) -> "_Facts":
         known = self._known.get(step.event.event_id)
         if known is None:
-            calls = [node.event.event_id for node in step.walk() if node.event.event_type == "llm_call"]
-            brought = produced(self._prompts, step)
-            known = self._known[step.event.event_id] = _Facts(
-                asked=_segments(self._prompts, calls),
-                brought=brought,
-                before=self._there_before(step),
-                otherwise=self._earlier.otherwise(step, brought),
-                is_known=bool(calls)
-                and all(call in self._prompts.parts for call in calls)
-                and all(self._was_asked_by_a_model(node, step) for node in step.walk()),
-            )
+            known = self._known[step.event.event_id] = _Facts(self, step)
         return known
+
+    def is_known(self, step: Node) -> bool:
+        """Tell whether all that a step's models were asked, and its tools given, is known."""
+        calls = _calls(step)
+        is_asked = bool(calls) and all(call in self._prompts.parts for call in calls)
+        return is_asked and all(self._was_asked_by_a_model(node, step) for node in step.walk())
+
+    def there_before(self, step: Node) -> set[int]:
+        """Return what had been sent or put out before a step began."""
+        began = self._spans[step.event.event_id].start_us
+        done = [node.event.event_id for node in self._root.walk() if self._spans[node.event.event_id].end_us <= began]
+        brought: set[int] = set().union(*(self._prompts.produced.get(event_id, ()) for event_id in done))
+        return brought | _segments(self._prompts, done)
+
+    def otherwise(self, step: Node, brought: set[int]) -> list[set[int]]:
+        """Return what was sent in each earlier run in which a step brought something else."""
+        return self._earlier.otherwise(step, brought)
+
+    def asked(self, step: Node) -> set[int]:
+        """Return what the models in a step were sent."""
+        return _segments(self._prompts, _calls(step))
+
+    def brought(self, step: Node) -> set[int]:
+        """Return what a step has put out."""
+        return produced(self._prompts, step)
 
     def _was_asked_by_a_model(self, node: Node, step: Node) -> bool:
         """Tell whether what a tool, a retriever or an embedding was given is known: a model in the step has asked."""
@@ -135,25 +152,29 @@ class _Proving:
             for each in step.walk()
         )
 
-    def _there_before(self, step: Node) -> set[int]:
-        """Return what had been sent or put out before a step began."""
-        began = self._spans[step.event.event_id].start_us
-        done = [node.event.event_id for node in self._root.walk() if self._spans[node.event.event_id].end_us <= began]
-        brought: set[int] = set().union(*(self._prompts.produced.get(event_id, ()) for event_id in done))
-        return brought | _segments(self._prompts, done)
 
+class _Facts:
+    """What is known of a step, as segments: each found out when it is first needed, since most pairs fail at once."""
 
-class _Facts(NamedTuple):
-    """What is known of a step, as segments."""
+    def __init__(self, proving: _Proving, step: Node) -> None:
+        self._proving, self._step = proving, step
+        self.asked = proving.asked(step)
+        self.brought = proving.brought(step)
 
-    asked: set[int]
-    brought: set[int]
-    before: set[int]
-    """What had been sent or put out before it began."""
-    otherwise: list[set[int]]
-    """What was sent in each earlier run in which it brought something else."""
-    is_known: bool
-    """Whether all that its models were asked, and its tools given, is known."""
+    @cached_property
+    def before(self) -> set[int]:
+        """What had been sent or put out before it began."""
+        return self._proving.there_before(self._step)
+
+    @cached_property
+    def otherwise(self) -> list[set[int]]:
+        """What was sent in each earlier run in which it brought something else."""
+        return self._proving.otherwise(self._step, self.brought)
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether all that its models were asked, and its tools given, is known."""
+        return self._proving.is_known(self._step)
 
 
 def _groups(row: Sequence[Node], spans: Mapping[str, Span], proving: _Proving) -> Iterable[Independent]:
@@ -196,6 +217,10 @@ def _pairs_at_once(root: Node) -> set[frozenset[str]]:
             found |= {frozenset((name_of(each), name_of(step))) for each in working}
             working.append(step)
     return found
+
+
+def _calls(step: Node) -> list[str]:
+    return [node.event.event_id for node in step.walk() if node.event.event_type == "llm_call"]
 
 
 def produced(prompts: Prompts, step: Node) -> set[int]:

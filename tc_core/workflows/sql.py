@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -16,8 +17,7 @@ from tc_core.store.sql import SqlStore
 _EVENT, _NODE, _PROMPT, _PRODUCED = table(Event), table(NodeRow), table(PromptRow), table(ProducedRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A segment in a prompt."""
 
     segment: int
@@ -46,13 +46,14 @@ def prompts_of(store: SqlStore, event_ids: Iterable[str]) -> Prompts:
             made = select(_EVENT.c.id, _PRODUCED.c.segment).join(_PRODUCED, _PRODUCED.c.event == _EVENT.c.key)
             for row in connection.execute(made.where(_EVENT.c.id.in_(some))):
                 found.produced.setdefault(wanted[row.id], set()).add(row.segment)
-        nodes: dict[int, tuple[int | None, int, int, int]] = {}
+        rows: dict[int, _Row] = {}
         for some_ends in chunks(sorted(set(found.ends.values()))):
             ways = select(_NODE.c.id, _NODE.c.parent).where(_NODE.c.id.in_(some_ends)).cte("ways", recursive=True)
             ways = ways.union(select(_NODE.c.id, _NODE.c.parent).join(ways, ways.c.parent == _NODE.c.id))
             columns = (_NODE.c.id, _NODE.c.parent, _NODE.c.segment, _NODE.c.what, _NODE.c.prefix)
             for id_, *node in connection.execute(select(*columns).join(ways, ways.c.id == _NODE.c.id)):
-                nodes[id_] = (node[0], node[1], node[2], node[3])
+                rows[id_] = (node[0], node[1], node[2], node[3])
+    nodes = {id_: (row[0], _part(row, rows)) for id_, row in rows.items()}
     known: dict[int, list[Part]] = {}
     for event_id, end in found.ends.items():
         if end not in known:
@@ -61,12 +62,20 @@ def prompts_of(store: SqlStore, event_ids: Iterable[str]) -> Prompts:
     return found
 
 
-def _way(end: int, nodes: Mapping[int, tuple[int | None, int, int, int]]) -> list[Part]:
+_Row = tuple[int | None, int, int, int]
+"""Of a node: what it hangs under, its segment, what that is, and what the way to it weighs."""
+
+
+def _part(row: _Row, rows: Mapping[int, _Row]) -> Part:
+    parent, segment, what, prefix = row
+    before = PER_REQUEST if parent is None else rows[parent][3]
+    return Part(segment, prefix - before, what & 7 == SCHEMA or what >> 3 == SYSTEM)
+
+
+def _way(end: int, nodes: Mapping[int, tuple[int | None, Part]]) -> list[Part]:
     found: list[Part] = []
     at: int | None = end
     while at is not None:
-        parent, segment, what, prefix = nodes[at]
-        before = PER_REQUEST if parent is None else nodes[parent][3]
-        found.append(Part(segment, prefix - before, what & 7 == SCHEMA or what >> 3 == SYSTEM))
-        at = parent
+        at, part = nodes[at]
+        found.append(part)
     return found[::-1]
