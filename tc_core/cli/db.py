@@ -28,7 +28,7 @@ def check(
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Examine a store: every page, what rows refer to, roll-ups against events, spool marks, archive files, budgets' books.
+    """Examine a store: every page, what rows refer to, roll-ups and budgets against events, spool marks, archives.
 
     The exit code is 1 when something is at fault. --repair mends what the store itself has all it takes for.
 
