@@ -154,7 +154,6 @@ _HOMES = {
     "Pattern": "lineage.patterns.pattern",
     "PatternLimits": "lineage.patterns.limits",
     "ProvenanceAnalyzer": "lineage.analyzer",
-    "Recommendation": "model.recommendation",
     "Waste": "lineage.waste",
     "TokenManager": "lineage.manager",
     "TokenProvenance": "lineage.manager",
