@@ -1,20 +1,18 @@
 """What would make a run cheaper or faster, as far as what was recorded proves it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from tc_core.lineage.tree import Node
 from tc_core.meter.prices import calculate_cost
 from tc_core.model import money
 from tc_core.model.event import TrackingEvent
+from tc_core.model.recommendation import Recommendation
 from tc_core.store.sql import SqlStore
 from tc_core.workflows.independence import Independent, independent_steps
 from tc_core.workflows.sql import Part, prompts_of
 from tc_core.workflows.timing import name_of
 from tc_core.workflows.waste import duplicates, retried
-
-Kind = Literal["duplicates", "parallel", "retries", "shared_context"]
 
 LEAST_CACHED_TOKENS = 1024
 """Shorter beginnings of prompts are not cached by the large providers."""
@@ -23,32 +21,8 @@ LEAST_SAVED_US = 1000
 """Less time than that is not worth a thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Optimization:
-    """One way to make a run cheaper or faster.
-
-    `savings` are US dollars of one such run, with a low and a high figure, and `time_saved_ms` is how much sooner it
-    would have ended; None where it does not apply. `confidence` runs from 0 to 1. `evidence` has the event ids and the
-    figures that it rests on.
-    """
-
-    kind: Kind
-    title: str
-    reasoning: str
-    savings: float | None = None
-    savings_low: float | None = None
-    savings_high: float | None = None
-    time_saved_ms: float | None = None
-    confidence: float = 1.0
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    current_model: str | None = None
-    suggested_model: str | None = None
-    monthly_savings: float | None = None
-    quality_delta: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"evidence": dict(self.evidence)}
+Optimization = Recommendation
+"""What is recommended for one run; `savings` and `time_saved_ms` are those of one such run."""
 
 
 def suggest(store: SqlStore, workflow_id: str, root: Node) -> list[Optimization]:
@@ -70,9 +44,10 @@ def _retries(calls: Sequence[TrackingEvent]) -> Iterator[Optimization]:
     errors = sorted({call.error_type for call in calls if call.error_type})
     because = f" ({', '.join(errors)})" if errors else ""
     yield Optimization(
-        "retries",
-        f"Avoid the {_calls(calls)} that had to be made again",
-        f"They were paid and failed{because}, or what they were part of did; the attempt after them has the answer.",
+        kind="retries",
+        title=f"Avoid the {_calls(calls)} that had to be made again",
+        reasoning=f"They were paid and failed{because}, or what they were part of did; the attempt after them has the "
+        "answer.",
         **_saved(cost),
         evidence={"event_ids": [call.event_id for call in calls], "errors": errors},
     )
@@ -83,10 +58,10 @@ def _duplicates(calls: Sequence[TrackingEvent]) -> Iterator[Optimization]:
     if not cost:
         return
     yield Optimization(
-        "duplicates",
-        f"Keep answers: {_calls(calls)} had been answered before",
-        "The very same prompt went to the same model again in the run, after it had been answered. Parameters such as "
-        "the temperature are not compared.",
+        kind="duplicates",
+        title=f"Keep answers: {_calls(calls)} had been answered before",
+        reasoning="The very same prompt went to the same model again in the run, after it had been answered. "
+        "Parameters such as the temperature are not compared.",
         **_saved(cost),
         confidence=0.95,
         evidence={"event_ids": [call.event_id for call in calls]},
@@ -116,10 +91,10 @@ def _shared_contexts(store: SqlStore, root: Node) -> Iterator[Optimization]:
         if saved is None or best is None or saved <= 0:
             continue
         yield Optimization(
-            "shared_context",
-            f"Put what {best.agent_id} and {call.agent_id} both send first, in the same order",
-            f"{tokens:,} tokens of {call.agent_id}'s first prompt are the same that {best.agent_id} had sent to "
-            f"{call.model}, but not at its beginning, so that the provider's cache cannot serve them.",
+            kind="shared_context",
+            title=f"Put what {best.agent_id} and {call.agent_id} both send first, in the same order",
+            reasoning=f"{tokens:,} tokens of {call.agent_id}'s first prompt are the same that {best.agent_id} had sent "
+            f"to {call.model}, but not at its beginning, so that the provider's cache cannot serve them.",
             savings=saved,
             savings_low=0.0,
             savings_high=saved,
@@ -139,9 +114,9 @@ def _parallel(found: Independent) -> Optimization:
     if "overlap" in how:
         said.append("they have run at the same time in earlier runs")
     return Optimization(
-        "parallel",
-        f"Run {_listed(names)} at the same time",
-        f"They ran one after the other, and none needed what the others brought: {', and '.join(said)} "
+        kind="parallel",
+        title=f"Run {_listed(names)} at the same time",
+        reasoning=f"They ran one after the other, and none needed what the others brought: {', and '.join(said)} "
         f"(seen in {runs} of them). What your program does beside its models, such as writing files, is not known.",
         time_saved_ms=found.saved_us / 1000,
         confidence=(runs + 1) / (runs + 2),  # the rule of succession
