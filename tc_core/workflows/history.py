@@ -12,14 +12,14 @@ from tc_core.store.sql import SqlStore
 def runs(store: SqlStore, workflow_id: str, *, limit: int = 20) -> list[Run]:
     """Return the runs of a workflow, the latest first.
 
-    A run is an entry into it, also one inside another run; or a graph, a crew or a flow of that name; or whatever else
-    was recorded under its id and hangs under nothing.
+    A run is an entry into it, also one inside another run; or a graph, an agent, a crew or a flow of that name; or
+    whatever else was recorded under its id and hangs under nothing.
     """
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit!r}")
     found = {
         run.event.event_id: run
-        for wanted in ({"workflow_id": workflow_id}, {"name": workflow_id, "event_type": "workflow"})
+        for wanted in ({"workflow_id": workflow_id}, {"name": workflow_id, "event_type": ["workflow", "agent"]})
         for run in store.runs(wanted, limit=limit, single_calls=True)
     }
     inside = store.query_events({"name": workflow_id, "event_type": "workflow"}, limit=limit, descending=True)
