@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tc_core.version import __version__
 
 if TYPE_CHECKING:
+    from tc_core.alerts.manager import AlertManager
+    from tc_core.alerts.rules import Alert, AlertRule
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
 
 _HOMES = {
+    "Alert": "alerts.rules",
+    "AlertManager": "alerts.manager",
+    "AlertRule": "alerts.rules",
     "CostGroup": "costs.report",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
@@ -95,6 +100,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Alert",
+    "AlertManager",
+    "AlertRule",
     "ConfigurationError",
     "Content",
     "ContentPart",
