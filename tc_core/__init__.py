@@ -14,7 +14,12 @@ from tc_core.version import __version__
 if TYPE_CHECKING:
     from tc_core.alerts.manager import AlertManager
     from tc_core.alerts.rules import Alert, AlertRule
+    from tc_core.costs.anomalies.anomaly import Anomaly
+    from tc_core.costs.anomalies.watch import AnomalyWatch
+    from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
+    from tc_core.costs.forecasts.forecaster import CostForecaster
     from tc_core.costs.report import CostGroup, CostReport
+    from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
         ConfigurationError,
@@ -51,6 +56,15 @@ _HOMES = {
     "Alert": "alerts.rules",
     "AlertManager": "alerts.manager",
     "AlertRule": "alerts.rules",
+    "Anomaly": "costs.anomalies.anomaly",
+    "AnomalyWatch": "costs.anomalies.watch",
+    "Backtest": "costs.forecasts.forecast",
+    "CostForecaster": "costs.forecasts.forecaster",
+    "Forecast": "costs.forecasts.forecast",
+    "MonthlyForecast": "costs.forecasts.forecast",
+    "Scenario": "costs.scenarios",
+    "ScenarioGroup": "costs.scenarios",
+    "ScenarioResult": "costs.scenarios",
     "CostGroup": "costs.report",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
@@ -103,16 +117,22 @@ __all__ = [
     "Alert",
     "AlertManager",
     "AlertRule",
+    "Anomaly",
+    "AnomalyWatch",
+    "Backtest",
     "ConfigurationError",
     "Content",
     "ContentPart",
+    "CostForecaster",
     "CostGroup",
     "CostRecord",
     "CostReport",
     "CostTracker",
     "CycleError",
+    "Forecast",
     "InMemoryStorage",
     "LineageError",
+    "MonthlyForecast",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",
@@ -121,6 +141,9 @@ __all__ = [
     "RepriceReport",
     "Run",
     "SQLiteStorage",
+    "Scenario",
+    "ScenarioGroup",
+    "ScenarioResult",
     "StorageBackend",
     "StorageError",
     "StoreKeeper",

@@ -53,7 +53,7 @@ def costs(
         source = common.open_store(store)
         tzinfo = common.zone(tz)
         asked = period(since, until, tz=tzinfo)
-        names = [_dimension(name.strip()) for name in by.split(",") if name.strip()]
+        names = names_of(by)
         filters = filters_of(where or [])
         found = report(source, asked, group_by=names, filters=filters, tz=tzinfo)
         if as_json:
@@ -211,6 +211,11 @@ def _heading(name: str) -> str:
 
 
 _SHORT = {"agent": "agent_id", "workflow": "workflow_id", "session": "session_id", "task": "task_type"}
+
+
+def names_of(written: str) -> list[str]:
+    """Read names with commas between, short words allowed."""
+    return [_dimension(name.strip()) for name in written.split(",") if name.strip()]
 
 
 def filters_of(texts: Sequence[str]) -> dict[str, FilterValue]:

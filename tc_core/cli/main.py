@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from tc_core import version
-from tc_core.cli import common, costs, data, db, demo, doctor, init, models, runs, waterfall
+from tc_core.cli import (
+    anomalies,
+    common,
+    costs,
+    data,
+    db,
+    demo,
+    doctor,
+    forecast,
+    init,
+    models,
+    runs,
+    waterfall,
+    what_if,
+)
 
 app = typer.Typer(
     name="token-calc",
@@ -25,6 +39,9 @@ app.command()(runs.runs)
 app.command("tree")(runs.show_tree)
 app.command()(runs.show)
 app.command()(waterfall.waterfall)
+app.command()(anomalies.anomalies)
+app.command()(forecast.forecast)
+app.command("what-if")(what_if.what_if)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

@@ -1,6 +1,6 @@
 """Sums in plain Python, for backends that have no SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from tc_core.costs.zones import TIME_UNITS, name_in_zone
@@ -42,6 +42,13 @@ class PlainTotals:
         found = totals_by(events, lambda event: tuple(value_of(event, name) for name in group_by), all_types=all_types)
         found = {key: total for key, total in found.items() if total != Totals()}
         return found if group_by else {(): found.get((), Totals())}
+
+
+def check_names(names: Sequence[str], groups: Collection[GroupKey]) -> None:
+    """Raise ValueError for a name that is neither a dimension nor a label of any of the groups by these names."""
+    for place, name in enumerate(names):
+        if groups and name not in FIELDS and all(group[place] is None for group in groups):
+            raise ValueError(f"no call has a label {name!r}: use a dimension such as agent_id, or a label that is set")
 
 
 def value_of(event: TrackingEvent, name: str) -> str | None:

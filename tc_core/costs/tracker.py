@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tc_core.costs import report
+from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
 from tc_core.costs.plain_totals import PlainTotals
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
 from tc_core.meter import recorded
-from tc_core.model import money, period
+from tc_core.model import clock, money, period
 from tc_core.model.event import TrackingEvent
 from tc_core.model.ports import AggregateReader, Filters, Priced
 from tc_core.model.usage import Usage
@@ -113,6 +114,41 @@ class CostTracker:
             tz=where,
         )
 
+    def detect_anomalies(
+        self,
+        threshold: float = 2.0,
+        *,
+        start_date: str | date | None = None,
+        end_date: str | date | None = None,
+        by: str | Sequence[str] = ("agent_id",),
+        bucket: Bucket = "day",
+        direction: Direction = "up",
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+    ) -> list[Anomaly]:
+        """Return the days or hours in which something cost far more (or less) than was to be expected.
+
+        An anomaly costs at least `threshold` times what was expected (`down`: at most the expected / `threshold`), and
+        lies outside of what is usual for its series by more than chance explains, given how many series there are. Each
+        bucket is judged by what came before it alone: answers given then and later are the same. `by` names dimensions
+        or labels, and each of their values is a series; none is one series of all calls. Hours are those of UTC. Dates
+        are as in `get_costs`. Raises ValueError for a value that cannot be asked for.
+        """
+        from tc_core.costs.anomalies.detect import detect  # numpy, for those who ask
+
+        where = period.zone(tz)
+        return detect(
+            self._reader(),
+            period.period(start_date, end_date, tz=where),
+            threshold=threshold,
+            by=[by] if isinstance(by, str) else list(by),
+            bucket=bucket,
+            direction=direction,
+            filters=filters or {},
+            tz=where,
+            now=clock.now(),
+        )
+
     def reprice(
         self,
         start_date: str | date | None = None,
@@ -140,11 +176,15 @@ class CostTracker:
         return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
 
     def _reader(self) -> AggregateReader:
-        storage = self.storage
-        if isinstance(storage, SqlStore):
-            return storage
-        recorder_for(storage).drain()
-        return PlainTotals(storage)
+        return reader_of(self.storage)
+
+
+def reader_of(storage: StorageBackend) -> AggregateReader:
+    """Return what sums up the events of a storage, and of a user's own one what was recorded until now."""
+    if isinstance(storage, SqlStore):
+        return storage
+    recorder_for(storage).drain()
+    return PlainTotals(storage)
 
 
 GIVEN = frozenset({None, "cache", BILLED})

@@ -103,6 +103,22 @@ def price_of(
     return Priced(cost, rates.source, rates.since, beside or 0)
 
 
+def cost_of_day(
+    model: str, *, served_model: str | None, provider: str | None, service_tier: str | None, day: int
+) -> Callable[[Usage], int | None] | None:
+    """Return what prices calls without charges of a whole day (counted from 1970), for many of them.
+
+    None where there is no such price, or where a price follows the clock or has a fee: then `price_of` is to be asked.
+    """
+    if model.endswith(catalogue.ONLINE):
+        return None
+    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
+    rates = _rates_of_call(model, served_model, provider, service_tier, first)
+    if rates is None or rates.has_fee or rates is not _rates_of_call(model, served_model, provider, service_tier, last):
+        return None
+    return rates.cost
+
+
 def cost_parts(
     usage: Usage,
     model: str,

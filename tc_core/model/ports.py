@@ -11,6 +11,7 @@ from tc_core.model.gaps import Gaps
 from tc_core.model.ids import EventId
 from tc_core.model.provenance import ProvenanceRelationship, Relation, RelationSource
 from tc_core.model.totals import Totals
+from tc_core.model.usage import Usage
 
 Metric = Literal[
     "cost", "charges", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "calls", "errors", "latency_ms"
@@ -49,6 +50,22 @@ class CostPart(NamedTuple):
     kind: str
     count: int | float  # type: ignore[assignment]  # a tuple has a method of that name
     cost_nanos: int | None
+
+
+class CallFacts(NamedTuple):
+    """What the cost of a recorded call depends on, and the values it is grouped by; `charges` is JSON or None."""
+
+    group: GroupKey
+    at_us: int
+    usage: Usage
+    charges: str | None
+    cost_nanos: int | None
+    model: str | None
+    served_model: str | None
+    provider: str | None
+    service_tier: str | None
+    usage_source: str | None
+    price_source: str | None
 
 
 class SpoolMark(NamedTuple):

@@ -18,7 +18,7 @@ from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, TrackingEvent, from_us, to_us
 from tc_core.model.gaps import Gaps
 from tc_core.model.part import WritePart
-from tc_core.model.ports import Batch, EventSink, Filters, GroupKey, Link, Metric, Priced
+from tc_core.model.ports import Batch, CallFacts, EventSink, Filters, GroupKey, Link, Metric, Priced
 from tc_core.model.provenance import ProvenanceRelationship
 from tc_core.model.recorded import Recorded, TakenIn
 from tc_core.model.run import Run
@@ -34,6 +34,7 @@ from tc_core.store.keep.check import Check, Finding
 from tc_core.store.keep.retention import Retention
 from tc_core.store.keep.stats import StoreStats
 from tc_core.store.read import relations
+from tc_core.store.read.calls import CallReader
 from tc_core.store.read.metrics import value_of
 from tc_core.store.read.query import Reader
 from tc_core.store.read.sums import Summing
@@ -50,6 +51,9 @@ log = logging.getLogger("tc_core")
 
 PAGE = 1000
 """How many events are read at once where all are read."""
+
+CALLS_PAGE = 20_000
+"""How many calls are read at once where no more than their cost is asked for."""
 
 _DAY_ZERO = date(1970, 1, 1)
 
@@ -225,6 +229,23 @@ class SqlStore(StorageBackend):
             if len(page) < PAGE:
                 return
             after = next(reversed(page))
+
+    def calls(
+        self,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> Iterator[list[CallFacts]]:
+        """Yield matching model calls, page by page, with what their cost depends on: a million takes seconds."""
+        key, span = 0, _span(start_time, end_time)
+        while True:
+            with self.question() as connection:
+                reader = CallReader(connection, self._database, self._interned, group_by)
+                key, page = reader.page(filters or {}, span, key, CALLS_PAGE)
+            if not page:
+                return
+            yield page
 
     @apart
     def count(

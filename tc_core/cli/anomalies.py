@@ -1,0 +1,137 @@
+"""`token-calc anomalies`: days and hours that cost what nobody expected."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from tc_core.cli import common, costs, text
+from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
+from tc_core.costs.tracker import CostTracker
+from tc_core.model import money
+from tc_core.store.sql import SqlStore
+
+MOST_ROWS = 20
+_KINDS = {"spike": "", "drop": "", "shift": "new level", "new": "new spender"}
+
+
+def anomalies(
+    by: Annotated[
+        str, typer.Option("--by", metavar="NAMES", help="Dimensions or labels, with commas between; each value apart.")
+    ] = "agent",
+    since: common.SinceOption = "last-30-days",
+    until: common.UntilOption = None,
+    bucket: Annotated[str, typer.Option(metavar="day|hour", help="Judge days, or hours (of UTC).")] = "day",
+    direction: Annotated[
+        str, typer.Option(metavar="up|down|both", help="What cost more than usual, less, or both.")
+    ] = "both",
+    threshold: Annotated[
+        float, typer.Option(metavar="TIMES", help="Only what cost so many times the expected, or that part of it.")
+    ] = 2.0,
+    where: common.FilterOption = None,
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show days or hours in which something cost far more or less than was to be expected.
+
+    Example: token-calc anomalies --by agent,model --since last-30-days
+    """
+    with common.told():
+        source = common.open_store(store)
+        names = costs.names_of(by)
+        found = CostTracker(source).detect_anomalies(
+            threshold,
+            start_date=since,
+            end_date=until,
+            by=names,
+            bucket=_bucket(bucket),
+            direction=_direction(direction),
+            filters=costs.filters_of(where or []),
+            tz=common.zone(tz),
+        )
+        if as_json:
+            text.print_json([anomaly.to_dict() for anomaly in found])
+            return
+        _print(source, found, names, bucket, _when(since, until))
+        if found:
+            common.print_hint(f"token-calc show {_largest(found)}", "shows the dearest call of the largest", store)
+
+
+def _bucket(value: str) -> Bucket:
+    return value  # type: ignore[return-value]  # detect_anomalies names what it may be
+
+
+def _direction(value: str) -> Direction:
+    return value  # type: ignore[return-value]  # the same
+
+
+def _print(source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], bucket: str, when: str) -> None:
+    console = text.console()
+    console.print(_title(source, found, bucket, when))
+    if not found:
+        return
+    shown = sorted(found, key=lambda each: -abs(each.excess))[:MOST_ROWS]
+    console.print()
+    sheet = Sheet(
+        Column(bucket),
+        *(Column(name.removesuffix("_id")) for name in names),
+        number("cost"),
+        number("expected"),
+        number("usual", goes=2),
+        number("times"),
+        number("calls", goes=1),
+        Column(least=11),
+    )
+    for each in sorted(shown, key=lambda anomaly: anomaly.period_start):
+        is_up = each.observed >= each.expected
+        sheet.add(
+            f"{each.period_start:%Y-%m-%d}" if bucket == "day" else f"{each.period_start:%Y-%m-%d %H:%M}",
+            *(Text(each.key[name] or text.EMPTY, style="" if each.key[name] else "dim") for name in names),
+            Text(_usd(each.observed), style="red" if is_up else ""),
+            _usd(each.expected),
+            f"{'<' if is_up else '>'} {_usd(each.usual)}" if each.kind != "new" else text.EMPTY,
+            f"{each.observed / each.expected:,.1f}x" if each.expected else text.EMPTY,
+            text.count(each.calls),
+            Text(_KINDS[each.kind] or each.kind, style="yellow" if _KINDS[each.kind] else ""),
+        )
+    sheet.print(console)
+    if len(found) > len(shown):
+        console.print(Text(f"and {len(found) - len(shown):,} smaller ones (--json has all)", style="dim"))
+    largest = max(found, key=lambda each: abs(each.excess))
+    console.print(Text(f"\n{largest.explanation}"))
+
+
+def _title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str) -> Text:
+    if not found:
+        total = source.totals()[()]
+        if not total.calls:
+            return Text("No calls recorded.")
+        if total.known_cost_nanos is None:
+            return Text(f"None of {text.plural(total.calls, 'call')} has a price, so no cost can be odd.")
+        return Text(f"Nothing odd{when}: no {bucket} cost what it should not have.")
+    line = Text()
+    above = sum(each.excess for each in found if each.excess > 0)
+    below = -sum(each.excess for each in found if each.excess < 0)
+    line.append(f"{text.plural(len(found), f'odd {bucket}')}{when}", style="bold")
+    parts = [f"{_usd(above)} more than expected" if above else "", f"{_usd(below)} less" if below else ""]
+    line.append(f": {', '.join(filter(None, parts))}.")
+    return line
+
+
+def _when(since: str | None, until: str | None) -> str:
+    if until is not None:
+        return f" from {since or 'the first day'} to {until}"
+    return "" if since is None else f" since {since}" if since[:1].isdigit() else f" in the {since.replace('-', ' ')}"
+
+
+def _largest(found: Sequence[Anomaly]) -> str:
+    with_calls = [each for each in found if each.event_ids] or list(found)
+    largest = max(with_calls, key=lambda each: abs(each.excess))
+    return largest.event_ids[0] if largest.event_ids else "last"
+
+
+def _usd(dollars: float) -> str:
+    return text.usd(money.to_nanos(dollars))
