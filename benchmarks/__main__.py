@@ -29,6 +29,8 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("bill_http", []),
     ("provenance", []),
     ("quotations", []),
+    ("cache", []),
+    ("patterns", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -170,8 +170,8 @@ def measure(store: SQLiteStorage, calls: Sequence[Replayed]) -> dict[str, Any]:
             before.pop(call.run, None)
             continue
         key, at = (call.run, call.number), START_US + place * 1_000_000
-        id_ = recorder.start("llm_call", key=key, model="gpt-4o", content=_segments(call.prompt), at_us=at)
-        recorder.finish(key, usage=Usage(1, 1), output=_segments([call.answer]), at_us=at + 500_000)
+        id_ = recorder.start("llm_call", key=key, model="gpt-4o", content=as_segments(call.prompt), at_us=at)
+        recorder.finish(key, usage=Usage(1, 1), output=as_segments([call.answer]), at_us=at + 500_000)
         ids[id_] = call
         if call.run in before:
             truth["continuation_of"].add(f"{id_} {before[call.run]}")
@@ -205,7 +205,8 @@ def measure(store: SQLiteStorage, calls: Sequence[Replayed]) -> dict[str, Any]:
     }
 
 
-def _segments(messages: Sequence[Message]) -> list[Segment]:
+def as_segments(messages: Sequence[Message]) -> list[Segment]:
+    """Return messages as what adapters hand over."""
     return list(_parts(messages))
 
 

@@ -7,19 +7,8 @@ from typer.testing import CliRunner
 from tc_core.cli.main import app
 
 COMMANDS = (
-    *(
-        "costs",
-        "runs",
-        "tree",
-        "waterfall",
-        "show",
-        "anomalies",
-        "forecast",
-        "what-if",
-        "models search",
-        "models show",
-        "reprice",
-    ),
+    *("costs", "runs", "tree", "waterfall", "patterns", "attribute", "show", "anomalies", "forecast", "what-if"),
+    *("models search", "models show", "reprice"),
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

@@ -78,7 +78,10 @@ graph.add_node("write", write)
 graph.add_edge(START, "research")
 graph.add_edge("research", "write")
 graph.add_edge("write", END)
-print(graph.compile(name="reporter").invoke({"question": "Why are output tokens dearer?"})["report"])
+QUESTION = "Why are output tokens dearer?"
+print(graph.compile(name="reporter").invoke({"question": QUESTION})["report"])
+for _ in range(2):  # a title, and the same once more, as programs do that keep no answer
+    ChatOpenAI(model="gpt-4.1-mini").invoke(f"A title of three words for: {QUESTION}")
 
 tc_core.flush()
 store = tc_core.SQLiteStorage("three_frameworks.db")
@@ -87,6 +90,11 @@ for node in tree(*store.tree(store.runs(limit=1)[0].event.event_id)).walk():
     tokens = f": {event.input_tokens} in, {event.output_tokens} out" if event.input_tokens is not None else ""
     print(f"{'  ' * event.depth}{event.event_type} {event.name or event.model or ''}{tokens}".rstrip())
 
+analyzer = tc_core.ProvenanceAnalyzer(store)
 print("Where their input tokens came from:")
-for row in tc_core.ProvenanceAnalyzer(store).waterfall().rows:
+for row in analyzer.waterfall().rows:
     print(f"  {row.name}: {row.tokens} tokens, {row.resent_tokens} of them sent again")
+
+print("What of it was waste:")
+for pattern in analyzer.patterns():
+    print(f"  {pattern.kind}: ${pattern.wasted_cost:.8f} in {len(pattern.event_ids)} events. {pattern.advice}")

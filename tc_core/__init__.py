@@ -34,13 +34,18 @@ if TYPE_CHECKING:
     from tc_core.ledger.content import Content, ContentPart, redact_content
     from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
     from tc_core.lineage.analyzer import ProvenanceAnalyzer
+    from tc_core.lineage.attribution import Attribution
     from tc_core.lineage.manager import TokenManager, TokenProvenance
+    from tc_core.lineage.patterns.limits import PatternLimits
+    from tc_core.lineage.patterns.pattern import Pattern
+    from tc_core.lineage.waste import Waste
     from tc_core.meter.messages import count_messages
     from tc_core.meter.prices import calculate_cost
     from tc_core.meter.prompt import analyze_prompt
     from tc_core.meter.tokens import count_tokens
     from tc_core.model.event import TrackingEvent
     from tc_core.model.provenance import ProvenanceRelationship
+    from tc_core.model.recommendation import Recommendation
     from tc_core.model.run import Run
     from tc_core.model.usage import Usage
     from tc_core.record.context import bind_context, labels, session
@@ -105,7 +110,12 @@ _HOMES = {
     "create_storage": "store.storages",
     "CostRecord": "runtime.by_hand",
     "CostTracker": "costs.tracker",
+    "Attribution": "lineage.attribution",
+    "Pattern": "lineage.patterns.pattern",
+    "PatternLimits": "lineage.patterns.limits",
     "ProvenanceAnalyzer": "lineage.analyzer",
+    "Recommendation": "model.recommendation",
+    "Waste": "lineage.waste",
     "TokenManager": "lineage.manager",
     "TokenProvenance": "lineage.manager",
     "ProvenanceError": "errors",
@@ -119,6 +129,7 @@ __all__ = [
     "AlertRule",
     "Anomaly",
     "AnomalyWatch",
+    "Attribution",
     "Backtest",
     "ConfigurationError",
     "Content",
@@ -133,11 +144,14 @@ __all__ = [
     "InMemoryStorage",
     "LineageError",
     "MonthlyForecast",
+    "Pattern",
+    "PatternLimits",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",
     "ProvenanceError",
     "ProvenanceRelationship",
+    "Recommendation",
     "RepriceReport",
     "Run",
     "SQLiteStorage",
@@ -152,6 +166,7 @@ __all__ = [
     "TokenProvenance",
     "TrackingEvent",
     "Usage",
+    "Waste",
     "Waterfall",
     "WaterfallChange",
     "WaterfallRow",

@@ -1,4 +1,8 @@
-"""A LangGraph agent that plans a trip: two tools, a model with a fallback, one with retries, a streamed answer."""
+"""A LangGraph agent that plans a trip: two tools, a model with a fallback, one with retries, a streamed answer.
+
+It also does what agents do that nobody watches: it asks for the same flights three times, has the conversation's title
+written anew at each turn, and tries a model that is down at once again, without a pause.
+"""
 
 import json
 import os
@@ -15,7 +19,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from tc_core import workflow
 from tc_core.demo.local import MODEL, LocalModel
-from tc_core.demo.script import Step, messages_of
+from tc_core.demo.script import Step, last_user_text, messages_of, text_of
 from tc_core.demo.server import ModelServer
 
 QUESTION = "A weekend in Lisbon in March, from Berlin, for less than 400 euros: what do you suggest?"
@@ -48,9 +52,15 @@ PACKING_LIST = (
     "fits under the seat: at 97 euros the fare has no hold luggage."
 )
 
+TITLE = "Give this conversation a title of at most four words: "
+
+FAILURES = {"gpt-4o": 1, "acme-summarizer-1": 3}
+"""How often each model fails before it answers."""
+
 CHAT = ("What is the capital of Portugal?", "And what should I eat there?")
 
 UNPRICED_MODEL = "acme-summarizer-1"
+MOST_SEARCHES = 3
 
 
 def run(say: Callable[[str], object] = print, *, model: str | None = None) -> None:
@@ -89,7 +99,8 @@ class _Models:
             return ChatOpenAI(model=name, base_url=base_url, api_key=api_key, max_retries=0)  # type: ignore[arg-type]  # text will do
 
         self.main = chat(main).with_fallbacks([chat(spare)])
-        self.small = chat(small).with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
+        self.title = chat(spare)
+        self.small = chat(small).with_retry(stop_after_attempt=4, wait_exponential_jitter=False)
 
 
 def _converse(say: Callable[[str], object], models: _Models) -> None:
@@ -104,9 +115,11 @@ def _converse(say: Callable[[str], object], models: _Models) -> None:
     say(f"user      {QUESTION}")
     answer = agent.invoke({"messages": [HumanMessage(QUESTION)]}, thread)["messages"][-1]
     say(f"planner   {answer.text}")
+    say(f"title     {models.title.invoke(TITLE + QUESTION).text}")
     say(f"user      {FOLLOW_UP}")
     streamed = agent.stream({"messages": [HumanMessage(FOLLOW_UP)]}, thread, stream_mode="messages")
     say("planner   " + "".join(chunk.text for chunk, _ in streamed if not chunk.tool_calls))
+    say(f"title     {models.title.invoke(TITLE + QUESTION).text}")
 
 
 def _tools(models: _Models) -> list[BaseTool]:
@@ -124,34 +137,37 @@ def _tools(models: _Models) -> list[BaseTool]:
 
 
 class _Script:
-    """What the model server answers: the agent's moves, and a failure where a model is asked for the first time."""
+    """What the model server answers: the agent's moves, and failures where a model is asked for the first times."""
 
     def __init__(self) -> None:
-        self._failed: set[str] = set()
+        self._failures = dict(FAILURES)
         self._seen = 0
 
     def __call__(self, request: Mapping[str, Any]) -> Step:
         """Answer by how far the conversation has come."""
         model = str(request.get("model"))
-        if model in ("gpt-4o", UNPRICED_MODEL) and model not in self._failed:
-            self._failed.add(model)
+        if self._failures.get(model):
+            self._failures[model] -= 1
             return Step(status=503)
         if model == UNPRICED_MODEL:
             return Step(
                 text="Lisbon is hilly and mild in March; pack for some rain. Trams and walking cover the old town."
             )
         messages = messages_of(request)
+        if last_user_text(messages).startswith(TITLE):
+            return Step(text="Lisbon in March")
         asked = sum(message.get("role") == "user" for message in messages)
         results = sum(message.get("role") == "tool" for message in messages)
         step = self._move(asked, results)
-        cached, self._seen = self._seen, len(json.dumps(request.get("messages"))) // 4 // 128 * 128
+        said = sum(len(text_of(message.get("content"))) for message in messages)
+        cached, self._seen = self._seen, said // 4 // 128 * 128
         return Step(text=step.text, tool_calls=step.tool_calls, usage={"cached": cached})
 
     def _move(self, asked: int, results: int) -> Step:
         if asked > 1:
             return Step(text=PACKING_LIST)
-        if results == 0:
+        if results < MOST_SEARCHES:
             return Step(tool_calls=[("search_flights", {"origin": "BER", "destination": "LIS"})])
-        if results == 1:
+        if results == MOST_SEARCHES:
             return Step(tool_calls=[("describe_city", {"city": "Lisbon"})])
         return Step(text=SUGGESTION)

@@ -165,6 +165,30 @@ def test_quotations(capsys):
     assert len(figures(json.loads(capsys.readouterr().out))) == len(WAYS) + 1
     assert result["whole"]["false"] == 0
     assert result["rows"][0]["recall"] == 1
+def test_cache(capsys):
+    from benchmarks.cache import CASES, figures, main
+
+    main(["--runs", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    rows = {row["case"]: row for row in result["rows"]}
+    assert rows.keys() == {*CASES, "all"}
+    assert (rows["healthy"]["stated"], rows["a flat few per cent"]["stated"]) == (0, 0)
+    assert rows["all"]["precision"] >= 0.98
+    assert rows["all"]["recall"] >= 0.9  # one run of each has too few for more
+    assert rows["all"]["right cause"] >= 0.95
+    assert len(figures(result)) == 3
+
+
+def test_patterns(capsys):
+    from benchmarks.patterns import RUNS, figures, main
+
+    main(["--runs", "3", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    if not RUNS.exists():
+        assert result["rows"] == figures(result) == []
+        pytest.skip("../shared/data/agent_trajectories.jsonl is not there")
+    assert 0 <= result["wasted"] < result["spent"]
+    assert figures(result)[0].measured.replace(",", "").isdigit()
 
 
 def test_the_table_of_all_figures(capsys, monkeypatch):

@@ -79,6 +79,24 @@ def test_the_example_about_provenance_prints_what_the_page_says(run_python):
     assert said.count("\n") == 5
 
 
+def test_the_examples_about_patterns_print_what_the_page_says(run_python):
+    afterwards, live = blocks("docs/patterns.md", "python")
+    said = run_python(afterwards)
+    assert said in (ROOT / "docs/patterns.md").read_text()
+    assert said.count("\n") == 6
+    assert run_python(live) == "found: retry_storm\n['retry_storm']\n"
+
+
+def test_the_page_about_patterns_names_every_kind_and_cause():
+    from typing import get_args
+
+    from tc_core.lineage.patterns.cache_causes import Cause
+    from tc_core.lineage.patterns.pattern import PATTERN_KINDS
+
+    page = (ROOT / "docs/patterns.md").read_text()
+    assert [name for name in (*PATTERN_KINDS, *get_args(Cause)) if f"`{name}`" not in page] == []
+
+
 def test_the_commands_of_the_readme_exist(run_command):
     for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0

@@ -52,7 +52,10 @@ def recorded(tmp_path_factory):
 
 def test_every_node_has_its_parent_and_every_call_its_tokens(recorded):
     store, exchanges, printed = recorded
-    indexed, asked, searched, answered, reported, wrote, shortened, finished = [each.tokens for each in exchanges]
+    indexed, asked, searched, answered, reported, wrote, shortened, finished, *titles = [
+        each.tokens for each in exchanges
+    ]
+    assert len(titles) == 2
     events, _ = store.tree(store.runs(limit=1)[0].event.event_id)
     found = [
         (node.event.depth, node.event.event_type, node.event.name or node.event.model, node.event.input_tokens)
@@ -95,6 +98,15 @@ def test_the_input_tokens_of_three_frameworks_have_their_origins(recorded):
     assert {"tool look_up", "tool shorten", "tool schemas", "system prompt", "user"} <= names
     assert "calls without details" not in names
     assert "  tool look_up: " in printed
+
+
+def test_it_says_what_was_waste(recorded):
+    store, _, printed = recorded
+    (found,) = ProvenanceAnalyzer(store).patterns()
+    assert found.kind == "duplicate"
+    assert found.event_ids == tuple(event.event_id for event in store.query_events({"model": "gpt-4.1-mini"})[-2:])
+    assert found.cost_nanos == store.get_event(found.event_ids[1]).cost_nanos > 0
+    assert f"  duplicate: ${found.wasted_cost:.8f} in 2 events. " in printed
 
 
 def test_each_real_request_counts_once(recorded):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, runs, text, waterfall
+from tc_core.cli import common, costs, patterns, runs, text, waterfall
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.tree import tree
@@ -99,6 +99,8 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
             console.print()
     console.print(Text("Where its input tokens came from\n", style="bold"))
     waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))
+    console.print(Text("\nWhat of it was waste\n", style="bold"))
+    patterns.print_waste(ProvenanceAnalyzer(storage).waste(start_date=began))
     console.print()
     console.print(_legend())
     option = "" if path == "token_calculator.db" else f" --store {path}"
@@ -106,6 +108,7 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     for command, what in (
         (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
         (f"token-calc waterfall last{option}", "where the last run's input tokens came from"),
+        (f"token-calc patterns{option}", "what was waste, at any time"),
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):
@@ -126,5 +129,6 @@ def _plain(storage: SqlStore, began: datetime) -> dict[str, object]:
     return {
         "costs": report(storage, Period(began), group_by=["agent_id", "model"]).to_dict(),
         "waterfall": ProvenanceAnalyzer(storage).waterfall(start_date=began).to_dict(),
+        "waste": ProvenanceAnalyzer(storage).waste(start_date=began).to_dict(),
         "runs": [tree(*storage.tree(run.event.event_id)).to_dict() for run in reversed(roots)],
     }

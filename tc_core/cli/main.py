@@ -9,6 +9,7 @@ import typer
 from tc_core import version
 from tc_core.cli import (
     anomalies,
+    attribute,
     common,
     costs,
     data,
@@ -18,6 +19,7 @@ from tc_core.cli import (
     forecast,
     init,
     models,
+    patterns,
     runs,
     waterfall,
     what_if,
@@ -42,6 +44,8 @@ app.command()(waterfall.waterfall)
 app.command()(anomalies.anomalies)
 app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
+app.command()(patterns.patterns)
+app.command()(attribute.attribute)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

@@ -1,5 +1,6 @@
 """ProvenanceAnalyzer: what the recorded calls say together."""
 
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,17 @@ from tc_core.errors import StorageError
 from tc_core.ledger import waterfall as ledger
 from tc_core.ledger.content import Content, content_of
 from tc_core.ledger.waterfall import Waterfall, WaterfallChange
-from tc_core.lineage import find
-from tc_core.model.event import to_us
+from tc_core.lineage import attribution, find, waste
+from tc_core.lineage.attribution import Attribution
+from tc_core.lineage.patterns.limits import PatternLimits
+from tc_core.lineage.patterns.pattern import Pattern
+from tc_core.lineage.patterns.seen import recorded
+from tc_core.lineage.patterns.watch import Watch
+from tc_core.lineage.waste import Waste
+from tc_core.model.event import TrackingEvent, to_us
 from tc_core.model.period import period, zone
 from tc_core.model.ports import Filters
+from tc_core.model.recommendation import Recommendation
 from tc_core.runtime.recorders import open_storage, wait_for_parts
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -98,3 +106,130 @@ class ProvenanceAnalyzer:
             return self.waterfall(event_id=what)
         start, end = what
         return self.waterfall(start_date=start, end_date=end)
+
+    # Patterns of waste
+
+    def waste(
+        self,
+        kinds: Collection[str] | None = None,
+        *,
+        workflow_id: str | None = None,
+        event_id: str | None = None,
+        agent_id: str | None = None,
+        start_date: Day = None,
+        end_date: Day = None,
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+        limits: PatternLimits | None = None,
+    ) -> Waste:
+        """Return what was spent, the patterns in it and recommendations, in one pass; see `patterns`."""
+        chosen = self._events(workflow_id, event_id, agent_id, start_date, end_date, filters, tz)
+        return waste.waste(self.storage, chosen, kinds, limits)
+
+    def patterns(self, kinds: Collection[str] | None = None, **asked: Any) -> list[Pattern]:
+        """Return what was paid for and not needed, and what stands out, the dearest first.
+
+        Of the kinds (`duplicate`, `near_duplicate`, `retry_storm`, `agent_loop`, `deep_chain`, `cycle`, `expensive`,
+        `fan_out`, `cache_break`) all or some. What is meant is chosen as in `waterfall`, by the arguments of `waste`.
+        The `wasted_cost` of all patterns sum to what was wasted: no event's cost is in two of them. Raises ValueError
+        for an unknown kind.
+        """
+        return list(self.waste(kinds, **asked).patterns)
+
+    def duplicates(self, **asked: Any) -> list[Pattern]:
+        """Return calls that asked again what was answered; see `patterns` for what can be asked."""
+        return self.patterns(["duplicate"], **asked)
+
+    def retry_storms(self, **asked: Any) -> list[Pattern]:
+        """Return what was tried again and again while it failed; see `patterns`."""
+        return self.patterns(["retry_storm"], **asked)
+
+    def deep_chains(self, **asked: Any) -> list[Pattern]:
+        """Return runs that are nested deeper or have longer rows of turns than their workflow's; see `patterns`."""
+        return self.patterns(["deep_chain"], **asked)
+
+    def cycles(self, **asked: Any) -> list[Pattern]:
+        """Return agents that have called themselves by way of others, and relations that close; see `patterns`."""
+        return self.patterns(["cycle"], **asked)
+
+    def expensive(self, **asked: Any) -> list[Pattern]:
+        """Return calls and runs that cost far more than their like; see `patterns`."""
+        return self.patterns(["expensive"], **asked)
+
+    def watch(
+        self,
+        callback: Callable[[Pattern], object],
+        kinds: Collection[str] | None = None,
+        *,
+        limits: PatternLimits | None = None,
+    ) -> Watch:
+        """Have `callback` told of patterns while this process records, on the listeners' thread, until `stop()`.
+
+        The same detectors find the same as `patterns` does afterwards, in memory that is bounded.
+        """
+        return Watch(self.storage, callback, kinds, limits)
+
+    def recommendations(self, **asked: Any) -> list[Recommendation]:
+        """Return what to change, by what it would have saved of the actual events, none of it counted twice.
+
+        What is meant is chosen as in `patterns`.
+        """
+        return list(self.waste(**asked).recommendations)
+
+    def attribute_costs(
+        self,
+        by: Sequence[str] = ("agent_id",),
+        *,
+        workflow_id: str | None = None,
+        event_id: str | None = None,
+        agent_id: str | None = None,
+        start_date: Day = None,
+        end_date: Day = None,
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+    ) -> list[Attribution]:
+        """Return what each group of calls cost, by itself and with all that hung under the group's events.
+
+        `by` names dimensions, labels, fields of events such as `name` or `depth`, and `hour`, `day` or `month` (UTC).
+        What the groups cost by themselves sums to the whole exactly. What is meant is chosen as in `waterfall`.
+        """
+        groups = [by] if isinstance(by, str) else list(by)
+        chosen = self._events(workflow_id, event_id, agent_id, start_date, end_date, filters, tz)
+        calls = [event for event in chosen if event.is_call and event.status != "open"]
+        return attribution.attribute(calls, self._above(calls), groups)
+
+    def _events(
+        self,
+        workflow_id: str | None,
+        event_id: str | None,
+        agent_id: str | None,
+        start_date: Day,
+        end_date: Day,
+        filters: Filters | None,
+        tz: str | tzinfo,
+    ) -> list[TrackingEvent]:
+        """Return the events that a question is about, once the ledger has read what they were sent."""
+        wanted: dict[str, Any] = dict(filters or {})
+        if workflow_id is not None:
+            wanted["workflow_id"] = workflow_id
+        if agent_id is not None:
+            wanted["agent_id"] = agent_id
+        wait_for_parts(self.storage)
+        if event_id is not None:
+            event = find.event(self.storage, event_id)
+            if event.root_id != event.event_id:
+                wanted["event_id"] = [each.event_id for each in find.below(self.storage, event)]
+            else:
+                wanted["root_id"] = event.event_id
+        asked = period(start_date, end_date, tz=zone(tz) if isinstance(tz, str) else tz)
+        return self.storage.query_events(wanted, asked.start, asked.end)
+
+    def _above(self, calls: Sequence[TrackingEvent]) -> dict[str, TrackingEvent]:
+        """Return the events that some calls hang under, and these themselves, by their ids."""
+        found = {call.event_id: call for call in calls}
+        missing = {call.parent_id for call in calls if call.parent_id is not None} - found.keys()
+        while missing:
+            above = recorded(self.storage, sorted(missing))
+            found |= {event.event_id: event for event in above}
+            missing = {event.parent_id for event in above if event.parent_id is not None} - found.keys()
+        return found

@@ -10,6 +10,9 @@ from tc_core.model.usage import Report, Usage
 from tc_core.record.guard import faults
 from tc_core.record.pending import PendingEvent
 
+CACHE_REASON = "cache_reason"
+"""Where in an event's metadata lies why the provider says that its prompt cache was missed."""
+
 BILLED = "billed"
 """The price source of a cost that the provider states itself."""
 
@@ -66,6 +69,8 @@ def _apply(readings: Sequence[Reading], call: PendingEvent) -> None:
         record.usage = record.usage_source = None
         call.known = total
     record.charges = _charges(readings) or None
+    if last.cache_reason is not None:
+        record.metadata = {**(record.metadata or {}), CACHE_REASON: last.cache_reason}
     if record.service_tier is None:
         record.service_tier = last.service_tier
     if last.model is not None and record.served_model is None and last.model != record.model:

@@ -167,12 +167,16 @@ def remove_listener(listener: Listener, storage: StorageBackend | str | Path | N
 
 @apart
 def wait_for_parts(storage: StorageBackend, timeout: float = 5.0) -> bool:
-    """Return once the parts of a store have read the texts of all that is recorded; False when that took too long."""
+    """Return once the parts of a store have read the texts of all that is recorded; False when that took too long.
+
+    On the listeners' thread that is all that they have been told of.
+    """
     recorder = _recorders.get(_identity(storage))
     if recorder is None:
         return True
     deadline = time.monotonic() + timeout
-    return recorder.drain(timeout) and recorder.writer.after.wait(deadline - time.monotonic())
+    is_written = recorder.writer.is_own_thread or recorder.drain(timeout)
+    return is_written and recorder.writer.after.wait(deadline - time.monotonic())
 
 
 def spool_folder(store: SqlStore) -> Path | None:

@@ -37,7 +37,7 @@ def test_it_says_where_it_records_and_leaves_only_that_file(demo):
 
 def test_it_shows_cost_lineage_and_what_is_doubtful(demo):
     _, printed = demo
-    assert re.search(r"^\$0\.0\d+ in 7 calls\.  1 call unpriced, 1 estimated, 2 failed\.$", printed, re.MULTILINE)
+    assert re.search(r"^\$0\.0\d+ in 13 calls\.  1 call unpriced, 1 estimated, 4 failed\.$", printed, re.MULTILINE)
     for word in (
         "planner  gpt-4o",
         "tool search_flights",
@@ -51,13 +51,21 @@ def test_it_shows_cost_lineage_and_what_is_doubtful(demo):
         assert word in printed
 
 
+def test_it_says_what_was_waste(demo):
+    _, printed = demo
+    said = r"^\$0\.\d+ of \$0\.\d+ was waste: 1 agent loop \$0\.\d+, 1 duplicate \$0\.\d+, 1 retry storm\.$"
+    assert re.search(said, printed, re.MULTILINE)
+    assert "planner asked search_flights the same 3 times, and heard the same" in printed
+    assert "3 failures in " in printed
+
+
 def test_the_next_commands_it_names_work(demo):
     import subprocess
     import sys
 
     folder, printed = demo
     commands = re.findall(r"^  (token-calc .*)$", printed, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         arguments = [sys.executable, "-m", "tc_core.cli", *shlex.split(command)[1:]]
         result = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
@@ -66,17 +74,19 @@ def test_the_next_commands_it_names_work(demo):
 
 def test_json_is_nothing_but_json(run_command):
     found = json.loads(run_command("demo", "--json").stdout)
-    assert found["costs"]["total_calls"] == 7
+    assert found["costs"]["total_calls"] == 13
+    kinds = {each["kind"] for each in found["waste"]["patterns"]}
+    assert kinds == {"agent_loop", "duplicate", "retry_storm"}
     first, second = found["runs"]
-    assert (first["name"], first["session_id"], first["total_calls"]) == ("planner", "lisbon", 6)
+    assert (first["name"], first["session_id"], first["total_calls"]) == ("planner", "lisbon", 10)
     assert (second["session_id"], second["total_calls"]) == ("lisbon", 1)
 
 
 def test_a_second_demo_adds_to_the_store_and_shows_itself_alone(run_command):
     run_command("demo")
     printed = run_command("demo").stdout
-    assert " in 7 calls." in printed
-    assert json.loads(run_command("costs", "--store", "token_calculator_demo.db", "--json").stdout)["total_calls"] == 14
+    assert " in 13 calls." in printed
+    assert json.loads(run_command("costs", "--store", "token_calculator_demo.db", "--json").stdout)["total_calls"] == 26
 
 
 def test_live_needs_a_key(run_command):

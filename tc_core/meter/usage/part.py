@@ -103,7 +103,8 @@ def usage_part(body: object) -> dict[str, Any] | None:
     `body` is a provider's answer, or its usage alone: a dict or the object of a client library. Texts are neither
     read nor copied, and size and depth are bounded, since a call waits for this. What comes out: `usage` as the
     provider spells it, and where they are told `model`, `provider`, `object`, `service_tier`, `response_cost`, `tools`
-    (how often the provider's own tools ran) and `searches` (how many it made); `is_cut` where there was too much.
+    (how often the provider's own tools ran), `searches` (how many it made) and `cache_reason` (why it says that its
+    prompt cache was missed); `is_cut` where there was too much.
     An adapter that knows of a call of which the counts are only a part adds `is_partial`.
     """
     fields = _fields(body)
@@ -214,6 +215,9 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
         for name, value in (("response_cost", _cost(whole)), ("tools", _tools(place)), ("searches", _searches(place))):
             if value:
                 part[name] = value
+    for fields in () if _DIAGNOSED.isdisjoint(place) and _DIAGNOSED.isdisjoint(whole) else (place, whole):
+        if reason := _cache_reason(fields):
+            part["cache_reason"] = reason
     if is_cut or whole.get("is_cut") is True:
         part["is_cut"] = True
     return part
@@ -239,8 +243,21 @@ _FACTS = (
     ("service_tier", "serviceTier"),
 )
 _TOLD = frozenset(spelled for _, spelled in _FACTS)
+_DIAGNOSED = _names("diagnostics prompt_cache_diagnostics cache_reason")
 _COUNTED = _names("tools output searches candidates groundingMetadata grounding_metadata")
 _OF_LITELLM = _names("_hidden_params response_cost")
+
+
+def _cache_reason(place: Fields) -> str | None:
+    """Return why the provider itself says that its prompt cache was missed: OpenAI's word, or Anthropic's."""
+    if told := _word(place.get("cache_reason")):  # an earlier reading
+        return told
+    of_openai = _fields(place.get("prompt_cache_diagnostics")) or {}
+    kind = _word(of_openai.get("type"))
+    if kind is not None:
+        return None if kind == "cache_hit" else _word(of_openai.get("reason")) or kind
+    of_anthropic = (_fields(place.get("diagnostics")) or {}).get("cache_miss_reason")
+    return _word((_fields(of_anthropic) or {}).get("type", of_anthropic))
 
 
 def _word(value: object) -> str | None:

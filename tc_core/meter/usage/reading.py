@@ -37,6 +37,8 @@ class Reading(NamedTuple):
     by_other_models: tuple[tuple[str, Usage], ...] = ()
     is_possible: bool = True
     faults: tuple[str, ...] = ()
+    cache_reason: str | None = None
+    """Why the provider says that its prompt cache was missed."""
 
     @property
     def is_whole(self) -> bool:
@@ -84,6 +86,7 @@ def read(
         tuple(steps.by_other_models),
         is_possible,
         tuple(dict.fromkeys(faults)),
+        _word(found.get("cache_reason")),
     )
     says_nothing = usage.input_tokens is None and usage.output_tokens is None
     return None if says_nothing and not (reading.charges or reading.billed_nanos or faults) else reading
