@@ -9,6 +9,7 @@ from tc_core.cli.main import app
 COMMANDS = (
     *("costs", "runs", "tree", "waterfall", "patterns", "attribute", "show", "anomalies", "forecast", "what-if"),
     *("models search", "models show", "reprice"),
+    *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

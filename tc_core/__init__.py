@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from tc_core.costs.anomalies.watch import AnomalyWatch
     from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
     from tc_core.costs.forecasts.forecaster import CostForecaster
+    from tc_core.budgets.reservation import Reservation
+    from tc_core.budgets.status import BudgetStatus
+    from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.errors import (
+        BudgetExceededError,
         ConfigurationError,
         CycleError,
         LineageError,
@@ -70,6 +74,11 @@ _HOMES = {
     "Scenario": "costs.scenarios",
     "ScenarioGroup": "costs.scenarios",
     "ScenarioResult": "costs.scenarios",
+    "BudgetChange": "budgets.tracker",
+    "BudgetExceededError": "errors",
+    "BudgetStatus": "budgets.status",
+    "BudgetTracker": "budgets.tracker",
+    "Reservation": "budgets.reservation",
     "CostGroup": "costs.report",
     "CostReport": "costs.report",
     "ConfigurationError": "errors",
@@ -131,6 +140,10 @@ __all__ = [
     "AnomalyWatch",
     "Attribution",
     "Backtest",
+    "BudgetChange",
+    "BudgetExceededError",
+    "BudgetStatus",
+    "BudgetTracker",
     "ConfigurationError",
     "Content",
     "ContentPart",
@@ -153,6 +166,7 @@ __all__ = [
     "ProvenanceRelationship",
     "Recommendation",
     "RepriceReport",
+    "Reservation",
     "Run",
     "SQLiteStorage",
     "Scenario",

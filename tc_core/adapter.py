@@ -12,6 +12,7 @@ its versions lack.
 
 from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
+from tc_core.model.ids import new_id
 from tc_core.model.part import Decision, Request
 from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment, of_block
@@ -45,6 +46,7 @@ __all__ = [
     "join_parts",
     "label_texts",
     "never_raises",
+    "new_id",
     "of_block",
     "recorder_for",
     "register",

@@ -1,6 +1,7 @@
 """What can go wrong, seen from the caller.
 
 TokenCalculatorError
+ ├─ BudgetExceededError  a call was refused before it was made: a hard budget has no room for it
  ├─ ConfigurationError   a setting, an argument of ours or an environment variable is unusable
  ├─ PriceNotFoundError   a model that was named to take its price from has none
  ├─ StorageError         the store cannot be opened, read or written
@@ -10,8 +11,11 @@ TokenCalculatorError
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 __all__ = [
+    "BudgetExceededError",
     "ConfigurationError",
     "CycleError",
     "LineageError",
@@ -24,6 +28,33 @@ __all__ = [
 
 class TokenCalculatorError(Exception):
     """Base of every error that this library raises on purpose."""
+
+
+class BudgetExceededError(TokenCalculatorError, RuntimeError):
+    """A hard budget has no room for a call, which was not made; LangGraph's retries leave a RuntimeError alone.
+
+    `budget` is its name; `amount`, `spent`, `reserved` (for calls under way) and `asked` (what this call was thought to
+    take) are dollars, tokens or calls, as `unit` says; `renews_at` is when the next period begins, None for never.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str = "",
+        unit: str = "usd",
+        amount: float = 0,
+        spent: float = 0,
+        reserved: float = 0,
+        asked: float | None = None,
+        renews_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget, self.unit, self.amount, self.spent = budget, unit, amount, spent
+        self.reserved, self.asked, self.renews_at = reserved, asked, renews_at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__
 
 
 class ConfigurationError(TokenCalculatorError):

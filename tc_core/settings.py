@@ -42,7 +42,6 @@ MOST_DAYS = 36_500
 Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 Text = Annotated[str, Field(min_length=1)]
 Severity = Literal["info", "warning", "critical"]
-PeriodName = Literal["daily", "weekly", "monthly", "quarterly", "yearly"]
 
 
 class _Part(BaseModel):
@@ -94,6 +93,8 @@ class Tracking(_Part):
     """For how long after they were last sent."""
     redaction: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     """The function that texts pass before they are kept, as `module:name`."""
+    enforce: bool = False
+    """Whether hard budgets stop calls before they are made."""
     strict: bool = False
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
@@ -146,12 +147,17 @@ class Alerts(_Part):
 
 
 class Budget(_Part):
-    """How much may be spent in each period, in US dollars."""
+    """How much may be spent in each period: US dollars, or the tokens or calls that `unit` says."""
 
     name: Text
     amount: Annotated[Decimal, Field(gt=0)]
-    period: PeriodName = "monthly"
-    filters: dict[str, str] = Field(default_factory=dict)
+    period: Text = "monthly"
+    filters: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    hard: bool = False
+    unit: Literal["usd", "tokens", "calls"] = "usd"
+    tz: Text = "UTC"
+    thresholds: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    unpriced: Text = "refuse"
 
 
 class Settings(_Part):
@@ -198,6 +204,7 @@ class Environment(BaseSettings):
     default_labels: Annotated[dict[str, str] | None, NoDecode] = None
     ledger: bool | None = None
     capture_content: bool | None = None
+    enforce: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = None
@@ -240,6 +247,7 @@ _PLACES = {
     "default_labels": "tracking.default_labels",
     "ledger": "tracking.ledger",
     "capture_content": "tracking.capture_content",
+    "enforce": "tracking.enforce",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
     "webhook_secret": "alerts.webhook_secret",

@@ -11,7 +11,8 @@ from typing import Any, cast
 from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
 from crewai.hooks.dispatch import HookAborted
 
-from tc_core.adapter import Request, attempt, never_raises
+from tc_core import BudgetExceededError
+from tc_core.adapter import Recorder, Request, attempt, never_raises, new_id
 from tc_crewai import host, reading
 from tc_crewai.runs import current, runs
 
@@ -61,35 +62,47 @@ def _kind(refusal: Any) -> type[HookAborted] | None:
 
 @never_raises
 def _refusal(context: Any) -> Exception | None:
+    event_id = _current_parent_id()
+    tripped = runs.tripped(event_id)
+    if tripped is not None:
+        _note(context, event_id, tripped)
+        return tripped
     model, provider = attempt(reading.asked_model, context.llm) or (None, None)
     content = partial(reading.prompt, list(context.messages or ()), None)
     most = attempt(reading.most_output_tokens, context.llm)
-    above = current()
+    admitted: dict[Recorder, bytes] = {}
     for recorder, labels in runs.sinks.items():
         if not recorder.wants_to_admit:
             continue
-        scope = recorder.scope_here(above, labels)
-        request = Request(model, provider, scope=scope, content=content, most_output_tokens=most)
+        scope, root = recorder.place_here(current(), labels)
+        id_ = admitted[recorder] = new_id()
+        request = Request(
+            model,
+            provider,
+            scope=scope,
+            content=content,
+            most_output_tokens=most,
+            event_id=id_,
+            root_id=root,
+        )
         refusal = recorder.admit(request).refusal
         if refusal is not None:
-            _note(context, type(refusal).__name__, request)
+            for other, before in admitted.items():
+                other.withdraw(before)
+            if isinstance(refusal, BudgetExceededError):
+                runs.trip(event_id, refusal)
+            _note(context, event_id, refusal)
             return refusal
+    runs.admitted(event_id if context.executor is None else None, _agent_id(context), admitted)
     return None
 
 
-def _note(context: Any, error_type: str, request: Request) -> None:
-    """Note a refused call: CrewAI itself tells of one that no agent makes, but not why it failed."""
+def _note(context: Any, event_id: str | None, refusal: Exception) -> None:
+    """Note a refused call that CrewAI itself tells of: one that no agent makes. It is taken back, and no call."""
     if context.executor is None:
-        runs.stopped(_current_parent_id(), error_type)
-        return
-    key = object()
-    for recorder, labels in runs.sinks.items():
-        recorder.start(
-            request.event_type,
-            key=key,
-            model=request.model,
-            provider=request.provider,
-            content=request.content,
-            labels=labels,
-        )
-        recorder.fail(key, error_type=error_type)
+        runs.stopped(event_id, type(refusal).__name__)
+
+
+def _agent_id(context: Any) -> str | None:
+    found = getattr(context.agent, "id", None)
+    return None if found is None else str(found)

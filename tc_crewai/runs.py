@@ -13,9 +13,9 @@ from typing import Any
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
-from tc_core.adapter import Note, attempt, usage_part
+from tc_core.adapter import Note, Recorder, attempt, usage_part
 from tc_crewai import embeddings, host, reading, relations, telling
-from tc_crewai.scopes import Scope, Scopes, Sinks
+from tc_crewai.scopes import Admitted, Scope, Scopes, Sinks
 from tc_crewai.telling import Request
 
 SETTLE_SECONDS = 2.0
@@ -26,6 +26,8 @@ _ROOTS = frozenset({"crew_kickoff_started", "flow_started"})
 _EVENT_PAIRS: Mapping[str, str] = host.EVENT_PAIRS.find({})
 _current_parent_id: Callable[[], str | None] | None = host.CURRENT.find()
 _CALL_ID: ContextVar[str | None] | None = host.CALL_ID.find()
+_admitted: ContextVar[Admitted | None] = ContextVar("tc_crewai_admitted", default=None)
+"""The model call of an agent that was let through and is made next here."""
 _BUS_THREADS = ("CrewAISyncHandler", "CrewAIEventsLoop")
 
 
@@ -83,6 +85,57 @@ class Runs:
         with self.lock:
             if event_id is not None:
                 self.scopes.note_refusal(event_id, error_type)
+
+    def admitted(self, event_id: str | None, agent_id: str | None, ids: Mapping[Recorder, bytes]) -> None:
+        """Note under which ids a model call was let through: those of its event in each store.
+
+        `event_id` is that of its start, which may have been handled already. A call that an agent makes has not begun
+        yet: it is known by the context, and where its start is handled outside of that, by the agent.
+        """
+        with self.lock:
+            admitted = Admitted(ids, agent_id)
+            if event_id is None:
+                _admitted.set(admitted)
+                self.scopes.admitted.append(admitted)
+                return
+            for recorder, id_ in ids.items():
+                record = recorder.record(event_id)
+                if record is not None:
+                    recorder.rename(id_, record.id)
+            self.scopes.put_admitted(event_id, admitted)
+
+    def tripped(self, event_id: str | None) -> Exception | None:
+        """Return what a call of this run was refused with: a delegation's refusal reaches nobody else."""
+        found = self._tripped(event_id)
+        if found is not None:  # a crew that failed may be the one above, until its end is handled
+            self.catch_up()
+            found = self._tripped(event_id)
+        return found
+
+    def _tripped(self, event_id: str | None) -> Exception | None:
+        with self.lock:
+            root = self._root(event_id)
+            return None if root is None else self.scopes.tripped.get(root.key)
+
+    def trip(self, event_id: str | None, refusal: Exception) -> None:
+        """Have all further calls of a run refused."""
+        with self.lock:
+            root = self._root(event_id)
+            if root is not None:
+                self.scopes.trip(root.key, refusal)
+
+    def _root(self, event_id: str | None) -> Scope | None:
+        """Return the outermost run that is open around a scope; None for a model call by itself.
+
+        CrewAI takes a crew that follows a failed one for a part of that.
+        """
+        scope = None if event_id is None else self._known(event_id, getattr(crewai_event_bus, "runtime_state", None))
+        root = None
+        while scope is not None and (scope.is_open or scope.event_type is None):
+            if scope.is_open and scope.type != "llm_call_started":
+                root = scope
+            scope = scope.above
+        return root
 
     def requested(self, call_id: str, request: Request) -> None:
         """Note an HTTP request of a model call, whose start may not have been handled yet."""
@@ -160,6 +213,8 @@ class Runs:
         if kind is not None:
             scope.event_type, scope.recorders, scope.is_open = kind, tuple(self.sinks), True
         self.scopes.add(scope, state)
+        if kind == "llm_call":
+            scope.admitted = self.scopes.take_admitted(scope, _admitted.get())
         if kind is not None:
             self._is_starting = True
             try:

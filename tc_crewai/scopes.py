@@ -25,6 +25,15 @@ _EXECUTIONS = frozenset({"crew_kickoff_started", "flow_started"})
 
 
 @dataclass(slots=True, eq=False)
+class Admitted:
+    """A model call that was let through, under an id for each store."""
+
+    ids: Mapping[Recorder, bytes]
+    agent_id: str | None = None
+    is_made: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class Scope:
     """A span of CrewAI's, recorded or only known for what lies below it."""
 
@@ -49,6 +58,8 @@ class Scope:
     is_source_known: bool = True
     """Whether the event came from its source; one out of CrewAI's record does not say who emitted it."""
     embedder: Any = None
+    admitted: Admitted | None = None
+    """Of a model call: under which ids it was let through."""
     waiting: list[Callable[[], None]] = field(default_factory=list)
     """What cannot be told before the source is known."""
     agents: dict[str, list["Scope"]] = field(default_factory=dict)
@@ -107,6 +118,40 @@ class Scopes:
         """The role of each agent, by the agent's id."""
         self.refusals: OrderedDict[str, str] = OrderedDict()
         """The types of the errors by which parts have refused model calls, by the keys of these."""
+
+        self.admitted: deque[Admitted] = deque(maxlen=MOST_EARLY)
+        """Model calls of agents that were let through, and have not begun."""
+        self.admitted_as: OrderedDict[str, Admitted] = OrderedDict()
+        """Model calls that were let through once they had begun, by their keys."""
+        self.tripped: OrderedDict[str, Exception] = OrderedDict()
+        """What calls of a run were refused with, by the key of its root."""
+
+    def put_admitted(self, key: str, admitted: Admitted) -> None:
+        """Note that a call was let through whose start may not have been handled yet."""
+        self.admitted_as[key] = admitted
+        if len(self.admitted_as) > MOST_EARLY:
+            self.admitted_as.popitem(last=False)
+
+    def take_admitted(self, scope: "Scope", here: Admitted | None) -> Admitted | None:
+        """Return what a call that begins was let through as: by its key, by the context, or by its agent."""
+        found = self.admitted_as.pop(scope.key, None)
+        if found is not None:
+            return found
+        if here is None or here.is_made:
+            agent_id = scope.identity[1] if len(scope.identity) > 1 else None
+            waiting = (each for each in self.admitted if agent_id is not None and each.agent_id == agent_id)
+            here = next((each for each in waiting if not each.is_made), None)
+        if here is not None:
+            here.is_made = True
+            if here in self.admitted:
+                self.admitted.remove(here)
+        return here
+
+    def trip(self, key: str, refusal: Exception) -> None:
+        """Note that calls of a run are refused from now on."""
+        self.tripped[key] = refusal
+        if len(self.tripped) > MOST_FAILED:
+            self.tripped.popitem(last=False)
 
     def note_refusal(self, key: str, error_type: str) -> None:
         """Note that a model call is refused, whose start may not have been handled yet."""

@@ -31,6 +31,7 @@ def start(scope: Scope, event: Any, source: Any, sinks: Sinks, scopes: Scopes) -
             recorder.start(
                 scope.event_type or "",
                 key=scope.key,
+                event_id=None if scope.admitted is None else scope.admitted.ids.get(recorder),
                 parent=None if above is None else above.key,
                 name=attempt(reading.name, event, source),
                 model=event.model if is_call and isinstance(event.model, str) else None,
@@ -69,10 +70,14 @@ def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None 
     """Tell that a run has ended, and what it answered or found where that is needed.
 
     A model call that does not say what it used is counted by that. `report` is what CrewAI has made of the provider's
-    usage; where the answers to all requests were seen, these say more. `refused` is the type of error by which a part
-    has stopped it.
+    usage; where the answers to all requests were seen, these say more. A call that a part has `refused` is
+    none.
     """
     has_failed = reading.has_failed(event)
+    if refused and has_failed:
+        for recorder in scope.recorders:
+            recorder.forget(scope.key)
+        return
     has_bodies = scope.is_open and bool(scope.bodies) and all(map(_is_told, scope.bodies))
     output = None if has_failed else _output(scope, event, is_needed=not (has_bodies or _is_told(report)))
     for recorder in scope.recorders:
@@ -81,7 +86,7 @@ def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None 
         recorder.finish(
             scope.key,
             status="error" if has_failed else "ok",
-            error_type=(refused or attempt(reading.error_type, event)) if has_failed else None,
+            error_type=attempt(reading.error_type, event) if has_failed else None,
             report=None if has_bodies else report,
             output=output,
             at_us=reading.at_us(event),

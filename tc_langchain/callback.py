@@ -299,27 +299,53 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._runs.asked[run_id.bytes] = asked
         if batch_size > 1 and content_of is reading.completion:
             self._runs.begin_batched(run_id.bytes)
-        asks = recorder.wants_to_admit and not recorder.is_open(run_id.bytes)
+        if recorder.wants_to_admit and not recorder.is_open(run_id.bytes):
+            refusal = self._batches.refused(parameters) if batch_size > 1 else None
+            refusal = refusal or self._admitted(run_id, parent_run_id, metadata, parameters, content)
+            not_sent = self._batches.admitted(run_id, batch_size, is_refused=refusal is not None)
+            if refusal is not None:
+                self._batches.note_refusal(parameters, refusal)
+                for each in not_sent:
+                    self._forget(each.bytes)
+                return refusal
         self._start_model(run_id, parent_run_id, tags, metadata, parameters, content)
         self._requests(run_id, batch_size)
-        if not asks or admission.is_asked(recorder, metadata):
-            return None
-        refusal = self._refusal(run_id, metadata, parameters, content)
-        not_sent = self._batches.admitted(run_id, batch_size, is_refused=refusal is not None)
-        if refusal is not None:
-            for each in not_sent:
-                self.on_llm_error(refusal, run_id=each, parent_run_id=parent_run_id)
-        return refusal
+        return None
 
-    def _refusal(
-        self, run_id: UUID, metadata: Mapping[str, Any], parameters: Mapping[str, Any], content: Content
+    def _admitted(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        content: Content,
     ) -> Exception | None:
-        record = self._recorder.record(run_id.bytes)
-        if record is None:
+        """Ask the parts about a call before it is an event, unless a middleware has; return what refuses it."""
+        key, recorder = run_id.bytes, self._recorder
+        asked_as = admission.asked_as(recorder, metadata)
+        if asked_as is not None:
+            recorder.rename(asked_as, key)
             return None
-        most = reading.most_output_tokens(metadata, parameters)
-        request = Request(record.model, record.provider, scope=record.scope, content=content, most_output_tokens=most)
-        return self._recorder.admit(request).refusal
+        parent = None if parent_run_id is None else self._runs.parent(parent_run_id.bytes)
+        scope, root = recorder.place_here(parent, self._labels(key, metadata, parent))
+        provider = metadata.get("ls_provider")
+        request = Request(
+            attempt(reading.model_name, metadata, parameters),
+            provider if isinstance(provider, str) else None,
+            scope=scope,
+            content=content,
+            most_output_tokens=reading.most_output_tokens(metadata, parameters),
+            event_id=key,
+            root_id=root,
+        )
+        return recorder.admit(request).refusal
+
+    def _forget(self, key: bytes) -> None:
+        """Take back a call that is not made, because it or another one of its batch is refused."""
+        self._runs.asked.pop(key, None)
+        self._runs.batched.discard(key)
+        self._tasks.ended(key)
+        self._recorder.forget(key)
 
     def _report(self, key: bytes, response: "LLMResult | None") -> Report | None:
         """Return what an answer says of usage, and forget what was kept for that."""

@@ -7,7 +7,18 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from tc_core import CostTracker
-from tc_core.adapter import Destination, Segment, attempt, label_texts, never_raises, register, requesting, status_of
+from tc_core.adapter import (
+    Destination,
+    Request,
+    Segment,
+    attempt,
+    label_texts,
+    never_raises,
+    new_id,
+    register,
+    requesting,
+    status_of,
+)
 from tc_langchain.runs import current
 
 
@@ -76,8 +87,11 @@ class TrackedEmbeddings(Embeddings):
 
     @contextmanager
     def _recorded(self, texts: Sequence[str]) -> Iterator[None]:
-        key = object()
-        self._start(key, texts)
+        key, event_id = object(), new_id()
+        refusal = self._refusal(event_id, texts) if self._recorder.wants_to_admit else None
+        if refusal is not None:
+            raise refusal
+        self._start(key, event_id, texts)
         before = requesting.set((self._recorder, key))
         try:
             yield
@@ -90,10 +104,19 @@ class TrackedEmbeddings(Embeddings):
             requesting.reset(before)
 
     @never_raises
-    def _start(self, key: object, texts: Sequence[str]) -> None:
+    def _refusal(self, event_id: bytes, texts: Sequence[str]) -> Exception | None:
+        """Ask the parts about a request before it is an event; return what one refuses it with."""
+        scope, root = self._recorder.place_here(None, self._labels)
+        content = [Segment("human", "text", text) for text in texts]
+        request = Request(self._model, self._provider, "embedding", scope, content, event_id=event_id, root_id=root)
+        return self._recorder.admit(request).refusal
+
+    @never_raises
+    def _start(self, key: object, event_id: bytes, texts: Sequence[str]) -> None:
         self._recorder.start(
             "embedding",
             key=key,
+            event_id=event_id,
             model=self._model,
             provider=self._provider,
             content=[Segment("human", "text", text) for text in texts],

@@ -1,35 +1,61 @@
 """A middleware for agents, which can do what a callback cannot: send a request to another model, or answer it."""
 
+import asyncio
+import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from tc_core import CostTracker
-from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, recorder_for, register
-from tc_langchain import reading, requests
+from tc_core import BudgetExceededError, CostTracker
+from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, new_id, recorder_for, register
+from tc_langchain import exceeded, reading, requests
 from tc_langchain.admission import asked
+from tc_langchain.exceeded import Reaction, Retry
 from tc_langchain.runs import current
 
 Asked = ModelRequest[Any]
 Answer = ModelResponse[Any]
 
+WAIT_SECONDS = 1.0
+"""How long a call in an event loop waits for others under way, where only what is reserved for them leaves no room."""
+_LOOK_SECONDS = 0.05
+
 
 class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     """Has each request of an agent sent, sent to another model, answered or refused, as the parts of a store decide.
 
-    >>> agent = create_agent(model, tools, middleware=[TokenCalculatorMiddleware()])
+    >>> agent = create_agent(model, tools, middleware=[TokenCalculatorMiddleware(on_exceeded="stop")])
 
     `tracker` says of which store; without one it is the default store. `default_labels` are laid over what is recorded
     of a request that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
+    It stands first in the list: a middleware before it that repeats what fails would repeat a refusal.
+
+    `on_exceeded` says what becomes of a call that a hard budget has no room for: `stop` ends the agent with a message
+    that says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for
+    that either, `trim` sends the latest messages alone, `ask` interrupts the graph, so that a person resumes it with an
+    amount to grant, True to let this call through, or False; `warn` logs it and sends it all the same, `raise` raises
+    the BudgetExceededError. A callable is given the error and the request, and returns the request to make instead, or
+    an answer, or None to stop; in an async agent it may be a coroutine function.
     """
 
-    def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
+    def __init__(
+        self,
+        tracker: CostTracker | None = None,
+        *,
+        on_exceeded: str | Reaction = "stop",
+        downgrade_to: str | BaseChatModel | None = None,
+        **default_labels: object,
+    ) -> None:
         super().__init__()
+        exceeded.check(on_exceeded, downgrade_to)
         self.tools = []
         self.tracker = tracker
+        self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
         self.default_labels = default_labels
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
@@ -39,10 +65,16 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._recorder.wants_to_admit:
             return handler(request)
         chosen = self._chosen(request)
+        if isinstance(chosen, BudgetExceededError):
+            said = self._reaction(chosen)(chosen, request)
+            if inspect.isawaitable(said):
+                raise TypeError("on_exceeded is a coroutine function: such an agent is run by ainvoke or astream")
+            chosen = self._settled(request, chosen, said)
         if isinstance(chosen, AIMessage):
             return chosen
-        with asked(self._recorder):
-            return handler(chosen)
+        made, event_id = chosen
+        with asked(self._recorder, event_id):
+            return handler(made)
 
     async def awrap_model_call(
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
@@ -50,48 +82,85 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         """Ask the parts, and do what they decide; raises what one refuses with."""
         if not self._recorder.wants_to_admit:
             return await handler(request)
-        chosen = self._chosen(request)
+        chosen, deadline = self._chosen(request), time.monotonic() + WAIT_SECONDS
+        while isinstance(chosen, BudgetExceededError) and exceeded.may_pass(chosen) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+            chosen = self._chosen(request)
+        if isinstance(chosen, BudgetExceededError):
+            said = self._reaction(chosen)(chosen, request)
+            chosen = self._settled(request, chosen, await said if inspect.isawaitable(said) else said)
         if isinstance(chosen, AIMessage):
             return chosen
-        with asked(self._recorder):
-            return await handler(chosen)
+        made, event_id = chosen
+        with asked(self._recorder, event_id):
+            return await handler(made)
 
-    def _chosen(self, request: Asked) -> Asked | AIMessage:
-        """Return the request to make, or the answer that is given instead."""
-        about = self._about(request)
+    # Where a budget has no room
+
+    def _reaction(self, error: BudgetExceededError) -> Reaction:
+        if callable(self.on_exceeded):
+            return self.on_exceeded
+        return exceeded.reaction(self.on_exceeded, self.downgrade_to, None if self.tracker is None else self.tracker)
+
+    def _settled(self, request: Asked, error: BudgetExceededError, said: Any) -> "tuple[Asked, bytes] | AIMessage":
+        """Return what is done in place of a request that was refused: another one that has room, or an answer."""
+        if isinstance(said, str):
+            return AIMessage(said)
+        if isinstance(said, AIMessage):
+            return said
+        if isinstance(said, Retry):
+            if said.is_granted:
+                return request, new_id()
+            tries = list(said.requests)
+        else:
+            tries = [] if said is None else [said]
+        for each in tries:
+            chosen = self._chosen(each)
+            if not isinstance(chosen, BudgetExceededError):
+                return chosen
+            error = chosen
+        return AIMessage(exceeded.message(error))
+
+    # What the parts decide
+
+    def _chosen(self, request: Asked) -> "tuple[Asked, bytes] | AIMessage | BudgetExceededError":
+        """Return the request to make and its id, the answer that is given instead, or why a budget has no room."""
+        event_id = new_id()
+        about = self._about(request, event_id)
         decision = None if about is None else self._recorder.admit(about)
         if about is None or decision is None:
-            return request
+            return request, event_id
+        if isinstance(decision.refusal, BudgetExceededError):
+            return decision.refusal
         if decision.refusal is not None:
-            self._note(about, decision)
             raise decision.refusal
         if decision.answer is not None:
             self._note(about, decision)
             return AIMessage(decision.answer)
         if decision.model is None:
-            return request
-        model = decision.model
-        if isinstance(model, str):
-            model = attempt(requests.renamed, request.model, model) or request.model
-        return request.override(model=model)
+            return request, event_id
+        return request.override(model=requests.swapped(request.model, decision.model)), event_id
 
     @never_raises
-    def _about(self, request: Asked) -> Request:
+    def _about(self, request: Asked, event_id: bytes) -> Request:
         said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
         messages = [] if request.system_message is None else [request.system_message]
+        scope, root = self._recorder.place_here(current(), self.default_labels)
         return Request(
             attempt(reading.model_name, said, {}),
             said.get("ls_provider"),
-            scope=self._recorder.scope_here(current(), self.default_labels),
+            scope=scope,
             content=partial(requests.prompt, [*messages, *request.messages], list(request.tools)),
             most_output_tokens=reading.most_output_tokens(said, request.model_settings),
             can_swap=True,
             can_answer=True,
+            event_id=event_id,
+            root_id=root,
         )
 
     @never_raises
     def _note(self, about: Request, decision: Decision) -> None:
-        """Note a request that goes to no model: as a failed call, or as one that an answer was at hand for."""
+        """Note a request that goes to no model, since an answer was at hand."""
         key, recorder = object(), self._recorder
         recorder.start(
             about.event_type,
@@ -102,8 +171,5 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             content=about.content,
             labels=self.default_labels,
         )
-        if decision.refusal is not None:
-            recorder.fail(key, error_type=type(decision.refusal).__name__)
-        else:
-            said = [Segment("ai", "text", decision.answer)]
-            recorder.finish(key, is_cached=True, output=said if recorder.keeps_texts else None)
+        said = [Segment("ai", "text", decision.answer)]
+        recorder.finish(key, is_cached=True, output=said if recorder.keeps_texts else None)

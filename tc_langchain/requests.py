@@ -7,7 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from tc_core.adapter import Segment
+from tc_core.adapter import Segment, attempt
 from tc_langchain import reading
 
 _NAMES = ("model_name", "model", "model_id")
@@ -33,3 +33,11 @@ def renamed(model: BaseChatModel, name: str) -> BaseChatModel:
     if field is None:
         raise TypeError(f"{type(model).__name__} has no field for the name of its model")
     return model.model_copy(update={field: name})
+
+
+def swapped(model: BaseChatModel, other: Any) -> BaseChatModel:
+    """Return the model to ask instead: one of the host's own objects, or the same with another name."""
+    if isinstance(other, str):
+        return attempt(renamed, model, other) or model
+    found: BaseChatModel = other
+    return found

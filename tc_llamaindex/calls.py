@@ -7,8 +7,18 @@ itself; and models that answer a chat by a completion of their own tell of one r
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.adapter import Content, Recorder, Relation, attempt, deferred, requesting, status_of, tells_both
-from tc_llamaindex import reading
+from tc_core.adapter import (
+    Content,
+    Recorder,
+    Relation,
+    attempt,
+    deferred,
+    new_id,
+    requesting,
+    status_of,
+    tells_both,
+)
+from tc_llamaindex import reading, refusals
 from tc_llamaindex.spans import Span, Spans
 from tc_llamaindex.streams import Streams
 
@@ -37,7 +47,12 @@ class Calls:
         if span is not None and span.is_silent:
             return
         is_new = not self._recorder.is_open(key)
-        start_call(self._recorder, "llm_call", span, event, content, self._labels)
+        event_id = None
+        if is_new and span is not None and span.is_guarded:
+            event_id = new_id()
+            if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id):
+                return
+        start_call(self._recorder, "llm_call", span, event, content, self._labels, event_id)
         if is_new and span is not None:
             self.relate(span)
             span.event_type, span.recorded = "llm_call", span
@@ -149,6 +164,7 @@ def start_call(
     event: Any,
     content: Content,
     labels: Mapping[str, object],
+    event_id: bytes | None = None,
 ) -> None:
     """Note that a call begins, by the event that tells of it; what is sent from now on here belongs to it."""
     key, above = event.span_id, None if span is None else span.parent
@@ -157,6 +173,7 @@ def start_call(
     recorder.start(
         event_type,
         key=key,
+        event_id=event_id,
         parent=None if above is None else above.key,
         model=attempt(reading.model_name, event.model_dict),
         provider=None if span is None else span.kind.provider,

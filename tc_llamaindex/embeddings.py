@@ -7,11 +7,12 @@ with `http_client=tc_core.tracking_client()` in the embedding model they are wha
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder, Segment, status_of
-from tc_llamaindex import reading
+from tc_core.adapter import Recorder, Segment, new_id, status_of
+from tc_llamaindex import reading, refusals
 from tc_llamaindex.calls import start_call
 from tc_llamaindex.spans import Span, Spans
 
@@ -53,16 +54,19 @@ class Embeddings:
         key = event.span_id
         if key is None:
             return
-        embedding = self.open.get(key)
+        embedding, event_id, span = self.open.get(key), None, self._spans.find(key)
         if embedding is None or not self._recorder.is_open(key):
+            if span is not None and span.is_guarded:
+                event_id, content = new_id(), partial(reading.chunks, span.texts or [])
+                if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id, "embedding"):
+                    return
             embedding = self.open[key] = Embedding(event.id_)
             while len(self.open) > MOST_EMBEDDINGS:
                 self.open.popitem(last=False)
         elif embedding.told != event.id_:
             embedding.told = event.id_
             embedding.pending += 1
-        span = self._spans.find(key)
-        start_call(self._recorder, "embedding", span, event, embedding.content, self._labels)
+        start_call(self._recorder, "embedding", span, event, embedding.content, self._labels, event_id)
         if span is not None:
             span.event_type, span.recorded = "embedding", span
 

@@ -11,8 +11,8 @@ from llama_index_instrumentation.span import BaseSpan
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
 from tc_core import CostTracker
-from tc_core.adapter import Destination, label_texts, never_raises, register
-from tc_llamaindex import reading
+from tc_core.adapter import Destination, attempt, label_texts, never_raises, register
+from tc_llamaindex import reading, refusals
 from tc_llamaindex.calls import Calls
 from tc_llamaindex.embeddings import Embeddings
 from tc_llamaindex.runs import Runs
@@ -159,6 +159,11 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
     ) -> BaseSpan | None:
         """Note that a span begins."""
         span = self._spans.open.get(id_) or self._spans.enter(id_, parent_span_id, instance)
+        if span.kind.name in ("llm", "embedding") and self._wants_to_admit and not span.is_guarded:
+            span.is_guarded = bool(attempt(refusals.guard, instance))
+            span.texts = (
+                attempt(reading.texts_to_embed, bound_args.arguments) if span.kind.name == "embedding" else None
+            )
         if span.kind.name == "llm":
             span.asked = id(_asked(bound_args.arguments))
             if span.method in span.kind.asks_itself:
@@ -202,6 +207,10 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
             finally:
                 self._spans.exit(id_)
         return None
+
+    @property
+    def _wants_to_admit(self) -> bool:
+        return self._destination.recorder.wants_to_admit and refusals.can_stop()
 
     def _exited(self, span: Span, result: Any) -> None:
         if span.is_asking_itself:

@@ -7,17 +7,16 @@ from tc_core import CostTracker, StorageBackend
 from tc_core.adapter import recorder_for
 from tc_llamaindex import host
 from tc_llamaindex.handler import TokenCalculatorHandler
+from tc_llamaindex.refusals import GUARD
 
 _handler: TokenCalculatorHandler | None = None
-_GUARD = "tc_llamaindex.admission"
-"""Imported only where it is needed: it imports all of LlamaIndex."""
 
 
 def instrument(storage: StorageBackend | str | None = None) -> None:
     """Record every run of LlamaIndex from now on, in all threads and tasks.
 
     `storage` is a store, a path or a URL; without it the default store is used. Calling it again changes the store. If
-    something that is set up for the store may refuse calls by now, models made from now on can be stopped.
+    something that is set up for the store may refuse calls by now, they can be stopped.
     """
     global _handler
     uninstrument()
@@ -25,7 +24,7 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     _handler = TokenCalculatorHandler(tracker).attach()
     recorder = recorder_for(tracker.storage)
     if recorder.wants_to_admit and _is_whole() and all(each.find() for each in host.ADMISSION):
-        import_module(_GUARD).install(recorder)
+        import_module(GUARD).install()
 
 
 def uninstrument() -> None:
@@ -34,8 +33,8 @@ def uninstrument() -> None:
     if _handler is not None:
         _handler.detach()
         _handler = None
-    if _GUARD in sys.modules:
-        import_module(_GUARD).remove()
+    if GUARD in sys.modules:
+        import_module(GUARD).remove()
 
 
 def _is_whole() -> bool:

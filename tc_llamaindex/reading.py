@@ -78,6 +78,14 @@ def predicted(made: Any) -> list[Segment]:
     return [] if text is None else [Segment("assistant", "text", text())]
 
 
+def texts_to_embed(arguments: Mapping[str, Any]) -> list[str] | None:
+    """Return what a method of an embedding model was given to embed; None where that is not seen."""
+    given = next((arguments[name] for name in ("texts", "text", "query") if name in arguments), None)
+    if given is None and arguments.get("args"):
+        given = arguments["args"][0]
+    return [given] if isinstance(given, str) else list(given) if isinstance(given, list) else None
+
+
 def chunks(texts: Sequence[object]) -> list[Segment]:
     """Return the parts of a request for embeddings."""
     return [Segment("user", "text", text) for text in texts if isinstance(text, str)]

@@ -65,6 +65,11 @@ class Span:
     failed_steps: "dict[int, tuple[weakref.ref[Any], Span]] | None" = None
     """Of a workflow: the steps that have failed, by the `id()` of what they were given."""
 
+    is_guarded: bool = False
+    """Of a model: whether what refuses its calls gets through to the program."""
+    texts: "list[str] | None" = None
+    """What is to be embedded, where that is asked about before."""
+
     @property
     def run(self) -> "Span | None":
         """The run of a workflow that a step belongs to."""

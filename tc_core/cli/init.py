@@ -33,6 +33,7 @@ tracking:
   # capture_content: false        # keep the texts of prompts        TOKEN_CALC_CAPTURE_CONTENT=on
   # content_retention_days: 30    # for so long after they were sent
   # redaction: mypackage:redact   # a function each text passes first; None is not kept
+  # enforce: false                # hard budgets stop calls           TOKEN_CALC_ENFORCE
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES
@@ -40,9 +41,11 @@ tracking:
 # budgets:
 #   - name: monthly-prod
 #     amount: 10000               # US dollars
-#     period: monthly             # daily, weekly, monthly, quarterly or yearly
+#     period: monthly             # hour, day, week, month, ..., last-7-days, run, session, workflow, total
 #     filters:
 #       environment: production
+#     hard: true                  # stops calls, with enforce
+#     thresholds: [0.8]           # a warning is logged there
 
 alerts:
   # rules:

@@ -10,6 +10,7 @@ from tc_core import version
 from tc_core.cli import (
     anomalies,
     attribute,
+    budget,
     common,
     costs,
     data,
@@ -46,6 +47,7 @@ app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
 app.command()(patterns.patterns)
 app.command()(attribute.attribute)
+app.add_typer(budget.app, name="budget")
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

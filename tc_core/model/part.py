@@ -31,6 +31,10 @@ class Request(NamedTuple):
     """Whether the host can still send it to another model."""
     can_answer: bool = False
     """Whether the host can take an answer that no model gave."""
+    event_id: EventId | None = None
+    """The id that the call's event will have."""
+    root_id: EventId | None = None
+    """The id of the run that it is part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,9 @@ class Part:
     """What a branch adds to recording. Whatever it raises costs only itself, and is counted, but for `write`.
 
     `admit` is asked on the caller's thread before a request; set and taken away while recording, it costs nothing
-    where no part has one. `steps` complete a record on the writer's thread, also at replay. `write` is called wherever
+    where no part has one; `enforce` is called with whether calls may be stopped, where `instrument` says so. Of a
+    request that was let through, `withdraw` is told that it is not made after all, and `rename` that its event will
+    have another id. `steps` complete a record on the writer's thread, also at replay. `write` is called wherever
     sums are booked, in the same transaction and after them; it may run again after a conflict, and writes its rows in
     the order of their keys. `committed` is called on the writer's thread right after a commit, and again after an
     error. `after` gets texts once the events are in the store, on a thread of its own, in order and at most once;
@@ -122,6 +128,9 @@ class Part:
 
     name: str
     admit: Callable[[Request], Decision | None] | None = None
+    enforce: Callable[[bool], object] | None = None
+    withdraw: Callable[[EventId], object] | None = None
+    rename: Callable[[EventId, EventId], object] | None = None
     steps: Sequence[Callable[[Any], object]] = ()
     write: WritePart | None = None
     committed: Callable[[], object] | None = None

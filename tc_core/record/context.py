@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterat
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
+from tc_core.model.ids import EventId
 from tc_core.record.guard import attempt
 
 P = ParamSpec("P")
@@ -106,6 +107,23 @@ class session(labels):  # noqa: N801  # used like a function
 
     def __init__(self, session_id: str) -> None:
         super().__init__(session_id=session_id)
+
+
+class Reserved:
+    """Something that was reserved by hand for the first call that is recorded in a block."""
+
+    def __init__(self, event_id: EventId) -> None:
+        self.event_id = event_id
+        self.is_taken = False
+
+    def take(self) -> EventId | None:
+        """Return the id that the call's event takes, once."""
+        is_first, self.is_taken = not self.is_taken, True
+        return self.event_id if is_first else None
+
+
+reserved: contextvars.ContextVar[Reserved | None] = contextvars.ContextVar("token_calculator_reserved", default=None)
+"""What was reserved by hand where this is asked."""
 
 
 hosts: dict[str, Callable[[], Hashable | None]] = {}

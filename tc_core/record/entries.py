@@ -12,10 +12,13 @@ import orjson
 
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord
+from tc_core.model.ids import EventId
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.model.scope import DIMENSIONS, EMPTY_SCOPE, Scope
 from tc_core.model.usage import Usage
 from tc_core.record.pending import Item, LooseLink, PendingEvent
+
+_FORGET = b'["forget","'
 
 
 def _encode(value: object) -> bytes:
@@ -70,6 +73,10 @@ class EntryWriter:
             facts.append(_rare(call))
         return _encode(facts) + (self._scopes.get(record.scope) or self._scope(record.scope))
 
+    def forget(self, id_: EventId) -> bytes:
+        """Write that a run which has begun is none."""
+        return _FORGET + id_.hex().encode() + b'"]\n'
+
     def link(self, link: Link) -> bytes:
         """Write a relation that was observed by itself."""
         return _encode(["link", *_link_values(link)]) + b"\n"
@@ -80,6 +87,11 @@ class EntryWriter:
         dimensions = [getattr(scope, name) for name in DIMENSIONS]
         line = self._scopes[scope] = b"\n" + _encode([*dimensions, dict(scope.labels)])
         return line
+
+
+def forgotten(payload: bytes) -> EventId | None:
+    """Return the id of the run that an entry takes back, or None for another kind of entry."""
+    return bytes.fromhex(payload[len(_FORGET) : len(_FORGET) + 32].decode()) if payload.startswith(_FORGET) else None
 
 
 def read_item(payload: bytes, mark: SpoolMark) -> Item:

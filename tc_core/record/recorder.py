@@ -314,18 +314,58 @@ class Recorder:
                 continue
             found = Decision(found.model if said.model is None else said.model, said.answer, said.refusal)
             if said.refusal is not None or (said.answer is not None and request.can_answer):
+                if request.event_id is not None:
+                    self.withdraw(request.event_id)
                 return found
             if type(said.model) is str:
                 request = request._replace(model=said.model)
         return found
 
+    def withdraw(self, event_id: ids.EventId) -> None:
+        """Tell the parts that a request which was let through is not made after all."""
+        for part in self.parts:
+            if part.withdraw is not None:
+                attempt(part.withdraw, event_id)
+
+    def rename(self, event_id: ids.EventId, other: ids.EventId) -> None:
+        """Tell the parts that the event of a request which was let through will have another id."""
+        for part in self.parts:
+            if part.rename is not None:
+                attempt(part.rename, event_id, other)
+
+    def forget(self, key: Key) -> None:
+        """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""
+        with undisturbed(), self.writer.lock:
+            call = self._open.pop(key, None)
+            if call is None:
+                return
+            if self.writer.spool is not None:
+                self.writer.spool.append(self._entries.forget(call.record.id), self._open_starts, is_end=False)
+        self.withdraw(call.record.id)
+
     def scope_here(self, parent: Key | None, labels: Mapping[str, object] = _NO_LABELS) -> Scope:
         """Return the dimensions and labels that a call would get here, under a run."""
-        texts = _texts(context.here(), labels)
-        with undisturbed(), nullcontext() if inside.is_busy else self.writer.lock:
+        return self.place_here(parent, labels)[0]
+
+    def place_here(
+        self, parent: Key | None, labels: Mapping[str, object] = _NO_LABELS
+    ) -> tuple[Scope, ids.EventId | None]:
+        """Return the dimensions and labels that a call would get here, and the id of the run that it is part of.
+
+        That is what `start` would do with the same parent; None where the call would be a run of its own.
+        """
+        here = context.here()
+        texts, is_inside = _texts(here, labels), inside.is_busy
+        hosts = () if is_inside or (parent is not None and len(context.hosts) < 2) else context.host_runs()
+        with undisturbed(), nullcontext() if is_inside else self.writer.lock:
             above = None if parent is None else self._find(parent)
+            if (hosts or here.innermost is not None) and (above is not None or parent is None):
+                above = self._innermost(here, hosts, below=above)
             base = self.scope if above is None else above.record.scope
-            return self._scope(base, texts) if texts else base
+            scope = self._scope(base, texts) if texts else base
+        while above is not None and above.parent is not None:
+            above = above.parent
+        return scope, None if above is None else above.record.id
 
     def is_open(self, key: Key) -> bool:
         """Tell whether a run has begun and not ended."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tc_core.errors import StorageError
 from tc_core.model.patience import is_out
 from tc_core.model.ports import EventSink, SpoolMark
-from tc_core.record.entries import read_item
+from tc_core.record.entries import forgotten, read_item
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.pending import Item, PendingEvent
 from tc_core.record.spool import SpoolFile, files_of_others
@@ -78,6 +78,10 @@ class Succession:
         for position, payload in file.entries(start):
             if position > until:
                 break
+            gone = forgotten(payload)
+            if gone is not None:
+                left_open.pop(gone, None)
+                continue
             item = attempt(read_item, payload, SpoolMark(file.name, position))
             if item is None:
                 file.damaged_bytes += len(payload)

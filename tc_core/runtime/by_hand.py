@@ -21,6 +21,7 @@ from tc_core.model.event import (
     to_us,
 )
 from tc_core.model.usage import Usage, whole_usage
+from tc_core.record import context
 from tc_core.runtime.recorders import recorder_for
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -69,7 +70,7 @@ def record_call(
     known = None if event_id is None else storage.get_event(event_id)
     moment = known.timestamp if known is not None and timestamp is None else timestamp
     record = EventRecord(
-        id=ids.new_id() if event_id is None else ids.from_text(event_id),
+        id=_new_id() if event_id is None else ids.from_text(event_id),
         event_type="llm_call",
         at_us=clock.wall_ns() // 1000 if moment is None else to_us(check_moment(moment)),
         parent_id=None if parent_id is None else ids.from_text(parent_id),
@@ -92,6 +93,12 @@ def record_call(
     else:
         _save(storage, record.to_event(), known)
     return _cost_record(record, usage)
+
+
+def _new_id() -> ids.EventId:
+    """Return the id of a call: the one that something was reserved under here, if nobody has taken it."""
+    reserved = context.reserved.get()
+    return (None if reserved is None else reserved.take()) or ids.new_id()
 
 
 def _save(storage: StorageBackend, event: TrackingEvent, known: TrackingEvent | None) -> None:

@@ -43,6 +43,7 @@ def instrument(
     frameworks: Iterable[str] | None = None,
     labels: Mapping[str, object] | None = None,
     strict: bool | None = None,
+    enforce: bool | None = None,
 ) -> tuple[str, ...]:
     """Record every model call of the installed frameworks from now on, and return the frameworks' names.
 
@@ -50,11 +51,12 @@ def instrument(
     the import of one that is not used. `storage` is a store, a path or a URL, which then is the default one of this
     process; without it the settings say which (TOKEN_CALC_STORAGE, else `./token_calculator.db`). `frameworks` limits
     the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
-    are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests. A
-    framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say
-    why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them anew,
-    and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for settings
-    that cannot be read.
+    are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests.
+    `enforce` has hard budgets stop calls before they are made; without it the settings say so (TOKEN_CALC_ENFORCE),
+    else no. A framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc
+    doctor` say why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them
+    anew, and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for
+    settings that cannot be read.
     """
     settings.fix()
     store = recorders.open_storage(storage)
@@ -67,6 +69,10 @@ def instrument(
         recorder.scope = recorder.scope.extended(label_texts(labels))
     if strict is not None or settings.load().tracking.strict:
         faults.strict = strict is not False
+    is_enforced = settings.load().tracking.enforce if enforce is None else enforce
+    for part in recorder.parts:  # before the frameworks are hooked, which look at whether calls may be stopped
+        if part.enforce is not None:
+            part.enforce(is_enforced)
     chosen = _installed() if frameworks is None else [_asked_for(name) for name in frameworks]
     errors = {adapter.name: _want(adapter, store) for adapter in chosen}
     if not chosen:

@@ -86,7 +86,7 @@ def calls_in(store):
 
 
 @each_call
-def test_a_refused_call_raises_the_refusal_sends_nothing_and_is_one_failed_call(
+def test_a_refused_call_raises_the_refusal_sends_nothing_and_is_no_event(
     branch, recording, clients, server, refusal, call
 ):
     branch.decide(Decision(refusal=refusal))
@@ -95,11 +95,9 @@ def test_a_refused_call_raises_the_refusal_sends_nothing_and_is_one_failed_call(
         call(clients)
     assert raised.value.budget == "team"
     assert server.exchanges == []
-    (event,) = calls_in(store)
-    assert (event.status, event.error_type) == ("error", "BudgetError")
-    assert (event.input_tokens, event.output_tokens, event.cost) == (None, None, None)
+    assert calls_in(store) == []
+    assert store.totals()[()].calls == 0
     (asked,) = branch.asked
-    assert asked.model == event.model
     assert asked.model in ("gpt-4o-mini", "gpt-3.5-turbo-instruct")
     prompt = " ".join(part.body for part in segments(asked.content))
     assert "hello" in prompt or "Look" in prompt
@@ -170,8 +168,7 @@ def test_of_prompts_that_are_sent_together_one_refused_has_none_sent(
     with pytest.raises(type(refusal)):
         asyncio.run(model.agenerate(prompts)) if is_async else model.generate(prompts)
     assert server.exchanges == []
-    assert {event.status for event in calls_in(store)} <= {"error", "cancelled"}
-    assert sum(event.error_type == "BudgetError" for event in calls_in(store)) == 2
+    assert calls_in(store) == []
     model.invoke("again")
     assert len(server.exchanges) == 1
 
@@ -218,7 +215,7 @@ def test_the_middleware_answers_in_place_of_a_model(branch, recording, clients, 
     assert [(event.status, event.input_tokens, event.cost) for event in calls_in(store)] == [("ok", 0, 0)] * 2
 
 
-def test_the_middleware_refuses_and_the_call_is_recorded_in_its_place(branch, recording, clients, server, refusal):
+def test_the_middleware_refuses_and_the_call_is_no_event(branch, recording, clients, server, refusal):
     branch.decide(Decision(refusal=refusal))
     store = recording()
     agent = agent_of(clients, tc_langchain.TokenCalculatorMiddleware(CostTracker(store)))
@@ -227,8 +224,8 @@ def test_the_middleware_refuses_and_the_call_is_recorded_in_its_place(branch, re
     with pytest.raises(type(refusal)):
         asyncio.run(agent.ainvoke(QUESTION))
     assert server.exchanges == []
-    assert [(event.status, event.error_type) for event in calls_in(store)] == [("error", "BudgetError")] * 2
-    assert all(event.parent_id is not None for event in calls_in(store))
+    assert calls_in(store) == []
+    assert {event.error_type for event in store.query_events() if event.status == "error"} == {"BudgetError"}
 
 
 def test_what_a_middleware_tries_again_is_asked_about_again(branch, recording, clients, server):
@@ -272,7 +269,7 @@ def test_any_error_may_be_a_refusal(branch, recording, clients, server, error):
         with pytest.raises((type(error), HookAborted)):
             next(calls[call] for calls in CALLS.values() if call in calls)(clients)
     assert server.exchanges == []
-    assert {event.error_type for event in calls_in(store)} == {type(error).__name__}
+    assert calls_in(store) == []
 
 
 def test_uninstrument_takes_the_hook_of_crewai_away(branch, recording, clients, server, refusal):
@@ -346,4 +343,4 @@ try: MockLLM().complete("hello")
 except KeyError as error: print(error)
 print([(event.status, event.error_type) for event in tc_core.SQLiteStorage("s.db").query_events()])
 """
-    assert run_python(program).splitlines() == ["'no'", "[('error', 'KeyError')]"]
+    assert run_python(program).splitlines() == ["'no'", "[]"]

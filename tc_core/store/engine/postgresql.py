@@ -4,6 +4,8 @@ Rows come by COPY. A commit waits until the server has flushed it, also where it
 server loses, this process would not send again.
 """
 
+import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -35,6 +37,11 @@ from tc_core.store.schema.tables import StoreTable
 CONNECT_SECONDS = 5
 MOST_CONNECTIONS = 20
 """Connections of one process at most; most have one or two."""
+
+MOST_AT_ONCE = 8
+"""Connections that are kept for single statements."""
+
+_inherited: list[object] = []  # connections of a parent process, kept so that nothing closes them
 
 _WRITERS = 0x746B63616C63
 """The advisory lock that a write transaction holds: shared with other writers, or alone."""
@@ -104,6 +111,50 @@ class PostgreSQL(Database):
         before, self._filenode = self._filenode, filenode
         if before not in (None, filenode):  # dropped and made anew, or truncated
             self.on_replaced()
+
+    def do_at_once(self, statement: str, parameters: tuple[Any, ...] = ()) -> tuple[int, Sequence[Any]]:
+        """Execute one statement that is a transaction by itself; return how many rows it concerns, and what it gives.
+
+        It waits for no writer, and keeps none out. Some connections are kept for it alone, since it is asked for before
+        each call, and the pool opens those beyond its first ones anew.
+        """
+        self._notice_changes()
+        with gate.passed(), self._explained("use"):
+            was_idle = bool(self._at_once)
+            connection = self._at_once.pop() if was_idle else self._connect_at_once()
+            try:
+                done = connection.execute(statement, parameters)
+                found = done.rowcount, done.fetchall() if done.description else ()
+            except BaseException as error:
+                connection.close()
+                if was_idle and getattr(error, "sqlstate", None) is None and isinstance(error, self.driver_errors):
+                    return self.do_at_once(statement, parameters)  # the server has closed it since
+                raise
+            if len(self._at_once) < MOST_AT_ONCE:
+                self._at_once.append(connection)
+            else:
+                connection.close()
+            return found
+
+    def _connect_at_once(self) -> Any:
+        taken = self.engine.raw_connection()
+        connection: Any = taken.driver_connection
+        taken.detach()
+        connection.autocommit = True
+        return connection
+
+    def _begin(self) -> None:
+        if hasattr(self, "_at_once"):
+            _inherited.append(self._at_once)
+        self._at_once: deque[Any] = deque()
+        super()._begin()
+
+    def discard(self) -> None:
+        """Close all connections for good."""
+        if os.getpid() == self._process:
+            while self._at_once:
+                self._at_once.pop().close()
+        super().discard()
 
     @property
     def driver_errors(self) -> tuple[type[BaseException], ...]:  # type: ignore[override]  # psycopg is an extra
