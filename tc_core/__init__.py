@@ -14,13 +14,13 @@ from tc_core.version import __version__
 if TYPE_CHECKING:
     from tc_core.alerts.manager import AlertManager
     from tc_core.alerts.rules import Alert, AlertRule
+    from tc_core.budgets.reservation import Reservation
+    from tc_core.budgets.status import BudgetStatus
+    from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.anomalies.anomaly import Anomaly
     from tc_core.costs.anomalies.watch import AnomalyWatch
     from tc_core.costs.forecasts.forecast import Backtest, Forecast, MonthlyForecast
     from tc_core.costs.forecasts.forecaster import CostForecaster
-    from tc_core.budgets.reservation import Reservation
-    from tc_core.budgets.status import BudgetStatus
-    from tc_core.budgets.tracker import BudgetChange, BudgetTracker
     from tc_core.costs.report import CostGroup, CostReport
     from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
     from tc_core.costs.tracker import CostTracker, RepriceReport

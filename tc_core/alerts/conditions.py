@@ -10,7 +10,8 @@ from tc_core.record.guard import failure_of
 class FunctionCondition:
     """Asks a function about each event."""
 
-    repeats = True
+    repeats, tells_end = True, False
+    every_seconds = 0.0
 
     def __init__(self, rule: AlertRule) -> None:
         self._rule = rule

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from tc_core.alerts import sql
 from tc_core.alerts.outbox import rows
-from tc_core.alerts.rules import Alert, AlertRule, Signal
+from tc_core.alerts.rules import Alert, AlertRule, Condition, Signal
 from tc_core.alerts.sender import now_us
 from tc_core.alerts.state import State, Terms, turn
 from tc_core.model.clock import clock
@@ -22,7 +22,7 @@ class Firing:
         self._database = database
         self._own = frozenset(own_channels)
 
-    def take(self, rule: AlertRule, signals: Sequence[Signal], *, repeats: bool) -> list[Alert]:
+    def take(self, rule: AlertRule, condition: Condition, signals: Sequence[Signal]) -> list[Alert]:
         """Return the alerts that come of what a rule has seen, each once."""
         if not signals:
             return []
@@ -33,16 +33,18 @@ class Firing:
         for signal in signals:
             at_us = signal.at_us or _now_us()
             before = known.get((rule.name, signal.key), State())
-            after, outcome = turn(before, _terms(rule, repeats=repeats, silenced=silenced), at_us, is_on=signal.is_on)
+            after, outcome = turn(
+                before, _terms(rule, repeats=condition.repeats, silenced=silenced), at_us, is_on=signal.is_on
+            )
             if after == before and outcome is None:
                 continue  # nothing changes, which costs no transaction
-            found = self._database.transact(partial(self._decide, rule, signal, repeats=repeats))
+            found = self._database.transact(partial(self._decide, rule, condition, signal))
             known[rule.name, signal.key] = found[0]
             fired += [] if found[1] is None else [found[1]]
         return fired
 
     def _decide(
-        self, rule: AlertRule, signal: Signal, connection: Connection, *, repeats: bool
+        self, rule: AlertRule, condition: Condition, signal: Signal, connection: Connection
     ) -> tuple[State, Alert | None]:
         """In a transaction, with the state as it is then."""
         at_us = signal.at_us or _now_us()
@@ -50,7 +52,7 @@ class Firing:
         told = None if state.alert is None else sql.alert_at(connection, state.alert)
         is_silenced = rule.name in sql.silences(connection, _now_us())
         seen = told is not None and told.acknowledged_at is not None
-        terms = _terms(rule, repeats=repeats, silenced=is_silenced, acknowledged=seen)
+        terms = _terms(rule, repeats=condition.repeats, silenced=is_silenced, acknowledged=seen)
         after, outcome = turn(state, terms, at_us, is_on=signal.is_on)
         alert = None
         if outcome == "fire":
@@ -68,7 +70,7 @@ class Firing:
             after = after._replace(alert=self._post(connection, rule.channels, alert))
         if outcome == "resolve" and state.alert is not None and told is not None:
             sql.mark_resolved(connection, state.alert, at_us)
-            if not repeats:
+            if condition.tells_end:
                 over = sql.alert_at(connection, state.alert) or told
                 sql.post(connection, rows(over, state.alert, rule.channels, self._own, "resolved", now_us()))
         if after != state:

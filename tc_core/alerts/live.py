@@ -8,16 +8,16 @@ import logging
 import threading
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import Connection
 
 from tc_core import settings
 from tc_core.alerts import sql
 from tc_core.alerts.channels import Channels
 from tc_core.alerts.conditions import FunctionCondition
 from tc_core.alerts.firing import Firing
-from tc_core.alerts.kinds import registry
 from tc_core.alerts.rules import Alert, AlertRule, Condition, Signal
 from tc_core.alerts.sender import Sender
 from tc_core.alerts.worker import Worker
@@ -44,6 +44,7 @@ IDLE_SECONDS = 600.0
 END_SECONDS = 2.0
 """So long the end of a program waits for what is to be sent at once; the rest is sent by whoever comes next."""
 KEPT_DAYS = 30
+ASK_AGAIN_SECONDS = 0.02
 
 
 def part(store: StorageBackend) -> Part | None:
@@ -70,26 +71,38 @@ class Live:
         reference = weakref.ref(store)
         self._store: Callable[[], SqlStore | None] = reference if store.is_in_memory else lambda: store
         self.channels = Channels()
-        self.rules: OrderedDict[str, tuple[AlertRule, Condition]] = OrderedDict()
+        self._rules: Mapping[str, tuple[AlertRule, Condition]] = {}
         self.faults: dict[str, str] = {}
         """What is wrong with rules of the settings, by their names."""
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
         self._looked_at = float("-inf")
+        self._looked: dict[str, float] = {}
         self._is_hurried = False
         self._forgot_on: int | None = None
         self.sender = Worker("token-calculator-sender", Sender(self._database, self.channels).step)
         self.asker = Worker("token-calculator-alerts", self._look_when_due)
         store.before_close.append(self.finish)
         self.part = Part(name=NAME, chore=self.chore, checks=self.checks)
-        for said in settings.load().alerts.rules:
-            self._declare(said, store)
-        if self.rules:
+        self._declared = settings.load().alerts.rules
+        if self._declared:
             self.part.listen = self.listen
+
+    @property
+    def rules(self) -> Mapping[str, tuple[AlertRule, Condition]]:
+        """The rules by their names; those of the settings are made at the first use, once all parts are."""
+        if self._declared:
+            with self._changing:
+                store, declared, self._declared = self._store(), self._declared, ()
+                if store is not None:
+                    for said in declared:
+                        self._declare(said, store)
+        return self._rules
 
     def _declare(self, said: settings.AlertRule, store: SqlStore) -> None:
         """Take a rule of the settings; what is wrong with one costs that one, and no recording."""
         try:
-            self.rules[said.name] = (AlertRule.of(said), self._made(AlertRule.of(said), store))
+            rule = AlertRule.of(said)
+            self._rules = {**self._rules, said.name: (rule, self._made(rule, store))}
         except (ConfigurationError, ValueError) as error:
             self.faults[said.name] = str(error)
             log.warning("token-calculator: %s", error)
@@ -99,14 +112,17 @@ class Live:
         store = self._store()
         if store is None:
             return
+        _ = self.rules  # those of the settings come first
         made = self._made(rule, store)
         with self._changing:
-            self.rules = OrderedDict([*self.rules.items(), (rule.name, (rule, made))])
+            self._rules = {**self._rules, rule.name: (rule, made)}
         recorder_for(store).writer.listeners.add(self.listen)
 
     def _made(self, rule: AlertRule, store: SqlStore) -> Condition:
         if not isinstance(rule.condition, settings.AlertRule):
             return FunctionCondition(rule)
+        from tc_core.alerts.kinds import registry  # much of the package, for those who have such a rule
+
         kinds: dict[str, Any] = {}
         if rule.condition.type not in registry.KINDS:  # others are made while this part is
             for each in parts(store):
@@ -141,17 +157,26 @@ class Live:
         with database.reading() as connection:
             known = sql.states(connection, list(self.rules))
         fired = []
-        for rule, condition in list(self.rules.values()):
+        for rule, condition in self._due():
             firing = [key for (name, key), state in known.items() if name == rule.name and state.is_firing]
             with contained(f"alert rule {rule.name!r}"):
                 fired += self._take(rule, condition, list(condition.look(firing)))
         return fired
 
+    def _due(self) -> list[tuple[AlertRule, Condition]]:
+        """Return the rules that may ask the store again by now; what takes long is asked less often."""
+        now, found = time.monotonic(), []
+        for rule, condition in list(self.rules.values()):
+            if self._is_hurried or now - self._looked.get(rule.name, float("-inf")) >= condition.every_seconds:
+                self._looked[rule.name] = now
+                found.append((rule, condition))
+        return found
+
     def _take(self, rule: AlertRule, condition: Condition, signals: Sequence[Signal]) -> list[Alert]:
         database = self._database()
         if database is None or not signals:
             return []
-        fired = Firing(database, self.channels.local).take(rule, signals, repeats=condition.repeats)
+        fired = Firing(database, self.channels.local).take(rule, condition, signals)
         if fired or any(not signal.is_on for signal in signals):  # what is over is told as well
             self.sender.wake()
         return fired
@@ -200,11 +225,24 @@ class Live:
             is_asked = not self.rules or self.asker.wait(deadline - time.monotonic())
         finally:
             self._is_hurried = False
-        is_sent = self.sender.wait(deadline - time.monotonic())
-        with store.database.reading() as connection:
-            known = self.channels.current()
-            waits = [channel for channel, _, _ in sql.waiting(connection) if channel in known]
-        return is_heard and is_asked and is_sent and not waits
+        known = self.channels.current()
+        is_sent = self.wait_until(
+            lambda connection: not any(channel in known for channel, _, _ in sql.waiting(connection)), deadline
+        )
+        return is_heard and is_asked and is_sent
+
+    def wait_until(self, is_sent: Callable[[Connection], bool], deadline: float) -> bool:
+        """Have sent what is due until something is; another process may be sending it, so the store is asked again."""
+        database = self._database()
+        while database is not None:
+            self.sender.wait(max(deadline - time.monotonic(), 0.0))
+            with database.reading() as connection:
+                if is_sent(connection):
+                    return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(ASK_AGAIN_SECONDS)
+        return False
 
     def finish(self) -> None:
         """Ask and send what is due at once, and end the threads; before the store closes."""
@@ -221,9 +259,10 @@ class Live:
 
     def checks(self) -> Iterable[Finding]:
         """Say what the doctor should know."""
+        rules = list(self.rules.values())
         for problem in self.faults.values():
             yield Finding("fault", NAME, problem)
-        for rule, _ in list(self.rules.values()):
+        for rule, _ in rules:
             for channel in rule.channels:
                 fault = self.channels.fault(channel)
                 if fault is not None:
@@ -238,7 +277,7 @@ class Live:
             why = f", the last attempt: {faults[channel]}" if faults[channel] else ""
             said = f"{count} to be sent over {channel!r} since {from_us(since_us):%Y-%m-%d %H:%M} UTC{why}"
             yield Finding("warning", NAME, said)
-        if self.rules:
+        if rules:
             yield Finding(
-                "ok", NAME, f"{len(self.rules)} rules, {'nothing waits' if not waiting else 'some wait'} to be sent"
+                "ok", NAME, f"{len(rules)} rules, {'nothing' if not waiting else 'something'} waits to be sent"
             )

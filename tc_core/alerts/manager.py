@@ -1,5 +1,6 @@
 """AlertManager: rules that fire, and who is told."""
 
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -116,9 +117,9 @@ class AlertManager:
             sql.post(connection, rows(alert, key, channels, live.channels.local, "fired", now_us()))
 
         self.storage.database.transact(post)
-        live.sender.wait(timeout)
-        with self.storage.database.reading() as connection:
-            return not sql.is_waiting(connection, alert.alert_id, channels)
+        return live.wait_until(
+            lambda connection: not sql.is_waiting(connection, alert.alert_id, channels), time.monotonic() + timeout
+        )
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Return once rules were asked about all that is recorded, and all is told; False after `timeout` seconds."""

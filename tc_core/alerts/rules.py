@@ -56,6 +56,10 @@ class Condition(Protocol):
 
     repeats: bool
     """Whether what still holds after the cooldown is told again; else it is told once, and again once it is over."""
+    tells_end: bool
+    """Whether those who were told are told when it is over."""
+    every_seconds: float
+    """How much time lies between two looks at the store at least."""
 
     def see(self, events: Sequence[TrackingEvent]) -> Iterable[Signal]:
         """Return what these events say, on the listeners' thread: quick, and without waiting for the store."""

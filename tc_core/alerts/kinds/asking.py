@@ -27,7 +27,8 @@ class Figure(NamedTuple):
 class Level:
     """A kind about the store: it fires when a figure reaches the threshold, and is over when that is well below."""
 
-    repeats = False
+    repeats, tells_end = False, True
+    every_seconds = 1.0
     threshold = 1.0
     window = "1h"
 

@@ -25,7 +25,8 @@ MOST_MODELS = 1000
 class CallKind:
     """A kind that says something of single calls."""
 
-    repeats = True
+    repeats, tells_end = True, False
+    every_seconds = 10.0
     threshold = 1.0
     window = "7d"
 
