@@ -10,6 +10,7 @@ COMMANDS = (
     *("costs", "runs", "tree", "waterfall", "patterns", "attribute", "show", "anomalies", "forecast", "what-if"),
     *("models search", "models show", "reprice"),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
+    *("alerts list", "alerts history", "alerts test", "alerts silence", "alerts ack"),
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

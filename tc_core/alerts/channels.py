@@ -1,10 +1,13 @@
 """The channels that this process can send over: those of the settings, and functions of the program's own."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tc_core import settings
-from tc_core.alerts.outbox import LOCAL, Notice, NotifyError
+from tc_core.alerts.outbox import LOCAL, Notice, NotifyError, body
+from tc_core.alerts.rules import Alert
 
 Notifier = Callable[[Notice], object]
 
@@ -94,6 +97,32 @@ def _later(make: Callable[[], Notifier]) -> Notifier:
         made[0](notice)
 
     return notify
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of a test of a channel: `fault` is None where it arrived."""
+
+    channel: str
+    took_ms: float
+    fault: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def try_channels(names: Iterable[str] = ()) -> Iterator[Tried]:
+    """Send a test alert over some channels, or all that the settings know, and tell at once what came of each."""
+    channels = Channels()
+    alert = Alert("test", "info", "this is a test of Token Calculator's alerts: nothing is wrong")
+    for name in list(names) or list(channels.current()):
+        began = time.perf_counter()
+        fault = channels.fault(name)
+        if fault is None:
+            notice = Notice(id_ := f"{alert.alert_id}.test.{name}", body(alert, "test", id_))
+            fault = send(channels.current()[name], notice)
+        yield Tried(name, (time.perf_counter() - began) * 1000, fault)
 
 
 def send(notifier: Notifier, notice: Notice) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from tc_core.alerts.rules import AlertRule, Signal, key_of
+from tc_core.alerts.words import usd
 from tc_core.model.event import TrackingEvent, to_us
 from tc_core.record.guard import failure_of
 
@@ -50,8 +51,7 @@ def ended_us(event: TrackingEvent) -> int:
 
 
 def said_of(event: TrackingEvent) -> str:
-    """Return one line about an event."""
-    what = event.model or event.name or event.event_type
-    cost = "" if event.cost is None else f", ${event.cost:.6g}"
-    who = "" if event.agent_id is None else f" of {event.agent_id}"
-    return f"{event.event_type} {what}{who}{cost}"
+    """Return one line about an event: `llm_call of gpt-4o by writer, $0.0412`."""
+    what = event.model or event.name
+    words = event.event_type + (f" of {what}" if what else "") + (f" by {event.agent_id}" if event.agent_id else "")
+    return words if event.cost is None else f"{words}, {usd(event.cost)}"

@@ -13,6 +13,8 @@ from tc_core.alerts.outbox import rows
 from tc_core.alerts.rules import Alert, AlertRule
 from tc_core.alerts.sender import now_us
 from tc_core.alerts.sql import Delivery
+from tc_core.alerts.standing import RuleStanding, standings
+from tc_core.alerts.words import read_span
 from tc_core.errors import StorageError
 from tc_core.model.clock import clock
 from tc_core.model.event import TrackingEvent, check_text, from_us, to_us
@@ -76,6 +78,17 @@ class AlertManager:
             raise ValueError(f"notify must be a function of an Alert, not {notify!r}")
         self._live.channels.add(channel, Function(channel, notify))
 
+    def standings(self) -> list[RuleStanding]:
+        """Return how all rules stand, also those of other programs that have fired."""
+        live = self._live
+        rules = {name: rule for name, (rule, _) in live.rules.items()}
+        faults: dict[str, tuple[str, ...]] = {name: (problem,) for name, problem in live.faults.items()}
+        for name, rule in rules.items():
+            found = [fault for channel in rule.channels if (fault := live.channels.fault(channel)) is not None]
+            faults |= {name: tuple(found)} if found else {}
+        with self.storage.question() as connection:
+            return standings(connection, rules, faults, clock.wall_ns() // 1000)
+
     def rules(self) -> list[AlertRule]:
         """Return the rules that are asked in this process."""
         return [rule for rule, _ in self._live.rules.values()]
@@ -130,7 +143,7 @@ class AlertManager:
     def silence(
         self, rule: str, until: datetime | date | str | timedelta, *, by: str | None = None, why: str | None = None
     ) -> datetime:
-        """Have a rule tell nobody until a moment, a date (its end), or for so long; return when that is.
+        """Have a rule tell nobody until a moment, a date (its end), or for so long (`2h`); return when that is.
 
         What still holds then is told then. A moment that has passed ends a silence.
         """
@@ -169,13 +182,15 @@ class AlertManager:
         with self.storage.question() as connection:
             return sql.history(connection, rule, None if start is None else to_us(start), limit)
 
-    def deliveries(self, alert_id: str) -> list[Delivery]:
-        """Return the attempts to send an alert, the oldest first; `fault` is None for one that arrived."""
+    def deliveries(self, *alert_ids: str) -> list[Delivery]:
+        """Return the attempts to send some alerts, the oldest first; `fault` is None for one that arrived."""
         with self.storage.question() as connection:
-            return sql.deliveries(connection, [alert_id])
+            return sql.deliveries(connection, alert_ids)
 
 
 def _moment(until: datetime | date | str | timedelta) -> int:
+    if isinstance(until, str):
+        until = read_span(until) or until
     if isinstance(until, timedelta):
         return clock.wall_ns() // 1000 + round(until.total_seconds() * 1e6)
     found = until if isinstance(until, datetime) else period(None, until).end

@@ -66,6 +66,24 @@ def change_state(connection: Connection, rule: str, key: str, before: State, aft
         raise ConflictError(f"rule {rule!r} was changed meanwhile")
 
 
+def firing(connection: Connection) -> dict[str, tuple[str, ...]]:
+    """Return the keys for which rules fire now."""
+    question = select(_STATE.c.rule, _STATE.c.key).where(_STATE.c.is_firing == 1).order_by(_STATE.c.rule, _STATE.c.key)
+    found: dict[str, tuple[str, ...]] = {}
+    for rule, key in connection.execute(question):
+        found[rule] = (*found.get(rule, ()), key)
+    return found
+
+
+def fired(connection: Connection) -> dict[str, tuple[int, int, str]]:
+    """Return how often rules have fired, when last, and with which severity."""
+    question = select(_ALERT.c.rule, func.count(), func.max(_ALERT.c.fired_us), func.max(_ALERT.c.severity))
+    return {
+        rule: (count, last, severity)
+        for rule, count, last, severity in connection.execute(question.group_by(_ALERT.c.rule))
+    }
+
+
 def forget_states(connection: Connection, before_us: int) -> None:
     """Take away what rules remember of keys that have been quiet for long."""
     is_old = or_(_STATE.c.told_us.is_(None), _STATE.c.told_us < before_us)

@@ -8,6 +8,7 @@ import typer
 
 from tc_core import version
 from tc_core.cli import (
+    alerts,
     anomalies,
     attribute,
     budget,
@@ -48,6 +49,7 @@ app.command("what-if")(what_if.what_if)
 app.command()(patterns.patterns)
 app.command()(attribute.attribute)
 app.add_typer(budget.app, name="budget")
+app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)

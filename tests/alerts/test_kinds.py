@@ -10,8 +10,12 @@ from tc_core import AlertManager, BudgetTracker, CostTracker
 from tc_core.alerts.live import live_of
 from tc_core.alerts.rules import AlertRule
 from tc_core.errors import ConfigurationError
+from tc_core.meter import own_prices
 from tc_core.model.part import Part
+from tc_core.model.segment import Segment
+from tc_core.model.usage import Usage
 from tc_core.runtime import parts
+from tc_core.runtime.recorders import recorder_for
 from tc_core.settings import AlertRule as Said
 from tc_core.testing import FakeClock
 
@@ -205,8 +209,9 @@ def test_a_new_price_is_told_by_model(told, tmp_path, monkeypatch):
     told.call("o3")
     assert told.fired() == []
     prices = tmp_path / "prices.yaml"
-    prices.write_text("models:\n  gpt-4o: {input: 1, output: 1}\n")
+    prices.write_text("- {model: gpt-4o, input: 1, output: 1}\n")
     monkeypatch.setenv("TOKEN_CALC_PRICES", str(prices))
+    own_prices.forget()
     told.call()
     told.call("o3")
     assert told.fired() == [("gpt-4o", False)]
@@ -225,13 +230,18 @@ def test_an_anomaly_is_a_day_that_costs_far_more_than_was_to_be_expected(told):
 
 def test_retry_storms_are_told_once_each(told):
     told.rule("retry_storm", cooldown=0)
-    for _ in range(6):
-        told.call(status="error", agent_id="writer", session_id="s")
+    recorder, failed = recorder_for(told.store), []
+    for n in range(4):
+        key, asked = object(), [Segment("user", "text", "Which trains go from Berlin to Lisbon?")]
+        failed.append(recorder.start("llm_call", key=key, model="gpt-4o", content=asked))
         told.clock.advance(seconds=1)
-    first = told.fired()
-    told.call(tokens=1)
-    assert told.fired() == []
-    assert [is_over for _, is_over in first] in ([], [False])
+        recorder.fail(key, status="error", error_type="RateLimitError", usage=Usage(1000, 0))
+        if n == 1:
+            assert told.fired() == []  # two failures are what retries are for
+    assert told.fired() == [(failed[0], False)]
+    told.clock.advance(hours=2)
+    told.call()
+    assert told.fired() == []  # that it is over is nothing to tell
 
 
 def test_filters_choose_the_calls(told):

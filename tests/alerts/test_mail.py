@@ -50,8 +50,24 @@ class Mailbox:
 def serve(tmp_path, monkeypatch):
     """Start a mail server, with a certificate that this process trusts."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
-        + ["-subj", "/CN=localhost", "-days", "2", "-addext", "subjectAltName=DNS:localhost"],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-subj",
+            "/CN=localhost",
+            "-days",
+            "2",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ],
         cwd=tmp_path,
         check=True,
         capture_output=True,
@@ -91,7 +107,7 @@ def test_a_mail_is_sent_encrypted_and_its_subject_is_one_line(serve):
 
 def test_a_server_that_cannot_encrypt_is_told_nothing(serve):
     mailbox, port = serve(tls=False)
-    with pytest.raises(NotifyError, match="localhost: STARTTLS extension not supported.*not sent unencrypted"):
+    with pytest.raises(NotifyError, match=r"localhost: STARTTLS extension not supported.*not sent unencrypted"):
         Mail(smtp(port), ["ann@example.com"])(NOTICE)
     assert mailbox.messages == []
 

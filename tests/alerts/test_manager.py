@@ -150,7 +150,7 @@ def test_a_silenced_rule_tells_nobody_until_then(told):
 
 
 def test_what_somebody_has_seen_is_not_told_again_until_it_was_over(told):
-    manager, heard = told
+    manager, _ = told
     manager.add_alert_rule(AlertRule("dear", dear, channels=["here"], cooldown=60))
     with FakeClock(NOON) as clock:
         (alert,) = manager.check_alerts(TrackingEvent(cost=2.0))
@@ -257,7 +257,8 @@ def test_a_rule_that_cannot_be_is_said_to_be_so(options, said):
 
 def test_the_doctor_says_who_cannot_be_told(store, configure):
     configure(
-        "alerts:\n  rules:\n    - {name: a, type: cost, threshold: 1, channels: [webhook]}\n    - {name: b, type: nothing}\n"
+        "alerts:\n  rules:\n    - {name: a, type: cost, threshold: 1, channels: [webhook]}\n"
+        "    - {name: b, type: nothing}\n"
     )
     found = [each for part in recorders.parts(store) if part.checks for each in part.checks()]
     assert (

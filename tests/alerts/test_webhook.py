@@ -190,8 +190,22 @@ def test_a_receiver_that_answers_byte_by_byte_is_given_up_all_the_same(raw_serve
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
-        + ["-subj", "/CN=localhost", "-days", "2"],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-subj",
+            "/CN=localhost",
+            "-days",
+            "2",
+        ],
         cwd=tmp_path,
         check=True,
         capture_output=True,

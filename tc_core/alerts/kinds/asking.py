@@ -1,6 +1,5 @@
-"""What kinds of rules share: settings and their defaults, spans of time, money in words."""
+"""What kinds of rules share: thresholds and their defaults, and which events they are about."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -8,11 +7,10 @@ from typing import NamedTuple
 from tc_core import settings
 from tc_core.alerts.rules import Signal, named, value_of
 from tc_core.alerts.state import is_over
+from tc_core.alerts.words import read_span
 from tc_core.errors import ConfigurationError
 from tc_core.model.event import TrackingEvent
 from tc_core.store.sql import SqlStore
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Figure(NamedTuple):
@@ -63,22 +61,10 @@ class Level:
 def span(said: settings.AlertRule, default: str) -> timedelta:
     """Return how far back a rule looks; raise ConfigurationError where that cannot be read."""
     written = said.window or default
-    found = re.fullmatch(r"\s*(\d+)\s*([smhd])\s*", written)
-    if found is None or not 0 < int(found[1]) * _UNITS[found[2]] <= 366 * 86_400:
+    found = read_span(written)
+    if found is None:
         raise ConfigurationError(f"alert rule {said.name!r}: window must be written as 30m, 1h or 7d, not {written!r}")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
-
-
-def span_text(of: timedelta) -> str:
-    """Write a span of time: `1h`."""
-    seconds = int(of.total_seconds())
-    unit, size = next((unit, size) for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
-    return f"{seconds // size}{unit}"
-
-
-def usd(dollars: float) -> str:
-    """Write dollars with as many digits as they need: $4.13, $0.0412."""
-    return f"${dollars:,.2f}" if abs(dollars) >= 1 or dollars == 0 else f"${dollars:.3g}"
+    return found
 
 
 def matches(event: TrackingEvent, filters: Mapping[str, str]) -> bool:

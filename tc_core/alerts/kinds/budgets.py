@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from tc_core.alerts.kinds.asking import Figure, Level, usd
+from tc_core.alerts.kinds.asking import Figure, Level
+from tc_core.alerts.words import usd
 from tc_core.budgets.status import LEAST_SHARE, BudgetStatus, elapsed_share
 from tc_core.budgets.tracker import BudgetTracker
 from tc_core.model import clock

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from tc_core.alerts.kinds.asking import Figure, Level, usd
+from tc_core.alerts.kinds.asking import Figure, Level
 from tc_core.alerts.rules import named
+from tc_core.alerts.words import usd
 from tc_core.costs.anomalies.anomaly import Bucket
 from tc_core.costs.tracker import CostTracker
 from tc_core.model import clock

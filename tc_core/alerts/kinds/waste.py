@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from tc_core import settings
-from tc_core.alerts.kinds.asking import span, usd
+from tc_core.alerts.kinds.asking import span
 from tc_core.alerts.rules import Signal
+from tc_core.alerts.words import usd
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.patterns.pattern import Pattern, PatternKind
 from tc_core.model import clock

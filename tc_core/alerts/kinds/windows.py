@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from tc_core.alerts.kinds.asking import Figure, Level, span_text, usd
+from tc_core.alerts.kinds.asking import Figure, Level
 from tc_core.alerts.rules import named, value_of
+from tc_core.alerts.words import usd, write_span
 from tc_core.model import clock, money
 from tc_core.model.totals import Totals
 
@@ -39,7 +40,7 @@ class BurnRate(Windowed):
         if nanos is None:
             return None
         rate = money.to_dollars(nanos) / (self.span.total_seconds() / 3600)
-        return rate, f"{usd(rate)} an hour over the last {span_text(self.span)} (limit {usd(self.limit)})"
+        return rate, f"{usd(rate)} an hour over the last {write_span(self.span)} (limit {usd(self.limit)})"
 
 
 class ErrorRate(Windowed):
@@ -52,7 +53,7 @@ class ErrorRate(Windowed):
         if totals.calls < LEAST_CALLS:
             return None
         share = totals.errors / totals.calls
-        return share, f"{totals.errors} of {totals.calls} calls failed in the last {span_text(self.span)}"
+        return share, f"{totals.errors} of {totals.calls} calls failed in the last {write_span(self.span)}"
 
 
 class Unpriced(Level):
@@ -66,7 +67,7 @@ class Unpriced(Level):
         for (model,), totals in groups.items():
             if totals.unpriced:
                 said = (
-                    f"{totals.unpriced} calls of {model} in the last {span_text(self.span)} have no price: give it one"
+                    f"{totals.unpriced} calls of {model} in the last {write_span(self.span)} have no price: give it one"
                 )
                 yield Figure(str(model), float(totals.unpriced), f"{said} (`token-calc models search`, docs/prices.md)")
 
@@ -89,7 +90,7 @@ class Latency(Level):
         for key, found in groups.items():
             if len(found) >= LEAST_CALLS:
                 slow = sorted(found)[min(int(len(found) * 0.95), len(found) - 1)]
-                said = f"one of twenty calls took {slow / 1000:,.1f} s or longer in the last {span_text(self.span)}"
+                said = f"one of twenty calls took {slow / 1000:,.1f} s or longer in the last {write_span(self.span)}"
                 yield Figure(key, slow, said)
 
 
