@@ -27,19 +27,19 @@ class Firing:
         if not signals:
             return []
         with self._database.reading() as connection:
-            known = sql.states(connection, [rule.name])
+            known = sql.states(connection, rule.name, [signal.key for signal in signals])
             silenced = rule.name in sql.silences(connection, _now_us())
         fired = []
         for signal in signals:
             at_us = signal.at_us or _now_us()
-            before = known.get((rule.name, signal.key), State())
+            before = known.get(signal.key, State())
             after, outcome = turn(
                 before, _terms(rule, repeats=condition.repeats, silenced=silenced), at_us, is_on=signal.is_on
             )
             if after == before and outcome is None:
                 continue  # nothing changes, which costs no transaction
             found = self._database.transact(partial(self._decide, rule, condition, signal))
-            known[rule.name, signal.key] = found[0]
+            known[signal.key] = found[0]
             fired += [] if found[1] is None else [found[1]]
         return fired
 

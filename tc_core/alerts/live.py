@@ -58,7 +58,10 @@ def part(store: StorageBackend) -> Part | None:
 def live_of(store: SqlStore) -> "Live":
     """Return the alerts of a store, the same for all of one process; those of one that is only read fire nothing."""
     parts(store)
-    return _lives.get(store.identity) or Live(store)
+    found = _lives.get(store.identity)
+    if found is None:
+        found = _lives[store.identity] = Live(store)
+    return found
 
 
 _lives: "weakref.WeakValueDictionary[str, Live]" = weakref.WeakValueDictionary()
@@ -77,6 +80,8 @@ class Live:
         self._changing = threading.RLock()
         self._looked_at = float("-inf")
         self._looked: dict[str, float] = {}
+        self._firing: dict[str, set[str]] = {}
+        """The keys that rules fire for, as far as is known here."""
         self._is_hurried = False
         self._forgot_on: int | None = None
         self.sender = Worker("token-calculator-sender", Sender(self._database, self.channels).step)
@@ -155,11 +160,11 @@ class Live:
         if database is None or not self.rules:
             return []
         with database.reading() as connection:
-            known = sql.states(connection, list(self.rules))
+            self._firing = {rule: set(keys) for rule, keys in sql.firing(connection).items()}
         fired = []
         for rule, condition in self._due():
-            firing = [key for (name, key), state in known.items() if name == rule.name and state.is_firing]
             with contained(f"alert rule {rule.name!r}"):
+                firing = frozenset(self._firing.get(rule.name, ()))
                 fired += self._take(rule, condition, list(condition.look(firing)))
         return fired
 
@@ -173,11 +178,20 @@ class Live:
         return found
 
     def _take(self, rule: AlertRule, condition: Condition, signals: Sequence[Signal]) -> list[Alert]:
-        database = self._database()
-        if database is None or not signals:
+        """Fire what has been seen; that something is quiet matters only where it was not, which costs no question."""
+        database, known = self._database(), self._firing.setdefault(rule.name, set())
+        wanted = []
+        for signal in signals:
+            if signal.is_on:
+                known.add(signal.key)
+            if signal.is_on or signal.key in known:
+                wanted.append(signal)
+            if not signal.is_on:
+                known.discard(signal.key)
+        if database is None or not wanted:
             return []
-        fired = Firing(database, self.channels.local).take(rule, condition, signals)
-        if fired or any(not signal.is_on for signal in signals):  # what is over is told as well
+        fired = Firing(database, self.channels.local).take(rule, condition, wanted)
+        if fired or any(not signal.is_on for signal in wanted):  # what is over is told as well
             self.sender.wake()
         return fired
 

@@ -41,7 +41,8 @@ class AlertManager:
 
     @property
     def _live(self) -> Live:
-        return live_of(self.storage)
+        self._held = live_of(self.storage)  # else that of a store which is only read is made anew each time
+        return self._held
 
     # Rules
 

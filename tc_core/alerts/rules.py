@@ -33,6 +33,9 @@ class Alert:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
 
+    def __post_init__(self) -> None:
+        check_severity("an alert", self.severity)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         plain = {name: getattr(self, name) for name in self.__slots__}
@@ -91,9 +94,7 @@ class AlertRule:
         check_text("name", self.name)
         if not callable(self.condition) and not isinstance(self.condition, settings.AlertRule):
             raise ValueError(f"condition of rule {self.name!r} must be a function of an event, not {self.condition!r}")
-        if self.severity not in SEVERITIES:
-            allowed = ", ".join(SEVERITIES)
-            raise ValueError(f"severity of rule {self.name!r} must be one of {allowed}, not {self.severity!r}")
+        check_severity(f"rule {self.name!r}", self.severity)
         if not 0 <= self.cooldown < float("inf"):
             raise ValueError(f"cooldown of rule {self.name!r} must be seconds from 0 on, not {self.cooldown!r}")
         given = texts(self.channels)
@@ -111,6 +112,12 @@ class AlertRule:
     def kind(self) -> str:
         """What the settings file calls its type; `condition` for a function of one's own."""
         return self.condition.type if isinstance(self.condition, settings.AlertRule) else "condition"
+
+
+def check_severity(whose: str, severity: object) -> None:
+    """Raise ValueError for what is no severity."""
+    if severity not in SEVERITIES:
+        raise ValueError(f"severity of {whose} must be one of {', '.join(SEVERITIES)}, not {severity!r}")
 
 
 def texts(given: str | Sequence[str]) -> tuple[str, ...]:

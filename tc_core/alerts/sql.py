@@ -9,7 +9,7 @@ from tc_core.alerts.rules import Alert
 from tc_core.alerts.state import State
 from tc_core.alerts.tables import AlertDeliveryRow, AlertOutboxRow, AlertRow, AlertSilenceRow, AlertStateRow
 from tc_core.model.event import from_us, to_us
-from tc_core.store.engine.database import ConflictError, Database
+from tc_core.store.engine.database import ConflictError, Database, chunks
 from tc_core.store.schema.tables import table
 
 _STATE = table(AlertStateRow)
@@ -44,10 +44,13 @@ class Delivery(NamedTuple):
 # How rules stand
 
 
-def states(connection: Connection, rules: Iterable[str]) -> dict[tuple[str, str], State]:
-    """Return how some rules stand, by rule and key."""
-    question = select(_STATE.c.rule, _STATE.c.key, *_STATE_COLUMNS).where(_STATE.c.rule.in_(list(rules)))
-    return {(rule, key): _state(values) for rule, key, *values in connection.execute(question)}
+def states(connection: Connection, rule: str, keys: Iterable[str]) -> dict[str, State]:
+    """Return how a rule stands for some keys."""
+    found: dict[str, State] = {}
+    for some in chunks(list(dict.fromkeys(keys))):
+        question = select(_STATE.c.key, *_STATE_COLUMNS).where(_STATE.c.rule == rule, _STATE.c.key.in_(some))
+        found |= {key: _state(values) for key, *values in connection.execute(question)}
+    return found
 
 
 def state_for_update(connection: Connection, database: Database, rule: str, key: str) -> State:
@@ -236,12 +239,13 @@ def claim(
     return Due(row.key, row.id, row.channel, bytes(row.body), row.attempts + 1, row.made_us)
 
 
-def next_due_us(connection: Connection, channels: Sequence[str], home: str, abandoned_before_us: int) -> int | None:
-    """Return when something is due next, None where nothing waits."""
+def due_by_channel(
+    connection: Connection, channels: Sequence[str], home: str, abandoned_before_us: int
+) -> dict[str, int]:
+    """Return when something is due next on each channel on which something waits."""
     later = case((_OUTBOX.c.due_us > _OUTBOX.c.lease_us, _OUTBOX.c.due_us), else_=_OUTBOX.c.lease_us)
-    question = select(func.min(later)).where(_is_ours(channels, home, abandoned_before_us))
-    found: int | None = connection.execute(question).scalar()
-    return found
+    question = select(_OUTBOX.c.channel, func.min(later)).where(_is_ours(channels, home, abandoned_before_us))
+    return {channel: due_us for channel, due_us in connection.execute(question.group_by(_OUTBOX.c.channel))}  # noqa: C416  # rows are no pairs to mypy
 
 
 def note_delivery(

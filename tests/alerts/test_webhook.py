@@ -311,3 +311,20 @@ def test_a_receiver_that_is_down_holds_up_no_call_and_nothing_is_lost(store, con
     store.flush()
     assert AlertManager(store).flush(60)
     assert len({each["alert_id"] for each in receiver.wait_for(3)}) == 3
+
+
+def test_a_dead_channel_does_not_hold_up_another(store, configure, receiver):
+    """One attempt over the dead one, then it rests: what is to be told elsewhere is told before it is tried again."""
+    receiver.answers = [503] * 100
+    configure(f"alerts: {{webhook_url: '{receiver.url}', allow_private_webhooks: true}}")
+    manager, heard = AlertManager(store), threading.Semaphore(0)
+    manager.add_notifier("here", lambda alert: heard.release())
+    manager.add_alert_rule(AlertRule("dear", dear, channels=["webhook", "here"], cooldown=0))
+    for _ in range(20):
+        manager.check_alerts(TrackingEvent(cost=2.0))
+    for _ in range(20):
+        assert heard.acquire(timeout=60)
+    with store.database.reading() as connection:
+        attempts = dict(connection.exec_driver_sql("SELECT channel, sum(attempts) FROM alert_outbox GROUP BY 1").all())
+    assert attempts["here"] == 20
+    assert attempts["webhook"] < 20

@@ -1,5 +1,6 @@
 """Kinds about single calls: they are asked as the calls come, and now and then about those that nobody was told of."""
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
@@ -36,15 +37,20 @@ class CallKind:
         self.limit = self.threshold if said.threshold is None else said.threshold
         self.span = span(said, self.window)
         self._seen: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.RLock()  # calls are told on one thread, and looked for on another
 
     def see(self, events: Sequence[TrackingEvent]) -> Iterable[Signal]:
         """Return what there is to say of the calls among these events."""
-        for event in events:
-            if event.is_call and event.event_id not in self._seen and matches(event, self.said.filters):
-                self._seen[event.event_id] = None
-                if len(self._seen) > MOST_SEEN:
-                    self._seen.popitem(last=False)
-                yield self._signal(event)
+        with self._lock:
+            return [self._signal(event) for event in events if event.is_call and self._is_news(event)]
+
+    def _is_news(self, event: TrackingEvent) -> bool:
+        if event.event_id in self._seen or not matches(event, self.said.filters):
+            return False
+        self._seen[event.event_id] = None
+        if len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
+        return True
 
     def look(self, firing: Collection[str]) -> Iterable[Signal]:
         """Return what there is to say of calls that nobody here was told of."""
