@@ -31,6 +31,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("quotations", []),
     ("cache", []),
     ("patterns", []),
+    ("alerts", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -165,6 +165,8 @@ def test_quotations(capsys):
     assert len(figures(json.loads(capsys.readouterr().out))) == len(WAYS) + 1
     assert result["whole"]["false"] == 0
     assert result["rows"][0]["recall"] == 1
+
+
 def test_cache(capsys):
     from benchmarks.cache import CASES, figures, main
 
@@ -199,3 +201,12 @@ def test_the_table_of_all_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "finished calls lost over 1 kills" in printed
     assert "bytes an event, 2,000 events" in printed
+
+
+def test_alerts(capsys):
+    from benchmarks.alerts import CASES, figures, main
+
+    main(["--calls", "30", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["case"] for row in result["rows"]] == list(CASES)
+    assert len(list(figures(result))) == len(CASES)

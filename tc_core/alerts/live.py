@@ -268,6 +268,9 @@ class Live:
             self._is_hurried = False
 
     def _database(self) -> Database | None:
+        """Return the database, None where it is gone, or was closed while this thread hung."""
+        if self.sender.is_left_alone or self.asker.is_left_alone:
+            return None
         store = self._store()
         return None if store is None else store.database
 

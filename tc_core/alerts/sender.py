@@ -53,6 +53,9 @@ class Sender:
             f"send an alert over {due.channel}",
             lambda: problems.append(send(known[due.channel], Notice(due.id, due.body))),
         )
+        database = self._database()
+        if database is None:  # it was closed while this hung: whoever opens it sends again, once the lease is over
+            return None
         self._note(database, due, began, problems[0] if error is None else type(error).__name__)
         return 0.0
 

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 from tc_core.record.guard import contained
@@ -20,6 +21,7 @@ class Worker:
 
     def __init__(self, name: str, step: Callable[[], float | None]) -> None:
         self._name, self._step = name, step
+        self._left_alone: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         self._begin()
 
     def _begin(self) -> None:
@@ -28,6 +30,11 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._is_woken = self._is_ending = False
         self._asked = self._answered = 0
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether this is asked on a thread of it that was not waited for any longer: it touches no store any more."""
+        return threading.current_thread() in self._left_alone
 
     def wake(self) -> None:
         """Have a step done soon; returns at once."""
@@ -66,6 +73,8 @@ class Worker:
             self._changed.notify_all()
         if thread is not None:
             thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.is_alive():
+                self._left_alone.add(thread)
         self._begin()
 
     def _run(self, changed: threading.Condition) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tc_core import Alert, AlertManager, AlertRule, CostTracker, TrackingEvent
-from tc_core.alerts import addresses, outbox, sql
+from tc_core.alerts import addresses, live, outbox, sql
 from tc_core.alerts.addresses import is_public, place
 from tc_core.alerts.notifiers.webhook import Webhook, signed
 from tc_core.alerts.outbox import Notice, NotifyError, body, text
@@ -328,3 +328,23 @@ def test_a_dead_channel_does_not_hold_up_another(store, configure, receiver):
         attempts = dict(connection.exec_driver_sql("SELECT channel, sum(attempts) FROM alert_outbox GROUP BY 1").all())
     assert attempts["here"] == 20
     assert attempts["webhook"] < 20
+
+
+def test_a_receiver_that_hangs_while_the_store_is_closed_touches_it_no_more(store, configure, receiver, monkeypatch):
+    """The thread is left alone with it: what it was sending is sent again by whoever comes once the lease is over."""
+    receiver.answers = [None]
+    monkeypatch.setattr(live, "END_SECONDS", 0.1)
+    configure(f"alerts: {{webhook_url: '{receiver.url}', allow_private_webhooks: true}}")
+    manager = AlertManager(store)
+    manager.add_alert_rule(AlertRule("dear", dear, channels=["webhook"]))
+    manager.check_alerts(TrackingEvent(cost=2.0))
+    receiver.wait_for(1)
+    (sending,) = [each for each in threading.enumerate() if each.name == "token-calculator-sender"]
+    store.close()
+    receiver.ended.set()  # it answers nothing, and closes
+    sending.join(60)
+    assert not sending.is_alive()
+    with store.database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM alert_delivery").scalar() == 0
+        (lease,) = connection.exec_driver_sql("SELECT lease_us FROM alert_outbox").one()
+    assert lease > 0
