@@ -39,6 +39,9 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("patterns", []),
     ("workflows", []),
     ("budgets", []),
+    ("cache", []),
+    ("patterns", []),
+    ("alerts", []),
 )
 """Which benchmarks, and with which arguments."""
 

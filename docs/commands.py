@@ -11,6 +11,11 @@ COMMANDS = (
     *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     "workflow",
+    "alerts list",
+    "alerts history",
+    "alerts test",
+    "alerts silence",
+    "alerts ack",
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

@@ -102,14 +102,25 @@ class Tracking(_Part):
 
 
 class AlertRule(_Part):
-    """When to tell somebody."""
+    """When to tell somebody: what `type` means, and what else it needs, is in docs/alerts.md."""
 
     name: Text
-    type: Literal["budget", "anomaly", "cost", "errors", "latency"]
-    threshold: Annotated[float, Field(gt=0)]
+    type: Text
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    """What the figure of the type is held against; without it the type's own."""
     severity: Severity = "warning"
-    channels: tuple[Text, ...] = ()
+    channels: tuple[Text, ...] = ("console",)
     cooldown: Annotated[int, Field(ge=0)] = 300
+    budget: Text | None = None
+    """The budget that it is about; without it each."""
+    filters: dict[str, str] = Field(default_factory=dict)
+    """Which calls count, by dimensions or labels."""
+    by: tuple[Text, ...] = ()
+    """The dimensions or labels that have an alert each."""
+    window: Text | None = None
+    """How far back it looks: 30m, 1h, 7d."""
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """By how much the figure must fall below the threshold, as a share of it, before the alert is over."""
 
 
 class Smtp(_Part):
@@ -127,8 +138,14 @@ class Alerts(_Part):
 
     rules: tuple[AlertRule, ...] = ()
     webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    """What webhooks are signed with."""
+    allow_private_webhooks: bool = False
+    """Whether webhooks may go to this machine and its network, and without TLS."""
     email: tuple[Text, ...] = ()
     smtp: Smtp = Smtp()
+    apprise: tuple[SecretStr, ...] = ()
+    """URLs of other services, as the library apprise writes them."""
 
 
 class Budget(_Part):
@@ -193,6 +210,7 @@ class Environment(BaseSettings):
     enforce: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
     email_alerts: Annotated[tuple[Text, ...] | None, NoDecode] = None
     smtp_host: Text | None = None
     smtp_port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
@@ -236,6 +254,7 @@ _PLACES = {
     "enforce": "tracking.enforce",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
+    "webhook_secret": "alerts.webhook_secret",
     "email_alerts": "alerts.email",
     "smtp_host": "alerts.smtp.host",
     "smtp_port": "alerts.smtp.port",
@@ -464,7 +483,7 @@ def explained(problem: ErrorDetails, name: str, known_keys: Iterable[str]) -> st
         return f"{name}: {said}"
     wanted = next((words for prefix, words in _WANTED.items() if kind.startswith(prefix)), None)
     wanted = wanted or said.removeprefix("Input should be ").removeprefix("Decimal input should be ")
-    is_secret = any(word in name.lower() for word in ("password", "key", "url"))
+    is_secret = any(word in name.lower() for word in ("password", "secret", "key", "url", "apprise"))
     return f"{name} must be {wanted}" + ("" if is_secret else f", not {_short(problem['input'])}")
 
 

@@ -302,3 +302,12 @@ def test_budgets(storage, capsys):
     assert [row["writer"] for row in result["rows"]] == ["0/s", "1,000/s", "max"]
     assert all(row["calls"] and row["admit_p99_ms"] >= row["reserve_p50_ms"] > 0 for row in result["rows"])
     assert [figure.aim for figure in figures(result)] == ["p50 0.3 ms"] * 2
+
+
+def test_alerts(capsys):
+    from benchmarks.alerts import CASES, figures, main
+
+    main(["--calls", "30", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["case"] for row in result["rows"]] == list(CASES)
+    assert len(list(figures(result))) == len(CASES)

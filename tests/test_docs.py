@@ -73,7 +73,8 @@ def test_the_programs_about_frameworks_run(number, model_environment, run_python
 
 
 def test_the_programs_about_extending_run(run_python):
-    table, listener = blocks("docs/extending.md", "python")
+    table, listener, kind = blocks("docs/extending.md", "python")
+    run_python(kind)
     check = (
         "import sys; sys.modules['mine'] = sys.modules['__main__']\n"
         "from tc_core.runtime import parts\nparts.LIVE.append('mine')\n"
@@ -244,3 +245,32 @@ def test_the_own_prices_that_the_document_shows_are_right(monkeypatch, tmp_path)
         path.write_text(block)
         monkeypatch.setenv("TOKEN_CALC_PRICES", str(path))
         assert len(own_prices.load().entries) >= 2
+
+
+def test_the_example_about_alerts_prints_what_the_page_says(run_python):
+    example, check = blocks("docs/alerts.md", "python")
+    (said,) = blocks("docs/alerts.md", "text")
+    assert run_python(example) == said
+    is_signed = (
+        "\nfrom tc_core.alerts.notifiers.webhook import signed"
+        "\nheaders = signed('id', b'body', 'secret', int(time.time()))"
+        "\nprint(is_ours(headers, b'body', 'secret'), is_ours(headers, b'other', 'secret'))"
+    )
+    assert run_python(check + is_signed) == "True False\n"
+
+
+def test_the_settings_about_alerts_are_right(tmp_path, run_python):
+    (written,) = blocks("docs/alerts.md", "yaml")
+    (tmp_path / "token_calculator.yaml").write_text(written)
+    program = "for each in AlertManager('s.db').standings(): print(each.name, each.kind, each.faults)"
+    assert run_python(f"from tc_core import AlertManager\n{program}").splitlines() == [
+        "monthly-budget budget ()",
+        "dear-call cost ('set alerts.email (TOKEN_CALC_EMAIL_ALERTS) and alerts.smtp.host',)",
+    ]
+
+
+def test_each_type_of_rule_is_in_the_page():
+    from tc_core.alerts.kinds.registry import KINDS
+
+    rows = [line for line in (ROOT / "docs/alerts.md").read_text().splitlines() if line.startswith("| `")]
+    assert {name for name in KINDS if not any(f"`{name}`" in row for row in rows)} == set()

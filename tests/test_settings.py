@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from tc_core import ConfigurationError, CostTracker, instrument, settings
 from tc_core.cli.init import TEMPLATE
@@ -31,6 +32,7 @@ VARIABLES = {
     "ENFORCE": ("true", "tracking.enforce", True, "maybe"),
     "STRICT": ("true", "tracking.strict", True, "maybe"),
     "WEBHOOK_URL": ("https://example.com/hook", "alerts.webhook_url", "https://example.com/hook", None),
+    "WEBHOOK_SECRET": (SECRET, "alerts.webhook_secret", SECRET, None),
     "EMAIL_ALERTS": ("a@example.com, b@example.com", "alerts.email", ("a@example.com", "b@example.com"), None),
     "SMTP_HOST": ("mail.local", "alerts.smtp.host", "mail.local", None),
     "SMTP_PORT": ("25", "alerts.smtp.port", 25, "99999"),
@@ -70,6 +72,9 @@ FILE = {
         [{**RULE, "severity": "loud"}],
     ),
     "alerts.webhook_url": ("https://example.com", "alerts.webhook_url", "https://example.com", []),
+    "alerts.webhook_secret": (SECRET, "alerts.webhook_secret", SECRET, []),
+    "alerts.allow_private_webhooks": ("yes", "alerts.allow_private_webhooks", True, "maybe"),
+    "alerts.apprise": ([SECRET], "alerts.apprise", (SecretStr(SECRET),), SECRET),
     "alerts.email": (["a@example.com"], "alerts.email", ("a@example.com",), "a@example.com"),
     "alerts.smtp.host": ("mail.local", "alerts.smtp.host", "mail.local", []),
     "alerts.smtp.port": ("25", "alerts.smtp.port", 25, "0"),

@@ -51,12 +51,15 @@ tracking:
 alerts:
   # rules:
   #   - name: cost-spike
-  #     type: anomaly             # budget, anomaly, cost, errors or latency
+  #     type: anomaly             # budget, cost, cost_spike, errors, ...: docs/alerts.md
   #     threshold: 2.0
   #     severity: warning         # info, warning or critical
-  #     channels: [webhook]
+  #     channels: [webhook]       # console, webhook, email or apprise
   #     cooldown: 300             # seconds
   # webhook_url: https://example.com/hook   # TOKEN_CALC_WEBHOOK_URL
+  # webhook_secret: secret        # signs them; better as TOKEN_CALC_WEBHOOK_SECRET
+  # allow_private_webhooks: false # webhooks to this machine and its network, and without TLS
+  # apprise: ["slack://..."]      # other services: pip install 'token-calculator-suite[alerts]'
   # email: [me@example.com]       # TOKEN_CALC_EMAIL_ALERTS
   # smtp:
   #   host: localhost             # TOKEN_CALC_SMTP_HOST

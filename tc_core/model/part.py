@@ -123,7 +123,8 @@ class Part:
     error. `after` gets texts once the events are in the store, on a thread of its own, in order and at most once;
     what it has no time for is counted as a fault and not held. `listen` gets events after their commit. `chore` does a
     small step on the writer's thread, and returns in how many seconds it wants to be called again, or None for never.
-    `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules.
+    `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a function of a call's
+    TrackingEvent that returns the figure which a threshold is held against, or None.
     """
 
     name: str

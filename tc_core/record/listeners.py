@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from tc_core.model.event import EventRecord, TrackingEvent
 from tc_core.record.guard import contained, faults
@@ -20,7 +20,24 @@ class Listeners:
     def __init__(self, listeners: list[Listener]) -> None:
         self.thread: threading.Thread | None = None
         self._listeners = listeners  # others add to it and take away from it while events are recorded
-        self._waiting: SimpleQueue[list[EventRecord] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[list[EventRecord] | SimpleQueue[None] | None] = SimpleQueue()
+
+    def add(self, listener: Listener) -> None:
+        """Tell one more from now on; once is enough."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def wait(self, timeout: float) -> bool:
+        """Return once all that was told is heard; False when that took too long."""
+        if self.thread is None or threading.current_thread() is self.thread:
+            return True
+        heard: SimpleQueue[None] = SimpleQueue()
+        self._waiting.put(heard)
+        try:
+            heard.get(timeout=max(timeout, 0.0))
+        except Empty:
+            return False
+        return True
 
     def tell(self, records: list[EventRecord]) -> None:
         """Hand over a batch that is committed."""
@@ -47,8 +64,11 @@ class Listeners:
         self.thread = None
         self._waiting = SimpleQueue()
 
-    def _run(self, waiting: "SimpleQueue[list[EventRecord] | None]") -> None:
+    def _run(self, waiting: "SimpleQueue[list[EventRecord] | SimpleQueue[None] | None]") -> None:
         while (records := waiting.get()) is not None:
+            if isinstance(records, SimpleQueue):
+                records.put(None)
+                continue
             events = [record.to_event() for record in records]
             for listener in tuple(self._listeners):
                 with contained(f"listener {getattr(listener, '__qualname__', type(listener).__qualname__)}"):

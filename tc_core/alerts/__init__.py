@@ -1,0 +1,1 @@
+"""Alerts: rules that fire once, and notifications that arrive at least once."""

@@ -1,0 +1,72 @@
+"""What kinds of rules share: thresholds and their defaults, and which events they are about."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from tc_core import settings
+from tc_core.alerts.rules import Signal, named, value_of
+from tc_core.alerts.state import is_over
+from tc_core.alerts.words import read_span
+from tc_core.errors import ConfigurationError
+from tc_core.model.event import TrackingEvent
+from tc_core.store.sql import SqlStore
+
+
+class Figure(NamedTuple):
+    """What a rule's threshold is held against, for one key."""
+
+    key: str
+    value: float
+    message: str
+    event_id: str | None = None
+
+
+class Level:
+    """A kind about the store: it fires when a figure reaches the threshold, and is over when that is well below."""
+
+    repeats, tells_end = False, True
+    every_seconds = 1.0
+    threshold = 1.0
+    window = "1h"
+
+    def __init__(self, said: settings.AlertRule, store: SqlStore) -> None:
+        self.said, self.store = said, store
+        self.limit = self.threshold if said.threshold is None else said.threshold
+        self.span = span(said, self.window)
+
+    def see(self, events: Sequence[TrackingEvent]) -> Iterable[Signal]:
+        """Return nothing: the store is asked instead."""
+        return ()
+
+    def look(self, firing: Collection[str]) -> Iterable[Signal]:
+        """Return how each figure stands; what fired and has none any more is over."""
+        known = set()
+        for figure in self.figures():
+            known.add(figure.key)
+            is_on = is_over(figure.value, self.limit, self.said.hysteresis, is_firing=figure.key in firing)
+            yield Signal(figure.key, is_on, figure.message, figure.value, figure.event_id)
+        for key in set(firing) - known:
+            yield Signal(key, is_on=False)
+
+    def figures(self) -> Iterable[Figure]:
+        """Return the figures of now."""
+        raise NotImplementedError
+
+    def key(self, values: Sequence[str | None]) -> str:
+        """Return the key of a group."""
+        return named(dict(zip(self.said.by, values, strict=True)))
+
+
+def span(said: settings.AlertRule, default: str) -> timedelta:
+    """Return how far back a rule looks; raise ConfigurationError where that cannot be read."""
+    written = said.window or default
+    found = read_span(written)
+    if found is None:
+        raise ConfigurationError(f"alert rule {said.name!r}: window must be written as 30m, 1h or 7d, not {written!r}")
+    return found
+
+
+def matches(event: TrackingEvent, filters: Mapping[str, str]) -> bool:
+    """Tell whether an event is one that a rule is about."""
+    return all(value_of(event, name) == value for name, value in filters.items())
