@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tc_core.costs import sql
-from tc_core.costs.savings import batch, caching, cheaper_models, trimming
+from tc_core.costs.savings import batch, caching, cheaper_models, duplicates, trimming
 from tc_core.costs.savings.idea import FEWEST_CALLS, Group, Idea, Scope, groups_of
 from tc_core.ledger import waterfall
 from tc_core.ledger.prefixes import shared_prefixes
+from tc_core.lineage.waste import waste
 from tc_core.model import money
 from tc_core.model.event import TrackingEvent, to_us
 from tc_core.model.period import Period
@@ -45,6 +46,8 @@ def recommendations(storage: StorageBackend, asked: Period, filters: Filters, to
     if isinstance(storage, SqlStore):
         wait_for_parts(storage)
         ideas += _from_lineage(storage, groups, asked, filters)
+        again = waste(storage, calls, ("duplicate",)).patterns
+        ideas += duplicates.ideas(groups, {id_: nanos for each in again for id_, nanos in each.wasted_nanos.items()})
     days = _days(calls)
     whole = sum(group.cost_nanos for group in groups)
     found = [(idea, left) for idea, left in _none_twice(ideas) if idea.nanos * left >= whole * LEAST_SHARE]

@@ -11,6 +11,7 @@ from tc_core.costs.savings.idea import groups_of
 from tc_core.meter import prices
 from tc_core.model.usage import Usage
 from tc_core.testing import FakeClock
+from tests.ledger.conftest import SYSTEM, Ledger, said, user
 
 NOW = datetime(2026, 3, 29, 23, tzinfo=UTC)
 
@@ -162,3 +163,17 @@ def test_what_a_loop_sent_again_is_to_be_cut(month):
     trimming = next(each for each in found if each.kind == "trimming")
     assert trimming.title == "Cut old results of tool search_flights from the prompts of planner"
     assert trimming.savings_low < trimming.savings <= trimming.savings_high
+
+
+def test_prompts_that_were_answered_before_are_to_be_kept(tmp_path):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        ledger = Ledger(store)
+        for number in (1, 2, 3, 4, 5, 1, 2):
+            prompt = [SYSTEM, user(f"What does flight {number} cost?")]
+            ledger.call(prompt, [said(f"{number} euros")], tokens=1_000, agent_id="planner", session_id="s")
+        found = [each for each in CostTracker(store).get_recommendations() if each.kind == "duplicates"]
+    # Two of seven calls of 1,000 and 10 tokens at gpt-4o (2.50 and 10): $0.0026 each.
+    (one,) = found
+    assert one.evidence["calls"] == 2
+    assert one.savings <= 2 * 0.0026
+    assert one.title == "Keep the answers of gpt-4o to planner"

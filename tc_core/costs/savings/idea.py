@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from tc_core.model.event import TrackingEvent
 
-SavingKind = Literal["cheaper_model", "caching", "batch", "trimming"]
+SavingKind = Literal["cheaper_model", "caching", "batch", "trimming", "duplicates"]
 
 FEWEST_CALLS = 5
 """So many calls of a kind are evidence."""
