@@ -155,25 +155,25 @@ class Live:
                 fired += self._take(rule, condition, signals)
         return fired
 
-    def look(self) -> list[Alert]:
-        """Ask the rules about the store."""
+    def look(self, *, at_once: bool = False) -> list[Alert]:
+        """Ask the rules about the store, those that take long not too often, unless it is to be at once."""
         database = self._database()
         if database is None or not self.rules:
             return []
         with database.reading() as connection:
             self._firing = {rule: set(keys) for rule, keys in sql.firing(connection).items()}
         fired = []
-        for rule, condition in self._due():
+        for rule, condition in self._due(at_once=at_once or self._is_hurried):
             with contained(f"alert rule {rule.name!r}"):
                 firing = frozenset(self._firing.get(rule.name, ()))
                 fired += self._take(rule, condition, list(condition.look(firing)))
         return fired
 
-    def _due(self) -> list[tuple[AlertRule, Condition]]:
+    def _due(self, *, at_once: bool) -> list[tuple[AlertRule, Condition]]:
         """Return the rules that may ask the store again by now; what takes long is asked less often."""
         now, found = time.monotonic(), []
         for rule, condition in list(self.rules.values()):
-            if self._is_hurried or now - self._looked.get(rule.name, float("-inf")) >= condition.every_seconds:
+            if at_once or now - self._looked.get(rule.name, float("-inf")) >= condition.every_seconds:
                 self._looked[rule.name] = now
                 found.append((rule, condition))
         return found

@@ -104,7 +104,7 @@ class AlertManager:
         """
         self.storage.check_writable()
         live = self._live
-        fired = live.see([event], at_us=clock.wall_ns() // 1000) + live.look()
+        fired = live.see([event], at_us=clock.wall_ns() // 1000) + live.look(at_once=True)
         with self.storage.database.reading() as connection:
             known = [
                 found
