@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.common import Figure, show, timed
-from benchmarks.daily_costs import KINDS, OTHER_KINDS, Case, Floats, generate, matrix, quiet_series
+from benchmarks.daily_costs import KINDS, LAST_KINDS, OTHER_KINDS, Case, Floats, generate, matrix, quiet_series
 from tc_core.costs.anomalies import days, hours
 from tc_core.costs.anomalies.control import significant
 from tc_core.costs.anomalies.detect import METHODS
@@ -29,6 +29,7 @@ SETS: Mapping[str, tuple[Mapping[str, Any], tuple[int, ...]]] = {
     "kinds and seeds of the tuning": (KINDS, (11, 12)),
     "other seeds": (KINDS, (2, 3)),
     "other kinds and seeds": (OTHER_KINDS, (5, 6)),
+    "kinds measured once": (LAST_KINDS, (7, 8)),
 }
 _APART = 24
 """Alarms so many hours apart are one false alarm."""

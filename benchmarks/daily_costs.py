@@ -92,7 +92,28 @@ OTHER_KINDS: Mapping[str, Kind] = {
         * (1 + 0.4 * np.sin(days.number / 90 * 2 * np.pi * days.chance.uniform(0.5, 2) + days.chance.uniform(0, 6)))
     ),
 }
-"""Kinds that no constant was chosen on."""
+"""Kinds that no constant was fitted to, but that were looked at when one of two forms was chosen."""
+
+LAST_KINDS: Mapping[str, Kind] = {
+    "every second week": lambda days: days.noise(0.25) * np.where(days.number // 7 % 2 == 0, 1, 1.6),
+    "few customers": lambda days: np.sum(
+        [days.some(0.7, np.exp(days.chance.normal(0, 0.4, days.count))) for _ in range(days.chance.integers(3, 8))],
+        axis=0,
+    ),
+    "gamma noise": lambda days: days.chance.gamma(8, 1 / 8, days.count) * days.weekend,
+    "autocorrelated": lambda days: np.exp(_carried(days.chance.normal(0, 0.2, days.count), 0.6)) * days.weekend,
+    "growth in steps": lambda days: 1.15 ** (days.number // 14) * days.noise(0.2),
+    "holidays": lambda days: days.noise(0.2) * days.weekend * np.where(days.chance.random(days.count) < 0.03, 0.2, 1),
+}
+"""Kinds that were made and measured once, after all else stood."""
+
+
+def _carried(steps: Floats, share: float) -> Floats:
+    found = steps.copy()
+    for place in range(1, len(found)):
+        found[place] += share * found[place - 1]
+    return found
+
 
 EVENTS = ("none", "spike 2x", "spike 3x", "spike 5x", "shift 2x", "shift 3x", "drop to 0.3x", "stop")
 _WITHOUT_DROPS = ("sparse", "almost zero", "counts")

@@ -7,10 +7,15 @@ from typer.testing import CliRunner
 from tc_core.cli.main import app
 
 COMMANDS = (
-    *("costs", "runs", "tree", "waterfall", "patterns", "attribute", "show", "anomalies", "forecast", "what-if"),
-    *("models search", "models show", "reprice"),
+    *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
+    *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
-    *("alerts list", "alerts history", "alerts test", "alerts silence", "alerts ack"),
+    "workflow",
+    "alerts list",
+    "alerts history",
+    "alerts test",
+    "alerts silence",
+    "alerts ack",
     *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "demo", "doctor", "init"),
 )
 

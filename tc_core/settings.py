@@ -87,6 +87,8 @@ class Tracking(_Part):
     default_labels: dict[str, str] = Field(default_factory=dict)
     ledger: bool = True
     """Whether prompts are read for where their tokens come from; no text is kept."""
+    health: bool = True
+    """Whether prompts are read for how conversations fare; no text is kept."""
     capture_content: bool = False
     """Whether the texts of prompts and answers are kept, redacted first."""
     content_retention_days: Days = 30
@@ -203,6 +205,7 @@ class Environment(BaseSettings):
     pg_password: SecretStr | None = None
     default_labels: Annotated[dict[str, str] | None, NoDecode] = None
     ledger: bool | None = None
+    health: bool | None = None
     capture_content: bool | None = None
     enforce: bool | None = None
     strict: bool | None = None
@@ -246,6 +249,7 @@ _PLACES = {
     "pg_password": "storage.postgresql.password",
     "default_labels": "tracking.default_labels",
     "ledger": "tracking.ledger",
+    "health": "tracking.health",
     "capture_content": "tracking.capture_content",
     "enforce": "tracking.enforce",
     "strict": "tracking.strict",

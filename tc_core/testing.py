@@ -6,21 +6,23 @@
 >>> assert sum(event.cost for event in events) < 0.01
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from tc_core.demo.replay import RecordedAnswers
 from tc_core.demo.script import Step, ToolCall
 from tc_core.demo.server import Exchange, ModelServer
 from tc_core.model.clock import clock
 from tc_core.model.event import TrackingEvent, to_us
 from tc_core.record.guard import faults
 from tc_core.runtime import instrument, recorders
+from tc_core.store.base import StorageBackend
 from tc_core.store.storages import InMemoryStorage
 
-__all__ = ["Exchange", "FakeClock", "ModelServer", "Step", "ToolCall", "recorded"]
+__all__ = ["Exchange", "FakeClock", "ModelServer", "RecordedAnswers", "Step", "ToolCall", "recorded"]
 
 
 @contextmanager
@@ -32,11 +34,27 @@ def recorded(*, frameworks: Iterable[str] | None = None, **labels: object) -> It
     raise errors that they otherwise swallow.
     """
     events: list[TrackingEvent] = []
-    before, is_strict, chosen = instrument.wanted(), faults.strict, recorders.chosen()
     store = InMemoryStorage()
-    instrument.instrument(store, frameworks=frameworks, labels=labels or None, strict=True)
     try:
-        yield events
+        with recording_into(store, frameworks=frameworks, labels=labels, strict=True):
+            yield events
+    finally:
+        events += store.query_events()
+
+
+@contextmanager
+def recording_into(
+    store: StorageBackend,
+    *,
+    frameworks: Iterable[str] | None = None,
+    labels: Mapping[str, object] | None = None,
+    strict: bool | None = None,
+) -> Iterator[None]:
+    """Record a block into a store, beside whatever records already, which is left as it was."""
+    before, is_strict, chosen = instrument.wanted(), faults.strict, recorders.chosen()
+    instrument.instrument(store, frameworks=frameworks, labels=labels or None, strict=strict)
+    try:
+        yield
     finally:
         store.flush()
         instrument.uninstrument()
@@ -44,7 +62,6 @@ def recorded(*, frameworks: Iterable[str] | None = None, **labels: object) -> It
             instrument.instrument(storage, frameworks=[name])
         recorders.choose(chosen)
         faults.strict = is_strict
-        events += store.query_events()
 
 
 class FakeClock:

@@ -53,8 +53,8 @@ def refused(scope: Scope | None, at_us: int) -> None:
 
 def _on_call(scope: Scope, event: Any, scopes: Scopes) -> None:
     messages = event.messages
-    size = len(messages) if isinstance(messages, str) else sum(len(str(each.get("content"))) for each in messages or ())
-    scope.request = (event.model, type(messages), len(messages or ()), size)
+    texts = [messages] if isinstance(messages, str) else [str(each.get("content")) for each in messages or ()]
+    scope.request = (event.model, type(messages), hash(tuple(texts)))  # others may ask something as long meanwhile
     call = Call(scope.key, scope.began_us, scope.request)
     above = None if scope.above is None else scope.above.recorded
     if above is None:

@@ -419,6 +419,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         repeated = self._runs.repeated(above, repeats=repeats)
         if repeated is not None:
             self._recorder.link(key, "retry_of", repeated)
+            return  # inside a fallback it is the same model once more, and stands in for nothing
         replaced = self._runs.replaced(above)
         if replaced is not None:
             self._recorder.link(key, "fallback_for", replaced)

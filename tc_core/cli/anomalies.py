@@ -1,19 +1,22 @@
 """`token-calc anomalies`: days and hours that cost what nobody expected."""
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of, names_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
+from tc_core.costs.anomalies.anomaly import LEAST_DAYS, Anomaly, Bucket, Direction
 from tc_core.costs.tracker import CostTracker
 from tc_core.model import money
 from tc_core.store.sql import SqlStore
 
 MOST_ROWS = 20
+_DATE, _HOUR = "%Y-%m-%d", "%Y-%m-%d %H:%M"
 _KINDS = {"spike": "", "drop": "", "shift": "new level", "new": "new spender"}
 
 
@@ -41,7 +44,7 @@ def anomalies(
     """
     with common.told():
         source = common.open_store(store)
-        names = costs.names_of(by)
+        names, zone = names_of(by), common.zone(tz)
         found = CostTracker(source).detect_anomalies(
             threshold,
             start_date=since,
@@ -49,13 +52,13 @@ def anomalies(
             by=names,
             bucket=_bucket(bucket),
             direction=_direction(direction),
-            filters=costs.filters_of(where or []),
-            tz=common.zone(tz),
+            filters=filters_of(where or []),
+            tz=zone,
         )
         if as_json:
             text.print_json([anomaly.to_dict() for anomaly in found])
             return
-        _print(source, found, names, bucket, _when(since, until))
+        _print(source, found, names, zone, _when(since, until), bucket)
         if found:
             common.print_hint(f"token-calc show {_largest(found)}", "shows the dearest call of the largest", store)
 
@@ -68,7 +71,9 @@ def _direction(value: str) -> Direction:
     return value  # type: ignore[return-value]  # the same
 
 
-def _print(source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], bucket: str, when: str) -> None:
+def _print(
+    source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, when: str, bucket: str
+) -> None:
     console = text.console()
     console.print(_title(source, found, bucket, when))
     if not found:
@@ -88,7 +93,7 @@ def _print(source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], buc
     for each in sorted(shown, key=lambda anomaly: anomaly.period_start):
         is_up = each.observed >= each.expected
         sheet.add(
-            f"{each.period_start:%Y-%m-%d}" if bucket == "day" else f"{each.period_start:%Y-%m-%d %H:%M}",
+            f"{each.period_start.astimezone(zone):{_DATE if bucket == 'day' else _HOUR}}",
             *(Text(each.key[name] or text.EMPTY, style="" if each.key[name] else "dim") for name in names),
             Text(_usd(each.observed), style="red" if is_up else ""),
             _usd(each.expected),
@@ -111,6 +116,9 @@ def _title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str) -
             return Text("No calls recorded.")
         if total.known_cost_nanos is None:
             return Text(f"None of {text.plural(total.calls, 'call')} has a price, so no cost can be odd.")
+        spent = sum(1 for each in source.totals(("day",)).values() if each.cost_nanos)
+        if spent <= LEAST_DAYS:
+            return Text(f"Nothing can be judged yet: that takes {LEAST_DAYS} days with cost, and there are {spent}.")
         return Text(f"Nothing odd{when}: no {bucket} cost what it should not have.")
     line = Text()
     above = sum(each.excess for each in found if each.excess > 0)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -52,7 +53,7 @@ def attribute(
             event_id=None if what is None else find.run_id(source, what),
             start_date=since,
             end_date=until,
-            filters=costs.filters_of(where or []),
+            filters=filters_of(where or []),
             tz=common.zone(tz),
         )
         if as_json:

@@ -11,7 +11,7 @@ from tc_core.budgets import present
 from tc_core.budgets.status import BudgetStatus, elapsed_share
 from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
-from tc_core.cli.costs import filters_of
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import clock
 

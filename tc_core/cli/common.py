@@ -41,9 +41,16 @@ UntilOption = Annotated[
 ]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
+    typer.Option(
+        "--filter",
+        metavar="NAME=VALUE",
+        help="Only these, or NAME!=VALUE, NAME=BEGINNING*; can be given again.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")]
 ZoneOption = Annotated[
     str | None,
     typer.Option(
@@ -59,6 +66,13 @@ def fail(message: str, code: int) -> NoReturn:
     """End the command with one sentence."""
     text.console(stderr=True).print(Text(message, style="red"))
     raise typer.Exit(code)
+
+
+def check_formats(**wanted: bool) -> None:
+    """End the command where more than one form of output is asked for; names are those of the arguments."""
+    chosen = [f"--{name.removeprefix('as_')}" for name, is_chosen in wanted.items() if is_chosen]
+    if len(chosen) > 1:
+        fail(f"{' and '.join(chosen)} cannot be had at once: choose one.", WRONG_USE)
 
 
 @contextmanager

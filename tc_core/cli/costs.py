@@ -1,30 +1,30 @@
-"""`token-calc costs`: what calls cost, by any dimension or label."""
+"""`token-calc costs`: what calls cost, by any dimension or label, and by days, weeks, months and sessions."""
 
-import difflib
 from collections.abc import Collection, Sequence
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.cost_sheet import ExtraColumn, gone, print_report, title_line
+from tc_core.cli.filters import filters_of, names_of, print_unknown, unknown
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.plain_totals import FIELDS
-from tc_core.costs.report import CostGroup, CostReport, report
-from tc_core.costs.zones import TIME_UNITS
+from tc_core.costs import compare, names, present, reading
+from tc_core.costs.report import SORTS, CostReport, Question, answer
 from tc_core.errors import ConfigurationError
-from tc_core.model import clock
+from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.model.period import Period, period
-from tc_core.model.ports import FilterValue
+from tc_core.model.ports import Filters
 from tc_core.store.engine.wide_labels import meaning_of
 from tc_core.store.read.filters import is_label, label_name
 from tc_core.store.sql import SqlStore
 
-MOST_GROUPS = 40
-BAR = 12
+VIEWS = {"daily": "day", "weekly": "week", "monthly": "month", "session": "session_id"}
+"""What the views are grouped by."""
 
-_BEFORE = {
+BEFORE = {
     "today": "yesterday",
     "this-week": "last week",
     "this-month": "last month",
@@ -33,142 +33,138 @@ _BEFORE = {
 
 
 def costs(
+    view: Annotated[
+        str | None, typer.Argument(metavar="[daily|weekly|monthly|session]", help="A view.", show_default=False)
+    ] = None,
     by: Annotated[
-        str,
-        typer.Option("--by", metavar="NAMES", help="Dimensions, labels, hour, day or month, with commas between."),
-    ] = "model",
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="NAMES",
+            help="Dimensions, labels, tool, workflow, name, retries, hour, day, week or month, with commas between; "
+            "default: model.",
+            show_default=False,
+        ),
+    ] = None,
     since: common.SinceOption = None,
     until: common.UntilOption = None,
     where: common.FilterOption = None,
+    per: Annotated[
+        str | None,
+        typer.Option(
+            "--per", metavar="NAMES", help="What one costs: user, session, run, success, ...", show_default=False
+        ),
+    ] = None,
+    percentiles: Annotated[
+        str | None,
+        typer.Option("--percentiles", metavar="50,95", help="Of cost and time of calls.", show_default=False),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", metavar="N", min=1, help="The others are one line.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="|".join(SORTS), help="The largest first.", show_default=False)
+    ] = None,
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: common.CsvOption = False,
+    as_markdown: common.MarkdownOption = False,
 ) -> None:
     """Show what calls cost.
 
-    Example: token-calc costs --by agent,model --since this-week
+    Example: token-calc costs weekly --by agent --filter 'model=gpt-4o*'
     """
     with common.told():
-        source = common.open_store(store)
-        tzinfo = common.zone(tz)
-        asked = period(since, until, tz=tzinfo)
-        names = names_of(by)
-        filters = filters_of(where or [])
-        found = report(source, asked, group_by=names, filters=filters, tz=tzinfo)
+        common.check_formats(as_json=as_json, as_csv=as_csv, as_markdown=as_markdown)
+        source, zone = common.open_store(store), common.zone(tz)
+        reader = reading.reader_of(source)
+        asked = period(since, until, tz=zone)
+        question = Question(
+            group_by=_grouped(view, by),
+            filters=filters_of(where or []),
+            tz=zone,
+            percentiles=_shares(percentiles),
+            per=[each.strip() for each in (per or "").split(",") if each.strip()],
+            top=top,
+            sort=sort,
+        )
+        found = answer(reader, asked, question)
         if as_json:
             text.print_json(found.to_dict())
-        elif as_csv:
-            _print_csv(found, names)
+        elif as_csv or as_markdown:
+            print(present.to_csv(found) if as_csv else present.to_markdown(found), end="")
             if found.removed_events:
-                text.console(stderr=True).print(_gone(found))
+                text.console(stderr=True).print(gone(found))
         else:
-            is_compared = since in _BEFORE and until is None
-            before = report(source, _so_far(str(since), asked, tzinfo), filters=filters) if is_compared else None
-            print_report(found, names, title=_title(found, since, until, before, where or []))
-            _print_wide(source, {*names, *filters})
+            before = _before(reader, since, until, asked, question.filters, zone)
+            title = _title(found, since, until, before, where or [])
+            extra = _models(reader, asked, question) if view is not None and found.groups else ()
+            print_report(found, question.group_by, title=title, extra=extra)
+            print_unknown(unknown(reader, (*question.group_by, *question.filters), asked))
+            _print_tools(source, found, question.group_by, asked)
+            _print_wide(source, {*question.group_by, *question.filters})
             _print_hint(source, found, store)
 
 
-def print_report(found: CostReport, names: Sequence[str], *, title: Text) -> None:
-    """Print the answer, and below it the groups."""
-    console = text.console()
-    console.print(title)
-    if found.removed_events:
-        console.print(_gone(found))
-    if not found.groups:
-        return
-    console.print()
-    _sheet(found, names).print(console)
-    for name in names:
-        if name not in FIELDS and all(group.key[name] is None for group in found.groups):
-            near = difflib.get_close_matches(name, [*FIELDS, *_SHORT, *TIME_UNITS], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            console.print(Text(f"\nNo call has a label {name!r}{hint}", style="yellow"))
-    if len(found.groups) > MOST_GROUPS:
-        console.print(Text(f"and {len(found.groups) - MOST_GROUPS:,} more (--csv shows all)", style="dim"))
+def _grouped(view: str | None, by: str | None) -> list[str]:
+    if view is None:
+        return names_of("model" if by is None else by)
+    if view not in VIEWS:
+        raise ConfigurationError(f"there is no view {view!r}: use {', '.join(VIEWS)}, or --by NAMES")
+    return list(dict.fromkeys((VIEWS[view], *names_of(by or ""))))
 
 
-def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
-    """Return the sentence that answers the question."""
-    line = Text()
-    line.append(text.usd(found.total_cost_nanos), style="bold")
-    line.append(f"{when} in {text.plural(found.total_calls, 'call')}{comparison}.")
-    if found.total_charges_nanos:
-        line.append(f"  {text.usd(found.total_charges_nanos)} of it beside tokens.")
-    doubts = [
-        text.plural(found.unpriced_calls, "call") + " unpriced" if found.unpriced_calls else "",
-        f"{found.estimated_calls:,} estimated" if found.estimated_calls else "",
-        f"{found.errors:,} failed" if found.errors else "",
-    ]
-    said = ", ".join(doubt for doubt in doubts if doubt)
-    if said:
-        line.append(f"  {said}.", style="yellow" if found.unpriced_calls or found.estimated_calls else "")
-    return line
+def _shares(percentiles: str | None) -> list[float]:
+    try:
+        return [float(each.strip().removeprefix("p")) for each in (percentiles or "").split(",") if each.strip()]
+    except ValueError as error:
+        raise ConfigurationError(f"cannot read the percentiles {percentiles!r}: use 50,95") from error
 
 
-def _gone(found: CostReport) -> Text:
-    return Text(
-        f"This leaves out up to {text.plural(found.removed_events, 'event')} that left the store: "
-        f"its details are whole since {found.details_since:%Y-%m-%d} (UTC).",
-        style="yellow",
-    )
+def _models(reader: reading.CostReader, asked: Period, question: Question) -> Sequence[ExtraColumn]:
+    """Return which models each group of a view has used."""
+    by = [name for name in question.group_by if name != "model"]
+    used: dict[str, list[str]] = {}
+    for group in answer(reader, asked, Question([*by, "model"], question.filters, question.tz)).groups:
+        key = ",".join(group.key[name] or "" for name in question.group_by)
+        if group.key["model"]:
+            used.setdefault(key, []).append(group.key["model"])
+    return [ExtraColumn("models", {key: ", ".join(sorted(models)) for key, models in used.items()})]
 
 
-def _sheet(found: CostReport, names: Sequence[str]) -> Sheet:
-    sheet = Sheet(
-        *(Column(_heading(name)) for name in names),
-        number("calls"),
-        number("input", goes=4),
-        number("cached", goes=2),
-        number("output", goes=3),
-        number("cost"),
-        Column(goes=1, least=BAR),
-        number("share", goes=5),
-    )
-    shown = found.groups[:MOST_GROUPS]
-    decimals = text.column_decimals(group.cost_nanos for group in shown)
-    whole = found.total_cost_nanos or 0
-    for group in shown:
-        part = group.cost_nanos or 0
-        sheet.add(
-            *(Text(group.key[name] or text.EMPTY, style="" if group.key[name] else "dim") for name in names),
-            text.count(group.calls),
-            text.count(group.input_tokens),
-            text.percent(group.cached_tokens, group.input_tokens),
-            text.count(group.output_tokens),
-            text.cost_text(group.cost_nanos, decimals, is_doubtful=bool(group.estimated_calls)),
-            f"{text.bar(part, whole, BAR):{BAR}}" if whole else "",
-            text.percent(part, whole),
-        )
-    return sheet
+def _before(
+    reader: reading.CostReader,
+    since: str | None,
+    until: str | None,
+    asked: Period,
+    filters: Filters,
+    tz: tzinfo,
+) -> CostReport | None:
+    """Return what the same part of the period before has cost, where there is such a period."""
+    if since not in BEFORE or until is not None:
+        return None
+    before = period(BEFORE[since].replace(" ", "-"), None, tz=tz)
+    return answer(reader, compare.same_part(before, asked), Question((), filters, tz))
 
 
 def _title(
     found: CostReport, since: str | None, until: str | None, before: CostReport | None, where: Sequence[str]
 ) -> Text:
     if not found.total_calls:
-        said = [_when(since, until), f"with {', '.join(where)}" if where else ""]
+        said = [when(since, until), f"with {', '.join(where)}" if where else ""]
         return Text(f"No calls {' '.join(filter(None, said)) or 'recorded'}.")
     comparison = ""
-    if since in _BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
+    if since in BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
         change = found.total_cost_nanos / before.total_cost_nanos - 1
         size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}".replace("%", " %")
-        comparison = f", {size} than {_BEFORE[since]} by this time"
-    when = _when(since, until)
-    return title_line(found, f" {when}" if when else "", comparison)
+        comparison = f", {size} than {BEFORE[since]} by this time"
+    said_when = when(since, until)
+    return title_line(found, f" {said_when}" if said_when else "", comparison)
 
 
-def _so_far(since: str, asked: Period, tz: tzinfo) -> Period:
-    """Return the part of the period before that had gone by when it was as old as this one is now."""
-    before = period(_BEFORE[since].replace(" ", "-"), None, tz=tz)
-    if before.start is None or before.end is None or asked.start is None:
-        return before
-    start, end = before.start.astimezone(UTC), before.end.astimezone(UTC)
-    return Period(start, min(end, start + (clock.now() - asked.start.astimezone(UTC))))
-
-
-def _when(since: str | None, until: str | None) -> str:
+def when(since: str | None, until: str | None) -> str:
+    """Say a period as it was given."""
     if since is None and until is None:
         return ""
     if until is None:
@@ -176,20 +172,31 @@ def _when(since: str | None, until: str | None) -> str:
     return f"from {since} to {until}" if since else f"until {until}"
 
 
-def _print_wide(source: SqlStore, names: Collection[str]) -> None:
-    """Say of which labels all events had to be read."""
-    asked = {label_name(name) for name in names if is_label(name)}
-    for label in sorted(asked & source.wide_labels().keys() if asked else ()):
-        text.console().print(Text(f"\nNote: {meaning_of(label)}.", style="yellow"))
-
-
-def _print_csv(found: CostReport, names: Sequence[str]) -> None:
-    measures = [name for name in CostGroup.__slots__ if name != "key"]
+def _print_tools(source: SqlStore, found: CostReport, by: Sequence[str], asked: Period) -> None:
+    """Below calls that were made in tools, say what was paid for reading what tools returned."""
+    if "tool" not in by or not found.groups:
+        return
+    analyzer = ProvenanceAnalyzer(source)
     rows = [
-        [*(group.key[name] for name in names), *(getattr(group, measure) for measure in measures)]
-        for group in found.groups
+        row for row in analyzer.waterfall(start_date=asked.start, end_date=asked.end).rows if row.origin_kind == "tool"
     ]
-    text.print_csv([*names, *measures], rows)
+    if not rows:
+        return
+    console = text.console()
+    console.print(Text("\nThese are the calls made inside tools. What tools returned was paid for as input:\n"))
+    sheet = Sheet(Column("tool"), number("tokens"), number("sent again"), number("cost"))
+    decimals = text.column_decimals(row.cost_nanos for row in rows)
+    for row in rows:
+        cost = text.cost_text(row.cost_nanos, decimals)
+        sheet.add(row.name.removeprefix("tool "), text.count(row.tokens), text.count(row.resent_tokens), cost)
+    sheet.print(console)
+
+
+def _print_wide(source: SqlStore, asked: Collection[str]) -> None:
+    """Say of which labels all events had to be read."""
+    labels = {label_name(name) for name in asked if is_label(name) and name not in names.FROM_ABOVE}
+    for label in sorted(labels & source.wide_labels().keys() if labels else ()):
+        text.console().print(Text(f"\nNote: {meaning_of(label)}.", style="yellow"))
 
 
 def _print_hint(source: SqlStore, found: CostReport, store: str | None) -> None:
@@ -199,31 +206,3 @@ def _print_hint(source: SqlStore, found: CostReport, store: str | None) -> None:
         common.print_hint("token-calc tree last", "shows where the last run's money went", store)
     else:
         common.print_hint("token-calc costs --by day", "shows it over time", store)
-
-
-def _dimension(name: str) -> str:
-    """Allow the short words that people say: agent, workflow, session, task."""
-    return _SHORT.get(name, name)
-
-
-def _heading(name: str) -> str:
-    return next((short for short, long in _SHORT.items() if long == name), name)
-
-
-_SHORT = {"agent": "agent_id", "workflow": "workflow_id", "session": "session_id", "task": "task_type"}
-
-
-def names_of(written: str) -> list[str]:
-    """Read names with commas between, short words allowed."""
-    return [_dimension(name.strip()) for name in written.split(",") if name.strip()]
-
-
-def filters_of(texts: Sequence[str]) -> dict[str, FilterValue]:
-    """Read filters as people write them; raise ConfigurationError for what is none."""
-    found: dict[str, list[str | None]] = {}
-    for each in texts:
-        name, separator, value = each.partition("=")
-        if not separator or not name:
-            raise ConfigurationError(f"cannot read the filter {each!r}: use --filter NAME=VALUE")
-        found.setdefault(_dimension(name), []).append(value or None)
-    return dict(found)

@@ -6,9 +6,10 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.costs import filters_of
+from tc_core.cli.filters import filters_of
+from tc_core.cli.new_store import kept_if_used
 from tc_core.cli.progress import bar
-from tc_core.exchange.files import STANDARD
+from tc_core.exchange.files import STANDARD, is_kept_file
 from tc_core.exchange.importing import ImportReport
 from tc_core.model.period import period
 from tc_core.runtime.recorders import open_storage
@@ -41,6 +42,7 @@ def export(
         list[str] | None,
         typer.Option("--filter", metavar="NAME=VALUE", help="Only these; can be given again.", show_default=False),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE where there is one.")] = False,
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
@@ -53,6 +55,8 @@ def export(
     Example: token-calc export events.parquet --since this-month --filter agent=writer
     """
     with common.told(), bar("Exporting") as progress:
+        if not force and file != STANDARD and is_kept_file(file):
+            common.fail(f"{file} exists: name another file, or --force to overwrite it.", common.WRONG_USE)
         source, zone = common.open_store(store), common.zone(tz)
         done = StoreKeeper(source).export_events(
             file,
@@ -99,7 +103,7 @@ def import_file(
 
     Example: token-calc import usage.db --from token-calculator --tz Europe/Berlin
     """
-    with common.told(), bar("Importing") as progress:
+    with common.told(), kept_if_used(store), bar("Importing") as progress:
         if source not in (None, PREDECESSOR) or (source and file_format):
             common.fail(f"--from is {PREDECESSOR}, and goes without --format.", common.WRONG_USE)
         keeper = StoreKeeper(open_storage(store))

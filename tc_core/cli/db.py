@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from tc_core import settings
+from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
 from tc_core.cli.progress import bar
 from tc_core.cli.sheet import Column, Sheet, number
@@ -27,14 +28,16 @@ def check(
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Examine a store: every page, what rows refer to, roll-ups against events, spool marks, archive files.
+    """Examine a store: every page, what rows refer to, roll-ups and budgets against events, spool marks, archives.
 
     The exit code is 1 when something is at fault. --repair mends what the store itself has all it takes for.
 
     Example: token-calc db check --repair
     """
     with common.told(), bar("Checking") as progress:
-        findings = StoreKeeper(common.open_store(store)).check(repair=repair, progress=progress)
+        opened = common.open_store(store)
+        findings = StoreKeeper(opened).check(repair=repair, progress=progress)
+        findings += BudgetTracker(opened).check(repair=repair)
     if as_json:
         text.print_json([asdict(finding) for finding in findings])
     else:

@@ -8,11 +8,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, patterns, runs, text, waterfall
+from tc_core.cli import common, cost_sheet, patterns, text, waterfall
+from tc_core.cli.events import SHORT_ID
+from tc_core.cli.new_store import kept_if_used
+from tc_core.cli.tree import print_tree
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
+from tc_core.lineage.reads import reads
 from tc_core.lineage.tree import tree
 from tc_core.model.period import Period
+from tc_core.model.run import Run
 from tc_core.runtime.instrument import instrument, uninstrument
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.sql import SqlStore
@@ -42,7 +47,7 @@ def demo(
 
     Example: token-calc demo
     """
-    with common.told():
+    with common.told(), kept_if_used(store):
         _check(framework, llm, live=live)
         storage, shown = open_storage(store), common.shown(store)
         if not isinstance(storage, SqlStore):
@@ -91,12 +96,14 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     console = text.console()
     found = report(storage, Period(began), group_by=["agent_id", "model"])
     console.print(Text("\nWhat it cost, by agent and model\n", style="bold"))
-    costs.print_report(found, ["agent_id", "model"], title=costs.title_line(found, ""))
+    cost_sheet.print_report(found, ["agent_id", "model"], title=cost_sheet.title_line(found, ""))
     console.print(Text("\nWhat hung under what\n", style="bold"))
-    for run in reversed(storage.runs({}, limit=10)):
-        if run.event.timestamp >= began:
-            runs.print_tree(tree(*storage.tree(run.event.event_id)))
-            console.print()
+    shown = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
+    for run in reversed(shown):
+        id_ = run.event.event_id
+        root = tree(*storage.tree(id_))
+        print_tree(root, storage.attempts_in(id_), reads(storage, root.walk()))
+        console.print()
     console.print(Text("Where its input tokens came from\n", style="bold"))
     waterfall.print_waterfall(ProvenanceAnalyzer(storage).waterfall(start_date=began))
     console.print(Text("\nWhat of it was waste\n", style="bold"))
@@ -108,12 +115,18 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     for command, what in (
         (f"token-calc costs --by agent,model,day{option}", "the same table, at any time"),
         (f"token-calc waterfall last{option}", "where the last run's input tokens came from"),
+        (f"token-calc tree {_largest(shown)} --html lineage.html{option}", "its first run as a picture, in a browser"),
         (f"token-calc patterns{option}", "what was waste, at any time"),
         (f"token-calc runs{option}", "all runs; `token-calc tree RUN` opens one"),
         (f"token-calc doctor{option}", "is everything as it should be?"),
     ):
         console.print(Text(f"  # {what}", style="dim"))
         console.print(f"  {command}", soft_wrap=True)
+
+
+def _largest(shown: list[Run]) -> str:
+    """Return what names the run with the most to see."""
+    return max(shown, key=lambda run: run.events).event.event_id[-SHORT_ID:] if shown else "last"
 
 
 def _legend() -> Text:

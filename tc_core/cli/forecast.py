@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.forecasts.forecast import Forecast, MonthlyForecast
-from tc_core.costs.forecasts.forecaster import CostForecaster
 from tc_core.model import money
 
 BAR = 24
@@ -37,9 +37,11 @@ def forecast(
 
     Example: token-calc forecast --agent researcher
     """
+    from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
+
     with common.told():
         forecaster, zone = CostForecaster(common.open_store(store)), common.zone(tz)
-        filters = {**costs.filters_of(where or []), **({} if agent is None else {"agent_id": agent})}
+        filters = {**filters_of(where or []), **({} if agent is None else {"agent_id": agent})}
         if with_backtest:
             tested = forecaster.backtest(days or 28, filters=filters, tz=zone, method=method)
             if as_json:

@@ -30,6 +30,7 @@ tracking:
   #   environment: production
   #   team: ai
   # ledger: true                  # where prompt tokens come from    TOKEN_CALC_LEDGER=off
+  # health: true                  # how conversations fare           TOKEN_CALC_HEALTH=off
   # capture_content: false        # keep the texts of prompts        TOKEN_CALC_CAPTURE_CONTENT=on
   # content_retention_days: 30    # for so long after they were sent
   # redaction: mypackage:redact   # a function each text passes first; None is not kept

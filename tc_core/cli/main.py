@@ -8,23 +8,33 @@ import typer
 
 from tc_core import version
 from tc_core.cli import (
+    agents,
     alerts,
     anomalies,
     attribute,
     budget,
     common,
+    compare,
     costs,
     data,
     db,
     demo,
     doctor,
     forecast,
+    health,
     init,
     models,
     patterns,
+    provenance,
+    recommend,
     runs,
+    show,
+    top,
+    tree,
+    watch,
     waterfall,
     what_if,
+    workflow,
 )
 
 app = typer.Typer(
@@ -39,16 +49,24 @@ app = typer.Typer(
     epilog="Exit codes: 0 answered, 1 not found or (doctor) a fault, 2 wrong use, 3 the store cannot be used.",
 )
 app.command()(costs.costs)
+app.command()(compare.compare)
+app.command()(top.top)
+app.command()(recommend.recommend)
+app.command()(watch.watch)
 app.command()(runs.runs)
-app.command("tree")(runs.show_tree)
-app.command()(runs.show)
+app.command("tree")(tree.show_tree)
+app.command()(show.show)
+app.command()(provenance.provenance)
 app.command()(waterfall.waterfall)
+app.command()(agents.agents)
+app.command()(patterns.patterns)
+app.command()(attribute.attribute)
 app.command()(anomalies.anomalies)
 app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
-app.command()(patterns.patterns)
-app.command()(attribute.attribute)
+app.command()(health.health)
 app.add_typer(budget.app, name="budget")
+app.command()(workflow.workflow)
 app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")

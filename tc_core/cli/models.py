@@ -1,6 +1,6 @@
 """`token-calc models` and `token-calc reprice`: what models cost, and pricing what had no price."""
 
-from datetime import UTC
+from datetime import UTC, date
 from typing import Annotated
 
 import typer
@@ -13,6 +13,9 @@ from tc_core.meter import price_table
 from tc_core.model import clock, period
 
 MOST_MODELS = 40
+
+FIRST_SOLD = date(2020, 6, 11)
+"""The day from which the first provider sold tokens."""
 
 app = typer.Typer(help="Look up what models cost.", no_args_is_help=True)
 
@@ -75,6 +78,10 @@ def show(
     with common.told():
         moment = clock.now() if at is None else period.period(at, at, tz=UTC).start
         found = price_table.show(model, provider, moment)
+        if moment is not None and moment.date() < FIRST_SOLD:
+            common.fail(
+                f"No price is known for {model} on {at}: models are sold by the token since 2020.", common.NOT_FOUND
+            )
         if as_json:
             text.print_json(found.to_dict())
             return
@@ -82,7 +89,15 @@ def show(
         named = " ".join(filter(None, (found.provider, found.model)))
         console.print(Text(named, style="bold") + Text(f"  {found.name}" if found.name else "", style="dim"))
         since = f", since {found.since}" if found.since else ""
-        console.print(f"US dollars per million tokens, by {found.source}{since}\n")
+        console.print(f"US dollars per million tokens, by {found.source}{since}")
+        if at is not None and not found.since and not found.history:
+            console.print(
+                Text(
+                    f"The table knows one price alone, and not since when: nothing else is known of {at}.",
+                    style="yellow",
+                )
+            )
+        console.print()
         tiers = found.service_tiers or {}
         shown = Sheet(Column(), Column("standard" if tiers else "price"), *(Column(tier) for tier in tiers))
         for name, price in found.prices.items():

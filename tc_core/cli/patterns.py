@@ -1,13 +1,15 @@
 """`token-calc patterns`: what was paid for and not needed."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.patterns.pattern import Pattern
@@ -15,6 +17,8 @@ from tc_core.lineage.waste import Waste
 from tc_core.model import money
 
 MOST = 20
+MOST_OF_A_KIND = 4
+"""So many of each kind, where there are several kinds."""
 MOST_NAMED = 5
 
 _NAMES = {
@@ -63,7 +67,7 @@ def patterns(
             "agent_id": agent,
             "start_date": since,
             "end_date": until,
-            "filters": costs.filters_of(where or []),
+            "filters": filters_of(where or []),
             "tz": common.zone(tz),
         }
         found = ProvenanceAnalyzer(source).waste(kinds or None, **asked)
@@ -81,14 +85,28 @@ def print_waste(found: Waste) -> None:
     """Print what was wasted in all, and each finding with its evidence and advice."""
     console = text.console()
     console.print(_title(found))
-    for each in found.patterns[:MOST]:
+    shown, hidden = _chosen(found.patterns)
+    for each in shown:
         console.print()
         _print_pattern(console, each)
-    if len(found.patterns) > MOST:
-        console.print(Text(f"\nand {len(found.patterns) - MOST:,} more (--json has all)", style="dim"))
+    if hidden:
+        said = ", ".join(f"{count:,} more of --kind {kind}" for kind, count in hidden.items())
+        console.print(Text(f"\nand {said} (--json has all)", style="dim"))
     for advice in [each for each in found.recommendations if each.monthly_savings][:MOST_NAMED]:
         saved = text.usd(money.to_nanos(advice.monthly_savings or 0))
         console.print(Text(f"\n{advice.title}: {saved} a month at this rate", style="dim"))
+
+
+def _chosen(patterns: Sequence[Pattern]) -> tuple[list[Pattern], Counter[str]]:
+    """Return those to show, some of each kind where there are several, and how many of each are not."""
+    kinds = {each.kind for each in patterns}
+    shown: list[Pattern] = []
+    counts: Counter[str] = Counter()
+    for each in patterns:
+        counts[each.kind] += 1
+        if counts[each.kind] <= (MOST_OF_A_KIND if len(kinds) > 1 else MOST):
+            shown.append(each)
+    return shown, counts - Counter(each.kind for each in shown)
 
 
 def _print_pattern(console: Console, pattern: Pattern) -> None:

@@ -1,4 +1,4 @@
-"""`token-calc runs`, `tree` and `show`: what ran, what hung under what, and one event in full."""
+"""`token-calc runs`: what ran, the latest first or the largest."""
 
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -8,38 +8,36 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.content import print_content
+from tc_core.cli.events import MARKS, SHORT_ID
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.tracker import GIVEN
-from tc_core.ledger.content import content_of
-from tc_core.lineage import find
-from tc_core.lineage.tree import Node, tree
-from tc_core.meter import recorded
-from tc_core.model.event import TrackingEvent
-from tc_core.model.ports import CostPart
+from tc_core.costs import filters as filtering
+from tc_core.costs import reading
+from tc_core.errors import ConfigurationError
+from tc_core.lineage.tree import name_of
+from tc_core.model.period import Period, period
+from tc_core.model.ports import Filters
 from tc_core.model.run import Run
-from tc_core.record.reports import BILLED
-
-SHORT_ID = 8
-"""Digits at the end of an id that tell it from others: its beginning is the time."""
-
-_MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
-_BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
-"""What leads the lines below a branch."""
-_RELATIONS = {
-    "retry_of": "↻ retry of",
-    "fallback_for": "⇢ fallback for",
-    "continuation_of": "… continues",
-    "derived_from": "← derived from",
-    "triggered_by": "← triggered by",
-    "enhancement_of": "↑ enhances",
-    "validation_of": "✓ validates",
-    "part_of": "∈ part of",
-}
+from tc_core.store.sql import RUN_SORTS, SqlStore
 
 
 def runs(
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="How many.")] = 20,
+    since: common.SinceOption = None,
+    until: common.UntilOption = None,
+    where: common.FilterOption = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Only of this session.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="|".join(RUN_SORTS),
+            help="The largest first, in place of the latest.",
+            show_default=False,
+        ),
+    ] = None,
     single_calls: Annotated[bool, typer.Option("--all", help="Also model calls that stand alone.")] = False,
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
@@ -47,247 +45,66 @@ def runs(
 ) -> None:
     """List the latest runs of agents, graphs and workflows.
 
-    Example: token-calc runs -n 5
+    A run is meant by --filter where one of its events matches.
+
+    Example: token-calc runs --since this-week --sort cost
     """
     with common.told():
-        source = common.open_store(store)
-        found = source.runs(limit=limit, single_calls=single_calls)
+        source, zone = common.open_store(store), common.zone(tz)
+        asked = period(since, until, tz=zone)
+        wanted = {"session_id": session} if session is not None else {}
+        roots, having = _meant(source, filters_of(where or []) | wanted, asked)
+
+        def ask(*, single: bool) -> list[Run]:
+            return source.runs(
+                roots,
+                limit=limit,
+                single_calls=single,
+                having=having,
+                start_time=asked.start,
+                end_time=asked.end,
+                sort=sort,
+            )
+
+        found = ask(single=single_calls)
+        shows_all = single_calls or not found
         if not found and not single_calls:
-            found = source.runs(limit=limit, single_calls=True)
+            found = ask(single=True)
         if as_json:
             text.print_json([run.to_dict() for run in found])
-        else:
-            _print_runs(found, common.zone(tz), store)
-            if len(found) < limit:
-                common.print_removed(source.removals(), "Older runs are gone")
-
-
-def show_tree(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="`last`, an id, the end of one, or a name that `runs` shows.")
-    ] = "last",
-    store: common.StoreOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """Show a run's lineage, with tokens and cost at each step.
-
-    Example: token-calc tree last
-    """
-    with common.told():
-        source = common.open_store(store)
-        root = tree(*source.tree(find.run_id(source, run)))
-        if as_json:
-            text.print_json(root.to_dict())
-        else:
-            print_tree(root)
-            days = {node.event.timestamp.date() for node in root.walk()}
-            common.print_removed(
-                {day: events for day, events in source.removals().items() if day in days}, "Of its days"
-            )
-
-
-def show(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or the end of one.")],
-    tz: common.ZoneOption = None,
-    content: Annotated[bool, typer.Option("--content", help="Also what was sent and answered.")] = False,
-    store: common.StoreOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """Show everything that is known of one event, with the parts of its cost.
-
-    With --content the parts of its prompt and answer, and their texts where `capture_content` is on.
-
-    Example: token-calc show 9d3e21aa
-    """
-    with common.told():
-        source = common.open_store(store)
-        found = find.event(source, event)
-        relations = source.relationships(event_id=found.event_id)
-        attempts = source.attempts(found.event_id)
-        parts = (
-            [] if found.cost_nanos is not None and found.price_source in GIVEN - {BILLED} else recorded.parts_of(found)
-        )
-        if as_json:
-            plain = {**found.to_dict(), "relations": [relation.to_dict() for relation in relations]}
-            plain["attempts"] = [attempt._asdict() for attempt in attempts]
-            plain["cost_parts"] = [part._asdict() for part in parts]
-            if content:
-                plain["content"] = content_of(source, found).to_dict()
-            plain["cost_parts_nanos"] = recorded.total(parts) if parts else None
-            text.print_json(plain)
             return
-        console = text.console()
-        written = {"timestamp": text.moment(found.timestamp, common.zone(tz)), "cost": text.usd(found.cost_nanos)}
-        for name, value in (found.to_dict() | written).items():
-            console.print(Text(f"{name:20}", style="dim") + text.one_line(_plain(value)))
-        for relation in relations:
-            other = relation.target_id if relation.source_id == found.event_id else relation.source_id
-            word = relation.relation if relation.source_id == found.event_id else f"is {relation.relation} for"
-            console.print(Text(f"{word:20}", style="dim") + Text(other))
-        for attempt in attempts:
-            took = "" if attempt.latency_us is None else f" after {text.seconds(attempt.latency_us / 1000)}"
-            said = "no answer" if attempt.status is None else f"HTTP {attempt.status}"
-            console.print(Text(f"{f'attempt {attempt.number}':20}", style="dim") + Text(f"{said}{took}"))
-        if parts:
-            _print_parts(found, parts)
-        if content:
-            print_content(content_of(source, found))
+        hidden = 0 if shows_all or roots else source.single_calls(having, asked.start, asked.end)
+        _print_runs(found, zone, store, is_asked=bool(since or until or where or session), hidden=hidden)
+        if len(found) < limit:
+            common.print_removed(source.removals(), "Older runs are gone")
 
 
-def _print_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> None:
-    """Print the lines of a cost, under a sentence that says how they stand to what is booked."""
-    console = text.console()
-    sentence = _about_parts(event, parts)
-    console.print(Text(f"\n{sentence}", style="" if event.cost_nanos is not None else "yellow"))
-    sheet = Sheet(Column(), number(""), number(""))
-    decimals = text.column_decimals(part.cost_nanos for part in parts)
-    for part in parts:
-        price = (
-            Text("no price", style="yellow")
-            if part.cost_nanos is None
-            else text.usd(part.cost_nanos, decimals=decimals)
+def _meant(source: SqlStore, filters: Filters, asked: Period) -> tuple[Filters, Filters]:
+    """Return the filters of the root, and those of any event of a run, that people mean by names such as `tool`."""
+    roots: dict[str, object] = {}
+    having = dict(filtering.resolved(reading.reader_of(source), filters, asked))
+    if "retries" in having:
+        raise ConfigurationError(
+            "runs cannot be filtered by retries: `token-calc costs --by workflow,retries` tells them"
         )
-        sheet.add(part.kind, text.count(part.count), price)
-    sheet.print(console)
+    if (tool := having.pop("tool", None)) is not None:
+        having |= {"event_type": "tool", "name": tool}
+    if (workflow := having.pop("workflow", None)) is not None:
+        if source.runs({"workflow_id": workflow}, limit=1, single_calls=True):
+            having["workflow_id"] = workflow
+        else:
+            roots["name"] = workflow
+    return roots, having  # type: ignore[return-value]  # values of filters
 
 
-def _about_parts(event: TrackingEvent, parts: Sequence[CostPart]) -> str:
-    now = recorded.total(parts)
-    missing = " and ".join(dict.fromkeys(part.kind for part in parts if part.cost_nanos is None))
-    of_what = " ".join(filter(None, (event.served_model or event.model, event.service_tier)))
-    if event.cost_nanos is None:
-        if missing:
-            return f"Unpriced, since no price is known for {missing} of {of_what}:"
-        return f"Unpriced when it was recorded; `token-calc reprice` would make it {text.usd(now)}:"
-    if now == event.cost_nanos:
-        return "The cost is the sum of:"
-    booked = "The provider billed" if event.price_source == BILLED else "Booked is"
-    otherwise = (
-        f"the prices known now lack {missing}" if now is None else f"the prices known now make it {text.usd(now)}"
-    )
-    return f"{booked} {text.usd(event.cost_nanos)}; {otherwise}:"
-
-
-def print_tree(root: Node) -> None:
-    """Print a run: its answer in the first line, its steps below, each with tokens and cost."""
-    console = text.console()
-    console.print(text.one_line(_headline(root)))
-    sheet = Sheet(
-        Column(least=28),
-        Column(is_number=True, goes=1),
-        Column(goes=3, least=32),
-        number(""),
-        Column(goes=2, hangs=True),
-    )
-    decimals = text.column_decimals(node.totals.known_cost_nanos for node in root.walk())
-    lines: list[tuple[Node, str, str]] = [(root, "", "")]
-    while lines:
-        node, lead, branch = lines.pop()
-        if node is not root:
-            sheet.add(
-                Text(lead + branch, style="dim") + _label(node),
-                text.seconds(node.event.latency_ms),
-                _tokens(node.event),
-                _cost(node, decimals),
-                _notes(node, root),
-                lead=Text(f"{lead}{_BELOW[branch]}{_BELOW['├─ '] if node.children else '   '}", style="dim"),
-            )
-        below = lead + _BELOW[branch]
-        last = len(node.children) - 1
-        lines.extend(
-            (child, below, "└─ " if place == last else "├─ ")
-            for place, child in reversed(list(enumerate(node.children)))
-        )
-    sheet.print(console)
-
-
-def _headline(root: Node) -> Text:
-    event = root.event
-    line = Text(_name(event), style="bold")
-    line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")
-    if event.latency_ms is not None:
-        line.append(f"  {text.seconds(event.latency_ms)}")
-    cost = root.totals.known_cost_nanos
-    line.append(f"  {text.usd(cost)}", style="bold" if cost is not None else "yellow")
-    line.append(f"  in {text.plural(root.totals.calls, 'call')}")
-    line.append(
-        f"  {event.status}", style="" if event.status == "ok" else "red" if event.status == "error" else "yellow"
-    )
-    if root.totals.unpriced:
-        line.append(f"  {root.totals.unpriced:,} unpriced", style="yellow")
-    if root.totals.estimated:
-        line.append(f"  {root.totals.estimated:,} estimated", style="yellow")
-    return line
-
-
-def _label(node: Node) -> Text:
-    event = node.event
-    if event.is_call:
-        return Text(_name(event))
-    kind = {"task": "step", "retrieval": "retriever"}.get(event.event_type, event.event_type)
-    return Text(f"{kind} ", style="dim") + Text(event.name or "")
-
-
-def _name(event: TrackingEvent) -> str:
-    if event.is_call:
-        return event.served_model or event.model or event.event_type
-    return event.name or event.event_type
-
-
-def _tokens(event: TrackingEvent) -> Text:
-    if not event.is_call or not event.has_usage:
-        return Text()
-    cached = (
-        f" ({text.percent(event.cached_tokens, event.input_tokens)} cached)"
-        if event.cached_tokens and event.input_tokens
-        else ""
-    )
-    counted = Text(f"{text.count(event.input_tokens)} in{cached}  {text.count(event.output_tokens)} out")
-    if event.usage_source != "provider":
-        counted.stylize("yellow")
-        counted.append("  estimated", style="yellow")
-    return counted
-
-
-def _cost(node: Node, decimals: int) -> Text:
-    totals = node.totals
-    if not totals.calls or (node.event.is_call and not node.event.has_usage and node.event.status == "error"):
-        return Text()
-    if totals.known_cost_nanos is None:
-        return Text("unpriced", style="yellow")
-    return text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated) and node.event.is_call)
-
-
-def _notes(node: Node, root: Node) -> Text:
-    notes = Text()
-    event = node.event
-    if event.status != "ok":
-        said = event.error_type or event.status
-        notes.append(f"{_MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
-    for relation in node.relations:
-        target = next((each for each in root.walk() if each.event.event_id == relation.target_id), None)
-        if relation.relation == "triggered_by" and target is not None:
-            continue  # a tool that the model above asked for: what everybody expects
-        where = relation.target_id[-SHORT_ID:] if target is None else _pointer(node, target, root)
-        notes.append(f"{_RELATIONS[relation.relation]} {where} ", style="cyan")
-    notes.rstrip()
-    return notes
-
-
-def _pointer(node: Node, target: Node, root: Node) -> str:
-    """Say which event is meant: the one right above, or by its name."""
-    siblings = next((each.children for each in root.walk() if node in each.children), [])
-    place = siblings.index(node) if node in siblings else 0
-    if place and siblings[place - 1] is target:
-        return "the call above"
-    return f"{_name(target.event)} ({target.event.event_id[-SHORT_ID:]})"
-
-
-def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
+def _print_runs(found: Sequence[Run], tz: tzinfo, store: str | None, *, is_asked: bool, hidden: int) -> None:
     console = text.console()
     if not found:
-        console.print("No runs recorded.")
-        common.print_hint("token-calc demo", "records one to look at")
+        console.print("No run matches." if is_asked else "No runs recorded.")
+        if is_asked:
+            common.print_hint("token-calc runs", "lists the latest of all", store)
+        else:
+            common.print_hint("token-calc demo", "records one to look at")
         return
     sheet = Sheet(
         Column("run", least=SHORT_ID),
@@ -305,7 +122,7 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
         sheet.add(
             Text(event.event_id[-SHORT_ID:], style="dim"),
             text.moment(event.timestamp, tz),
-            _name(event),
+            name_of(event),
             text.count(totals.calls),
             text.count(totals.input_tokens + totals.output_tokens),
             text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated)),
@@ -313,18 +130,19 @@ def _print_runs(found: list[Run], tz: tzinfo, store: str | None) -> None:
             _doubts(run),
         )
     sheet.print(console)
-    latest = found[0].event.event_id[-SHORT_ID:]
-    common.print_hint(f"token-calc tree {latest}", "shows what it did", store)
+    if hidden:
+        stand = "stands alone and is" if hidden == 1 else "stand alone and are"
+        console.print(Text(f"{text.plural(hidden, 'model call')} {stand} not shown: --all shows them.", style="dim"))
+    first = found[0].event.event_id[-SHORT_ID:]
+    common.print_hint(f"token-calc tree {first}", "shows what it did", store)
 
 
 def _doubts(run: Run) -> Text:
     """Say what a run's cost leaves out, and how it ended where that was not well."""
-    status, unpriced = run.event.status, run.totals.unpriced
-    said = [f"{_MARKS[status]} {status}" if status != "ok" else "", f"{unpriced:,} unpriced" if unpriced else ""]
+    status, totals = run.event.status, run.totals
+    said = [
+        f"{MARKS[status]} {status}" if status != "ok" else "",
+        f"{totals.errors:,} failed" if totals.errors else "",
+        f"{totals.unpriced:,} unpriced" if totals.unpriced else "",
+    ]
     return Text(", ".join(filter(None, said)), style="yellow")
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {each}" for name, each in value.items())
-    return text.EMPTY if value is None else str(value)

@@ -1,10 +1,9 @@
 """How things are written: money, counts, times, bars; and the console they go to."""
 
-import csv
 import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +17,6 @@ WIDTH_OF_A_PIPE = 100_000
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SYMBOLS = {code: chr(0x2400 + code) for code in range(32)} | {127: "\u2421"} | dict.fromkeys(range(128, 160), "\ufffd")
 _SYMBOLS_IN_LINES = {code: symbol for code, symbol in _SYMBOLS.items() if chr(code) != "\n"}
-_SPREADSHEET_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _Console(Console):
@@ -42,6 +40,11 @@ def one_line(said: Text | str) -> Text:
     return _shown(said, _SYMBOLS)
 
 
+def printable(said: Text | str) -> Text:
+    """Return a text in which control characters but line breaks are symbols."""
+    return _shown(said, _SYMBOLS_IN_LINES)
+
+
 def _shown(said: Text | str, symbols: Mapping[int, str]) -> Text:
     shown = Text(said) if isinstance(said, str) else said.copy()
     shown.plain = shown.plain.translate(symbols)
@@ -53,13 +56,18 @@ def usd(nanos: int | None, *, decimals: int | None = None) -> str:
     if nanos is None:
         return EMPTY
     places = _decimals(nanos) if decimals is None else decimals
+    if 0 < nanos * 2 < 10 ** (9 - places):  # it would look like nothing
+        return f"<${Decimal(1).scaleb(-places):f}"
     return f"${money.to_decimal(nanos):,.{places}f}"
 
 
 def column_decimals(costs: Iterable[int | None]) -> int:
-    """Return how many decimals show two digits of the smallest cost of a column, whose points stand in one line."""
-    smallest = min((nanos for nanos in costs if nanos), default=money.NANOS_PER_DOLLAR)
-    return _decimals(smallest, digits=2)
+    """Return how many decimals a column has, whose points stand in one line.
+
+    They show two digits of its smallest cost, but no more than five of its largest.
+    """
+    known = [nanos for nanos in costs if nanos] or [money.NANOS_PER_DOLLAR]
+    return min(_decimals(min(known), digits=2), max(3, _decimals(max(known), digits=5)))
 
 
 def count(number: float | None) -> str:
@@ -110,19 +118,6 @@ def cost_text(nanos: int | None, decimals: int, *, is_doubtful: bool = False) ->
 def print_json(value: Any) -> None:
     """Print JSON for machines."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print CSV; cells that a spreadsheet would run as a formula are quoted."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([[_cell(value) for value in row] for row in rows])
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_SPREADSHEET_TRIGGERS):
-        return f"'{value}"
-    return value
 
 
 def _decimals(nanos: int, digits: int = 3) -> int:

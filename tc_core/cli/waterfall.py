@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, text
+from tc_core.cli import common, text
+from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import LineageError
 from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
@@ -58,7 +59,7 @@ def waterfall(
                 agent_id=agent,
                 start_date=since,
                 end_date=until,
-                filters=costs.filters_of(where or []),
+                filters=filters_of(where or []),
                 is_single=is_single,
                 tz=common.zone(tz),
             )

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tc_core.cli import common, costs, progress, text
+from tc_core.cli import common, progress, text
+from tc_core.cli.filters import filters_of, names_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.forecasts.forecaster import CostForecaster
 from tc_core.costs.scenarios import Scenario, ScenarioResult
 from tc_core.errors import ConfigurationError
 
@@ -44,8 +44,10 @@ def what_if(
 
     Example: token-calc what-if --model gpt-4o=gpt-4o-mini --volume 10
     """
+    from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
+
     with common.told():
-        names = costs.names_of(by)
+        names = names_of(by)
         scenario = Scenario(
             volume=volume,
             model_map=_models(model or []),
@@ -53,7 +55,7 @@ def what_if(
             cache_hit_rate=cache_hit_rate,
             price_date=price_date,
             batch=batch,
-            filters=costs.filters_of(where or []),
+            filters=filters_of(where or []),
         )
         forecaster = CostForecaster(common.open_store(store))
         with progress.bar("Replaying calls") as on_progress:

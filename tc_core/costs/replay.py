@@ -12,7 +12,9 @@ from tc_core.costs.repricing import Repricing
 from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult, dollars
 from tc_core.model.event import TrackingEvent, to_us
 from tc_core.model.period import Period
-from tc_core.model.ports import CallFacts, EventReader, Filters, GroupKey
+from tc_core.model.ports import CallFacts, Filters, GroupKey
+from tc_core.runtime.recorders import recorder_for
+from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
 Progress = Callable[[int, int | None], object]
@@ -41,11 +43,12 @@ class _Sums:
 class Replay:
     """Takes calls in, and says what they would have cost."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, removed: int = 0) -> None:
         self._scenario = scenario
         self._sums: dict[GroupKey, _Sums] = {}
         self._repricing = Repricing(scenario)
         self._days: set[int] = set()
+        self._removed = removed
 
     def take(self, calls: Sequence[CallFacts]) -> None:
         """Price some calls as they would have been."""
@@ -112,16 +115,19 @@ class Replay:
         ]
         if total.unpriced_before:
             notes.append(f"{total.unpriced_before:,} of {total.calls:,} calls have no price as they are")
+        if self._removed:
+            notes.append(f"{self._removed:,} events of the period have left the store and are not replayed")
         if total.calls and days < 7:
             notes.append(f"the period has calls on {days} day{'' if days == 1 else 's'} only: the interval is wide")
         return notes
 
 
 def pages(
-    storage: EventReader, by: Sequence[str], filters: Filters, period: Period, progress: Progress | None
+    storage: StorageBackend, by: Sequence[str], filters: Filters, period: Period, progress: Progress | None
 ) -> Iterator[Sequence[CallFacts]]:
     """Read the calls of a period, as many at once as is quick."""
     if not isinstance(storage, SqlStore):
+        recorder_for(storage).drain()
         found = storage.query_events(filters, period.start, period.end)
         calls = (event for event in found if event.is_call and event.status != "open")
         yield [_facts(event, by) for event in calls if event.cost_nanos is not None or is_counted(event)]
@@ -138,6 +144,12 @@ def pages(
 def is_counted(event: TrackingEvent) -> bool:
     """Tell whether a call without a cost lacks one: no provider bills a call that failed without usage."""
     return event.has_usage or event.status != "error"
+
+
+def removed_in(storage: StorageBackend, period: Period) -> int:
+    """Return how many events of a period have left the store."""
+    removed = storage.removals() if isinstance(storage, SqlStore) else {}
+    return sum(events for day, events in removed.items() if period.has_some_of(day))
 
 
 def _facts(event: TrackingEvent, by: Sequence[str]) -> CallFacts:

@@ -6,19 +6,22 @@ from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from tc_core.costs import report
+from tc_core.costs import compare, recommendations, report
+from tc_core.costs import filters as filtering
 from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
-from tc_core.costs.plain_totals import PlainTotals
+from tc_core.costs.compare import Comparison, Span
+from tc_core.costs.reading import CostReader, reader_of
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
 from tc_core.meter import recorded
 from tc_core.model import clock, money, period
 from tc_core.model.event import TrackingEvent
-from tc_core.model.ports import AggregateReader, Filters, Priced
+from tc_core.model.ports import Filters, Priced
+from tc_core.model.recommendation import Recommendation
 from tc_core.model.usage import Usage
 from tc_core.record.reports import BILLED
 from tc_core.runtime.by_hand import CostRecord, record_call
-from tc_core.runtime.recorders import open_storage, recorder_for
+from tc_core.runtime.recorders import open_storage
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
@@ -97,22 +100,78 @@ class CostTracker:
         filters: Filters | None = None,
         *,
         tz: str | tzinfo = "UTC",
+        percentiles: Sequence[float] = (),
+        per: Sequence[str] = (),
+        top: int | None = None,
+        sort: str | None = None,
     ) -> CostReport:
         """Report what calls cost in a period.
 
         Dates are `2024-01-31` (the whole day), `today`, `yesterday`, `this-week`, `this-month`, `last-month`,
         `last-30-days` and the like, or a datetime (naive: in `tz`); a named period without an end is meant whole.
-        `group_by` and `filters` name dimensions, labels, or `hour`, `day` and `month`; a filter's value may be a
-        list. Raises ConfigurationError for a date or time zone that cannot be read.
+        `group_by` and `filters` name dimensions, labels, `hour`, `day`, `week` and `month`, or what a call has from
+        above: `tool`, `workflow`, `name`, `retries`. A filter's value may be a list, or end in `*` for all that begin
+        so; a name that ends in `!` leaves its values out.
+
+        `percentiles` such as `[50, 95]` are those of cost and latency of single calls; `per` tells what one `user`,
+        `session`, `conversation`, `run`, `success` (a run that went well) or one value of any other name costs. `top`
+        names so many groups and sums up the others; `sort` is `cost`, `calls`, `tokens`, `errors` or `time`. Raises
+        ConfigurationError for a date or time zone that cannot be read, ValueError for what else cannot be meant.
         """
         where = period.zone(tz)
-        return report.report(
-            self._reader(),
-            period.period(start_date, end_date, tz=where),
+        question = report.Question(
             group_by=[group_by] if isinstance(group_by, str) else group_by or (),
-            filters=filters,
+            filters=filters or {},
             tz=where,
+            percentiles=percentiles,
+            per=[per] if isinstance(per, str) else per,
+            top=top,
+            sort=sort,
         )
+        return report.answer(self._reader(), period.period(start_date, end_date, tz=where), question)
+
+    def compare(
+        self,
+        period_a: Span,
+        period_b: Span,
+        by: Sequence[str] = (),
+        filters: Filters | None = None,
+        *,
+        tz: str | tzinfo = "UTC",
+    ) -> Comparison:
+        """Compare what calls cost in two periods, and say why it changed from the first to the second.
+
+        A period is `last-week`, a day, or a pair of a start and an end as in `get_costs`. The drivers are price,
+        volume, tokens per call and model mix; they sum to the difference exactly, in all and in each group of `by`.
+        Those of all are the sums of the groups', so that a name such as `agent_id` tells what happened within agents.
+        Raises ConfigurationError for a period that cannot be read, ValueError for a time in `by`.
+        """
+        where = period.zone(tz)
+        before, after = (compare.as_period(each, where) for each in (period_a, period_b))
+        names = [by] if isinstance(by, str) else by
+        return compare.compare(
+            self._reader(), self.storage, before, after, by=list(dict.fromkeys(names)), filters=filters, tz=where
+        )
+
+    def get_recommendations(
+        self,
+        top_k: int = 5,
+        *,
+        start_date: str | date | None = "last-30-days",
+        end_date: str | date | None = None,
+        filters: Filters | None = None,
+        tz: str | tzinfo = "UTC",
+    ) -> list[Recommendation]:
+        """Recommend what would have saved most, the largest savings first; an empty list where nothing is known to.
+
+        A smaller model is recommended from the actual calls priced again, a cache from prompts that began alike, the
+        batch tier where nobody seems to wait, and cutting prompts from what was sent again and again. No saving is
+        counted twice: together they never exceed the cost. Of a period the latest 100,000 calls are looked at. Raises
+        ValueError for a `top_k` below 1.
+        """
+        asked = period.period(start_date, end_date, tz=period.zone(tz))
+        wanted = filtering.resolved(self._reader(), filters or {}, asked)
+        return recommendations.recommendations(self.storage, asked, wanted, top_k)
 
     def detect_anomalies(
         self,
@@ -175,16 +234,8 @@ class CostTracker:
                 change += price.cost_nanos - (event.cost_nanos or 0)
         return RepriceReport(examined, priced, unpriced, money.to_dollars(change), change)
 
-    def _reader(self) -> AggregateReader:
+    def _reader(self) -> CostReader:
         return reader_of(self.storage)
-
-
-def reader_of(storage: StorageBackend) -> AggregateReader:
-    """Return what sums up the events of a storage, and of a user's own one what was recorded until now."""
-    if isinstance(storage, SqlStore):
-        return storage
-    recorder_for(storage).drain()
-    return PlainTotals(storage)
 
 
 GIVEN = frozenset({None, "cache", BILLED})

@@ -28,4 +28,5 @@ def weekday_factors(weeks: Floats) -> Floats:
     chance = spread.mean(1) + _DOUBT * (usual**2).mean(1) / count**2
     differ = ((usual - 1) ** 2).mean(1)
     kept = np.clip(1 - chance / np.maximum(differ, 1e-12), 0, 1)[:, None]
+    kept[usual.mean(1) < 0.5] = 0  # most days cost nothing, whichever weekday
     return np.asarray(1 + kept * (usual - 1))

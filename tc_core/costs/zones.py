@@ -1,7 +1,8 @@
-"""Sums by the hours, days and months of a time zone, exact for every zone.
+"""Sums by the hours, days, weeks and months of a time zone, exact for every zone.
 
-Stores sum by hours of UTC. Nearly every hour lies whole in one day of a zone, so its sums just go there; an hour
-that does not (zones off by half or quarter hours) is asked for again in smaller pieces.
+Stores sum by hours of UTC, and know no weeks: these are put together from days. Nearly every hour lies whole in one day
+of a zone, so its sums just go there; an hour that does not (zones off by half or quarter hours) is asked for again in
+smaller pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from tc_core.model.period import Period
 from tc_core.model.ports import AggregateReader, Filters, GroupKey
 from tc_core.model.totals import MEASURES, Totals
 
-TIME_UNITS = ("month", "day", "hour")
+TIME_UNITS = ("month", "week", "day", "hour")
 
 _HOUR = timedelta(hours=1)
 # Nearly all offsets are multiples of the first; the last is for those that somebody has made up.
@@ -30,8 +31,12 @@ def totals_in_zone(
 ) -> dict[GroupKey, Totals]:
     """Return the sums of each group; time units in `group_by` are those of `tz`, `gaps` is as in `totals`."""
     units = [name for name in group_by if name in TIME_UNITS]
-    if tz is UTC or not units:
+    if "week" in filters:
+        raise ValueError("filters cannot name a week: limit the period with start and end instead")
+    if not units or (tz is UTC and "week" not in units):
         return reader.totals(group_by, filters, period.start, period.end, gaps=gaps)
+    if tz is UTC and not {"hour", "day"} & {*units}:
+        return _weeks(reader, period, group_by, filters, gaps)
     if any(unit in filters for unit in TIME_UNITS):
         raise ValueError("filters by hour, day or month are in UTC: limit the period with start and end instead")
     others = [name for name in group_by if name not in TIME_UNITS]
@@ -43,12 +48,27 @@ def totals_in_zone(
     return {key: total for key, total in groups.items() if total != Totals()}
 
 
+def _weeks(
+    reader: AggregateReader, period: Period, group_by: Sequence[str], filters: Filters, gaps: Gaps | None
+) -> dict[GroupKey, Totals]:
+    """Put the weeks of UTC, and months beside them, together from days, which roll-ups have."""
+    others = [name for name in group_by if name not in TIME_UNITS]
+    groups: dict[GroupKey, list[Totals]] = {}
+    by_day = reader.totals(("day", *others), filters, period.start, period.end, gaps=gaps)
+    for (day, *values), totals in by_day.items():
+        start = datetime.fromisoformat(str(day)).replace(tzinfo=UTC)
+        named = dict(zip(others, values, strict=True))
+        key = tuple(name_in_zone(start, name, UTC) if name in TIME_UNITS else named[name] for name in group_by)
+        groups.setdefault(key, []).append(totals)
+    return {key: Totals.of(parts) for key, parts in groups.items()}
+
+
 def name_in_zone(moment: datetime, unit: str, tz: tzinfo) -> str:
-    """Name the hour, day or month of a zone that a moment lies in."""
+    """Name the hour, day, week (of ISO 8601: from Monday) or month of a zone that a moment lies in."""
     local = moment.astimezone(tz)
     if unit == "hour":
         return local.replace(minute=0, second=0, microsecond=0).isoformat(timespec="minutes")
-    return local.strftime("%Y-%m-%d" if unit == "day" else "%Y-%m")
+    return local.strftime({"day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[unit])
 
 
 def _pieces(

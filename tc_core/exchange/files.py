@@ -91,6 +91,12 @@ def write(where: str | Path, records: Iterable[Recorded], wanted: str | None = N
             part.unlink(missing_ok=True)
 
 
+def is_kept_file(where: str | Path) -> bool:
+    """Tell whether an export would overwrite a file that is no database, which is refused in any case."""
+    path = Path(where).expanduser()
+    return path.is_file() and path.stat().st_size > 0 and not _is_database(path)
+
+
 def _is_database(path: Path) -> bool:
     try:
         with path.open("rb") as file:

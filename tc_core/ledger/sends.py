@@ -114,7 +114,7 @@ def read(store: SqlStore, filters: Filters, start_us: int | None, end_us: int | 
     with store.question() as connection:
         chosen = _events(store, connection, filters, start_us, end_us)
         others = _of_same_scopes(connection, chosen)
-        nodes = _nodes(connection, {row.node for row in (*chosen, *others) if row.node is not None})
+        nodes = nodes_to(connection, {row.node for row in (*chosen, *others) if row.node is not None})
         named = {key for row in chosen for key in (row.model, row.served_model, row.provider, row.service_tier) if key}
         names = store.interned.values(connection, named)
         calls = list(_calls(chosen, others, nodes, names))
@@ -175,7 +175,7 @@ def _of_same_scopes(connection: Connection, chosen: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _nodes(connection: Connection, ends: set[int]) -> dict[int, _Node]:
+def nodes_to(connection: Connection, ends: set[int]) -> dict[int, _Node]:
     """Return all nodes on the ways to some ends."""
     found: dict[int, _Node] = {}
     for some in chunks(sorted(ends)):

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tc_core.errors import StorageError
 from tc_core.ledger import waterfall as ledger
 from tc_core.ledger.content import Content, content_of
 from tc_core.ledger.waterfall import Waterfall, WaterfallChange
-from tc_core.lineage import attribution, find, waste
+from tc_core.lineage import attribution, critical, find, waste
 from tc_core.lineage.attribution import Attribution
+from tc_core.lineage.critical import Bottleneck
 from tc_core.lineage.patterns.limits import PatternLimits
 from tc_core.lineage.patterns.pattern import Pattern
 from tc_core.lineage.patterns.seen import recorded
@@ -23,6 +24,9 @@ from tc_core.model.recommendation import Recommendation
 from tc_core.runtime.recorders import open_storage, wait_for_parts
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from tc_core.lineage.agents import AgentPerformance
 
 Day = date | datetime | str | None
 Span = tuple[Day, Day]
@@ -98,6 +102,29 @@ class ProvenanceAnalyzer:
         exactly; the largest come first.
         """
         return ledger.difference(self._asked(a), self._asked(b))
+
+    def agent_performance(
+        self,
+        start_date: Day = None,
+        end_date: Day = None,
+        *,
+        filters: Filters | None = None,
+        least: int = 10,
+        tz: str | tzinfo = "UTC",
+    ) -> "list[AgentPerformance]":
+        """Return success, time and cost per success of each agent, with intervals; those that cost most come first.
+
+        An agent with fewer than `least` finished runs is marked as one that says too little. Dates are as in
+        `CostTracker.get_costs`.
+        """
+        from tc_core.lineage import agents
+
+        asked = period(start_date, end_date, tz=zone(tz) if isinstance(tz, str) else tz)
+        return agents.of_store(self.storage, filters or {}, asked, least=least)
+
+    def bottlenecks(self, workflow_id: str, *, runs: int = 100) -> list[Bottleneck]:
+        """Return what the last runs of a workflow waited for, the longest first; LineageError for an unknown one."""
+        return critical.of_workflow(self.storage, workflow_id, runs)
 
     def _asked(self, what: Waterfall | str | Span) -> Waterfall:
         if isinstance(what, Waterfall):

@@ -51,7 +51,6 @@ _SAID: Mapping[str, _Said] = {
         "These calls paid the full price for a front that the cache would have had.",
     ),
 }
-_LOW = {"duplicate": "in_one_run"}
 
 
 def of_patterns(patterns: Iterable[Pattern], span: timedelta) -> list[Recommendation]:

@@ -61,11 +61,47 @@ def tree(events: Sequence[TrackingEvent], relations: Sequence[ProvenanceRelation
     for node in nodes.values():
         if node is not root:
             nodes.get(node.event.parent_id or "", root).children.append(node)
+    _add_up(root)
+    return root
+
+
+def forest(events: Sequence[TrackingEvent], relations: Sequence[ProvenanceRelationship] = ()) -> list[Node]:
+    """Put events of any runs together, in order of time; each whose parent is not among them begins a tree.
+
+    Where parents go in a circle, as imported ones may, its first event begins one.
+    """
+    nodes = {event.event_id: Node(event) for event in sorted(events, key=lambda each: each.timestamp)}
+    for relation in relations:
+        if relation.source_id in nodes and relation.confidence >= FACT:
+            nodes[relation.source_id].relations.append(relation)
+    roots = [node for node in nodes.values() if node.event.parent_id not in nodes]
+    for node in nodes.values():
+        above = nodes.get(node.event.parent_id or "")
+        if above is not None:
+            above.children.append(node)
+    reached = {id(each) for root in roots for each in root.walk()}
+    for node in nodes.values():
+        if id(node) not in reached:
+            nodes[node.event.parent_id or ""].children.remove(node)
+            roots.append(node)
+            reached.update(id(each) for each in node.walk())
+    for root in roots:
+        _add_up(root)
+    return roots
+
+
+def name_of(event: TrackingEvent) -> str:
+    """Return what an event is called: a call by its model, anything else by its name."""
+    if event.is_call:
+        return event.served_model or event.model or event.event_type
+    return event.name or event.event_type
+
+
+def _add_up(root: Node) -> None:
     for node in reversed(list(root.walk())):
         node.totals.add(_measures(node.event))
         for child in node.children:
             node.totals.add(astuple(child.totals))
-    return root
 
 
 def _measures(event: TrackingEvent) -> tuple[int, ...]:

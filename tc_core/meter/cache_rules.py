@@ -7,6 +7,7 @@ row has the figure by which less is claimed. What no row knows has no rule, and 
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from tc_core.meter import catalogue
 
@@ -58,6 +59,7 @@ _AWS = "aws"
 """What price tables call Bedrock."""
 
 
+@lru_cache(maxsize=4096)
 def rule_for(model: str | None, provider: str | None = None) -> CacheRule | None:
     """Return what the cache of a model allows; None where no row knows it. Without a provider its maker is meant."""
     if not model:

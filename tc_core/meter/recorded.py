@@ -14,6 +14,12 @@ def price_of(event: TrackingEvent) -> Priced | None:
     return None if name is None else prices.price_of(event.usage, name, **_facts(event))
 
 
+def price_at(event: TrackingEvent, at_us: int) -> Priced | None:
+    """Price a recorded call as if it had been made at another moment (microseconds UTC)."""
+    name = event.model or event.served_model
+    return None if name is None else prices.price_of(event.usage, name, **_facts(event) | {"at_us": at_us})
+
+
 def parts_of(event: TrackingEvent) -> list[CostPart]:
     """Return the lines of which the cost of a recorded call would be the sum."""
     name = event.model or event.served_model

@@ -12,12 +12,13 @@ class Recommendation:
     `savings` is what the actual events would have cost less; `savings_low` and `savings_high` say how sure that is.
     `confidence` runs from 0 to 1. `evidence` has the ids of events and the figures that it rests on. `monthly_savings`
     is the same for 30 days at the rate of the period, None where that is too short to say. `quality_delta` is the
-    expected change of quality, None where nothing is known of it. Models are named where it is about them.
+    expected change of quality, None where nothing is known of it. Models are named where it is about them, and
+    `time_saved_ms` is how much sooner a run would have ended, where it is about time.
     """
 
     kind: str
     title: str
-    savings: float | None
+    savings: float | None = None
     savings_low: float | None = None
     savings_high: float | None = None
     confidence: float = 1.0
@@ -27,6 +28,7 @@ class Recommendation:
     current_model: str | None = None
     monthly_savings: float | None = None
     quality_delta: float | None = None
+    time_saved_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

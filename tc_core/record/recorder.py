@@ -31,7 +31,7 @@ from tc_core.record.label_texts import label_texts
 from tc_core.record.listeners import Listener
 from tc_core.record.pending import EVENT_BYTES, LooseLink, PendingEvent
 from tc_core.record.spool import Spool
-from tc_core.record.writer import Writer
+from tc_core.record.writer import Writer, as_open
 
 Key = Hashable
 """A host's own id of a run."""
@@ -280,7 +280,11 @@ class Recorder:
         is_inside = inside.is_busy  # a hook inside another one waits for no lock
         hosts = () if record.parent_id is not None or is_inside else context.host_runs()
         with undisturbed(), nullcontext() if is_inside else self.writer.lock:
-            above = self._innermost(here, hosts) if record.parent_id is None else None
+            innermost = self._open.get(here.innermost)
+            if record.parent_id is None:
+                above = self._innermost(here, hosts)
+            else:  # one that names the block it stands in, as a parent
+                above = innermost if innermost is not None and innermost.record.id == record.parent_id else None
             if above is not None:
                 record.parent_id = above.record.id
             record.scope = self._scope(self.scope if above is None else above.record.scope, texts)
@@ -375,6 +379,22 @@ class Recorder:
         """Return what is known of a run that is open, or ended a short while ago."""
         call = self._find(key)
         return None if call is None else call.record
+
+    def innermost(self) -> Key | None:
+        """Return the key of the innermost run that is open where this is called, in whatever framework."""
+        here, hosts = context.here(), context.host_runs()
+        with undisturbed(), self.writer.lock:
+            found = self._innermost(here, hosts)
+        return None if found is None else found.key
+
+    def line(self, key: Key) -> list[EventRecord]:
+        """Return an open run and what it hangs under here, the highest first, each as it was at its start."""
+        with undisturbed(), self.writer.lock:
+            found, line = self._open.get(key), list[EventRecord]()
+            while found is not None:
+                line.append(as_open(found.record))
+                found = found.parent
+        return line[::-1]
 
     # Life
 

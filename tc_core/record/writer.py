@@ -320,7 +320,7 @@ class Writer:
             for ancestor in reversed(_unwritten_ancestors(item)):
                 if ancestor.record.id not in included:
                     included.add(ancestor.record.id)
-                    batch.records.append(_as_open(ancestor.record))
+                    batch.records.append(as_open(ancestor.record))
             batch.records.append(item.record)
             batch.links.extend(item.links)
             batch.attempts.extend((item.record.id, attempt) for attempt in item.attempts)
@@ -471,6 +471,6 @@ def _unwritten_ancestors(call: PendingEvent) -> list[PendingEvent]:
     return ancestors
 
 
-def _as_open(record: EventRecord) -> EventRecord:
+def as_open(record: EventRecord) -> EventRecord:
     """Return the record as it was at its start; its end may be on its way from another thread."""
     return replace(record, status="open", error_type=None, latency_us=None, usage=None, usage_source=None)

@@ -14,10 +14,15 @@ from tc_core.record.enrich import METERING
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
-TABLES: list[str] = ["tc_core.ledger.tables", "tc_core.budgets.tables", "tc_core.alerts.tables"]
+TABLES: list[str] = [
+    "tc_core.ledger.tables",
+    "tc_core.health.tables",
+    "tc_core.budgets.tables",
+    "tc_core.alerts.tables",
+]
 """The modules of branches whose import makes their tables known."""
 
-LIVE: list[str] = ["tc_core.ledger.live", "tc_core.budgets.live", "tc_core.alerts.live"]
+LIVE: list[str] = ["tc_core.ledger.live", "tc_core.health.live", "tc_core.budgets.live", "tc_core.alerts.live"]
 """The modules of branches that have a function `part`."""
 
 

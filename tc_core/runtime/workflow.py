@@ -32,6 +32,11 @@ class workflow(Block):  # noqa: N801  # used like a function
         """Return what a copy has: it opens a run of its own."""
         return {**self.__dict__, "_key": None, "_recorder": None}
 
+    @property
+    def key(self) -> object:
+        """The key of the run in its recorder."""
+        return self._key
+
     def _open(self) -> None:
         self._key = object()
         self._recorder = recorder_for(self._storage)

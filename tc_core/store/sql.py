@@ -33,7 +33,7 @@ from tc_core.store.keep.archive import Archived
 from tc_core.store.keep.check import Check, Finding
 from tc_core.store.keep.retention import Retention
 from tc_core.store.keep.stats import StoreStats
-from tc_core.store.read import relations
+from tc_core.store.read import marks, relations
 from tc_core.store.read.calls import CallReader
 from tc_core.store.read.metrics import value_of
 from tc_core.store.read.query import Reader
@@ -56,6 +56,10 @@ CALLS_PAGE = 20_000
 """How many calls are read at once where no more than their cost is asked for."""
 
 _DAY_ZERO = date(1970, 1, 1)
+
+
+RUN_SORTS = ("cost", "tokens", "time", "errors")
+"""What runs can be ordered by."""
 
 
 class SqlStore(StorageBackend):
@@ -204,9 +208,19 @@ class SqlStore(StorageBackend):
         limit: int | None = None,
         descending: bool = False,
     ) -> list[TrackingEvent]:
-        """Return matching events in order of time; see `StorageBackend`."""
+        """Return matching events in order of time; see `StorageBackend`.
+
+        `workflow_start` and `workflow_end` are made of the one event of a run, where a filter asks for these types.
+        """
+        if filters and marks.are_asked_for(filters):
+            found = marks.with_marks(filters, start_time, end_time, self._stored)
+            return (found[::-1] if descending else found)[:limit]
         with self._reading() as reader:
             return reader.events(filters or {}, *_span(start_time, end_time), limit=limit, descending=descending)
+
+    def _stored(self, filters: Filters, start_time: datetime | None, end_time: datetime | None) -> list[TrackingEvent]:
+        with self._reading() as reader:
+            return reader.events(filters, *_span(start_time, end_time))
 
     def records(
         self,
@@ -324,10 +338,49 @@ class SqlStore(StorageBackend):
             return reader.tree(root_id), relations.within(connection, root_id)
 
     @apart
-    def runs(self, filters: Filters | None = None, *, limit: int = 20, single_calls: bool = False) -> list[Run]:
-        """Return the latest runs, newest first; model calls that stand alone only with `single_calls`."""
+    def runs(
+        self,
+        filters: Filters | None = None,
+        *,
+        limit: int | None = 20,
+        single_calls: bool = False,
+        having: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        sort: str | None = None,
+    ) -> list[Run]:
+        """Return the latest runs, newest first; model calls that stand alone only with `single_calls`.
+
+        `filters` are those of the root, `having` of any event of the run. With `sort` the runs come first that have the
+        most of it: `cost`, `tokens`, `time` or `errors`.
+        """
+        if sort not in (None, *RUN_SORTS):
+            raise ValueError(f"runs are sorted by {', '.join(RUN_SORTS)}, not {sort!r}")
+        start_us, end_us = _span(start_time, end_time)
         with self._reading() as reader:
-            return reader.runs(filters or {}, limit, single_calls=single_calls)
+            return reader.runs(
+                filters or {},
+                limit,
+                single_calls=single_calls,
+                having=having or {},
+                start_us=start_us,
+                end_us=end_us,
+                sort=sort,
+            )
+
+    @apart
+    def single_calls(
+        self, having: Filters | None = None, start_time: datetime | None = None, end_time: datetime | None = None
+    ) -> int:
+        """Return how many model calls stand alone."""
+        with self._reading() as reader:
+            return reader.single_calls(having or {}, *_span(start_time, end_time))
+
+    @apart
+    def attempts_in(self, root_id: str) -> dict[str, list[Attempt]]:
+        """Return the HTTP requests of the calls of a run, by the ids of these."""
+        with self._reading() as reader:
+            return reader.attempts_in(root_id)
 
     @apart
     def ids_like(self, fragment: str, *, limit: int = 10) -> list[str]:

@@ -173,8 +173,8 @@ def test_processes_of_which_some_are_killed(address, monkeypatch):
 def _run_out_all_leases(budgets):
     """As if an hour had gone by."""
     books = budgets._live.books
-    if hasattr(books, "_run"):
-        books._run("UPDATE reservation SET expires = 0 WHERE state = 0")
+    if hasattr(books, "_file"):
+        books._file.run("UPDATE reservation SET expires = 0 WHERE state = 0")
     else:
         with budgets.storage.database.writing() as connection:
             connection.exec_driver_sql("UPDATE reservation SET expires = 0 WHERE state = 0")
@@ -223,7 +223,7 @@ def test_many_who_bring_the_books_up_to_date_at_once_do_it_once(tmp_path):
 def test_what_is_rolled_back_is_not_booked(each_store):
     budgets = BudgetTracker(each_store)
     budgets.set_budget(1, "monthly", hard=True)
-    key = (budgets._budgets()[0].id, budgets.get_remaining().key)
+    key = (budgets._standing.budgets()[0].id, budgets.get_remaining().key)
 
     def book_and_fail(connection):
         budgets._live.books.settle(connection, [], {key: 10**9})

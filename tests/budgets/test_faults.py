@@ -136,10 +136,10 @@ def test_what_the_books_have_wrong_is_said_and_set_right(tmp_path):
     budgets.set_budget(1, "month")
     CostTracker(budgets.storage).track_call(*CALL)
     assert budgets.get_remaining().spent == 0.03
-    budgets._live.books._run("UPDATE budget_period SET spent = 5")
+    budgets._live.books._file.run("UPDATE budget_period SET spent = 5")
     (found,) = budgets.check()
     assert (found.state, "the books say $0.000000005, the events $0.03" in found.said) == ("fault", True)
-    budgets.check(repair=True)
+    assert [each.state for each in budgets.check(repair=True)] == ["repaired"]
     assert [each.state for each in budgets.check()] == ["ok"]
     assert budgets.get_remaining().spent == 0.03
 

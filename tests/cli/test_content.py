@@ -10,7 +10,7 @@ from tests.ledger.conftest import Ledger, brought, said, user
 def recorded(path):
     with SQLiteStorage(path) as store:
         call = Ledger(store).call([user("a flight\nto Rome"), brought("LH 123")], [said("At 10:40.")])
-        assert wait_for_parts(store)
+        assert wait_for_parts(store, 60)
     return call
 
 

@@ -81,7 +81,7 @@ def test_archive_moves_and_says_where(store, run_command, tmp_path):
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(store, tmp_path):
-    command = [sys.executable, "-m", "tc_core.cli", "export", "e.jsonl", "--store", str(store)]
+    command = [sys.executable, "-m", "tc_core.cli", "export", "e.jsonl", "--force", "--store", str(store)]
     mine, theirs = pty.openpty()
     environment, said = {**os.environ, "TERM": "xterm"}, b""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=tmp_path, env=environment) as process:

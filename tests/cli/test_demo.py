@@ -47,6 +47,8 @@ def test_it_shows_cost_lineage_and_what_is_doubtful(demo):
         "unpriced",
         "estimated",
         "% cached",
+        "Critical path: planner → search_flights",
+        "← reads: search_flights",
     ):
         assert word in printed
 

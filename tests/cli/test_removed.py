@@ -64,5 +64,5 @@ def test_export_says_what_it_leaves_out(store, run_command):
     assert said in whole.stderr
     assert said in run_command("export", "-", "--until", when, "--store", store, "--tz", "UTC").stderr
     later = f"{OLD + timedelta(days=1):%Y-%m-%d}"
-    assert run_command("export", "e.jsonl", "--since", later, "--store", store, "--tz", "UTC").stderr == ""
-    assert '"removed_events": 2' in run_command("export", "e.jsonl", "--store", store, "--json").stdout
+    assert run_command("export", "e.jsonl", "--force", "--since", later, "--store", store, "--tz", "UTC").stderr == ""
+    assert '"removed_events": 2' in run_command("export", "e.jsonl", "--force", "--store", store, "--json").stdout

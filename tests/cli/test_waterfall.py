@@ -24,7 +24,7 @@ def store(tmp_path):
                 more = [*prompt, asked("search", to="Rome"), brought(LONG)]
                 ledger.call(more, [said("at 10:40")], tokens=620, cached=150, parent=run, agent_id="writer")
             ledger.recorder.finish(run)
-        assert wait_for_parts(store)
+        assert wait_for_parts(store, 60)
     return path
 
 

@@ -4,6 +4,8 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from tc_core import TrackingEvent
+from tc_core.costs.plain_totals import value_of
+from tc_core.store.base import StorageBackend
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday."""
@@ -36,3 +38,25 @@ def steady(days, cost=1.0, *, noise=0.1, seed=1, first=0, **facts):
         for number in range(first, first + days)
         for event in calls(number, cost * (1 + noise * chance.uniform(-1, 1)), **facts)
     ]
+
+
+class OwnBackend(StorageBackend):
+    """A user's own storage, with no SQL."""
+
+    def __init__(self):
+        self.events = {}
+
+    def save_event(self, event):
+        self.events[event.event_id] = event
+
+    def query_events(self, filters=None, start_time=None, end_time=None, *, limit=None, descending=False):
+        return [
+            event
+            for event in self.events.values()
+            if all(value_of(event, name) == value for name, value in (filters or {}).items())
+            and (start_time is None or event.timestamp >= start_time)
+            and (end_time is None or event.timestamp < end_time)
+        ]
+
+    def aggregate(self, metric, group_by=(), filters=None, start_time=None, end_time=None):
+        return {}

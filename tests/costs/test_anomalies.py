@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tc_core import AnomalyWatch, CostTracker, InMemoryStorage, SQLiteStorage, TrackingEvent
+from tc_core import AnomalyWatch, CostTracker, SQLiteStorage, TrackingEvent
 from tc_core.testing import FakeClock
-from tests.costs.spending import FIRST, calls, day, steady
+from tests.costs.spending import FIRST, OwnBackend, calls, day, steady
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +193,7 @@ def test_a_watch_listens_to_what_is_recorded(tracker):
 
 
 def test_a_backend_of_ones_own_is_answered_alike(tracker):
-    memory = CostTracker(InMemoryStorage())
+    memory = CostTracker(OwnBackend())
     events = [*steady(30), *calls(30, 10)]
     save(tracker, events)
     save(memory, events)
@@ -236,3 +236,23 @@ def test_a_question_that_cannot_be_is_named(tracker, options, said):
     with pytest.raises(Exception, match=said) as raised:
         tracker.detect_anomalies(**options)
     assert isinstance(raised.value, ValueError) or type(raised.value).__name__ == "ConfigurationError"
+
+
+def test_a_long_history_is_judged_in_parts_with_the_same_answer(tracker, monkeypatch):
+    from tc_core.costs.anomalies import detect
+
+    save(tracker, *EVENTFUL)
+    whole = {bucket: tracker.detect_anomalies(bucket=bucket, direction="both") for bucket in ("day", "hour")}
+    monkeypatch.setattr(detect, "_SPAN_DAYS", {"day": 9, "hour": 5})
+    for bucket, found in whole.items():
+        assert tracker.detect_anomalies(bucket=bucket, direction="both") == found != []
+
+
+def test_days_whose_events_have_left_the_store_are_unknown_and_not_free(tracker, clock):
+    save(tracker, steady(40, labels={"customer": "a"}), steady(40, first=40, labels={"customer": "b"}, seed=3))
+    clock.advance(day(80, 0) - clock.now)
+    retention = tracker.storage.retention(60)
+    while retention.step():
+        pass
+    down = {"by": ["customer", "session_id"], "direction": "both", "end_date": FIRST + timedelta(days=40)}
+    assert tracker.detect_anomalies(**down) == []

@@ -6,20 +6,19 @@ from tc_core import (
     ConfigurationError,
     CostForecaster,
     CostTracker,
-    InMemoryStorage,
     Scenario,
     SQLiteStorage,
     TrackingEvent,
     calculate_cost,
 )
 from tc_core.model.usage import Usage
-from tests.costs.spending import day
+from tests.costs.spending import OwnBackend, day
 
 
 @pytest.fixture(params=["sqlite", "own"])
 def forecaster(request, tmp_path):
     if request.param == "own":
-        yield CostForecaster(InMemoryStorage())
+        yield CostForecaster(OwnBackend())
         return
     with SQLiteStorage(tmp_path / "s.db") as store:
         yield CostForecaster(store)

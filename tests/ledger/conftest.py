@@ -61,7 +61,7 @@ class Ledger:
 
     def relations(self):
         """Return what content has said: pairs of ids, by relation."""
-        assert wait_for_parts(self.store)
+        assert wait_for_parts(self.store, 60)
         found = {}
         for each in self.store.relationships():
             assert each.source == "content"

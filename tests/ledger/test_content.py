@@ -34,7 +34,7 @@ def texts(parts):
 
 
 def stored(store):
-    assert wait_for_parts(store)
+    assert wait_for_parts(store, 60)
     with store.question() as connection:
         return {bytes(text) for (text,) in connection.exec_driver_sql("SELECT text FROM content")}
 
@@ -68,7 +68,7 @@ def test_content_is_kept_on_a_server_too(capturing, each_store):
     call = ledger.call([user("zürich \ud800 \x00")], [said("yes")])
     assert ledger.analyzer.content(call).prompt[0].text == "zürich \ud800 \x00"
     ledger.call([user("zürich \ud800 \x00")], [said("no")])  # and again, beside what is there
-    assert wait_for_parts(each_store)
+    assert wait_for_parts(each_store, 60)
 
 
 def test_without_the_setting_nothing_is_kept(tmp_path):

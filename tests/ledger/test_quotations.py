@@ -145,7 +145,7 @@ def test_what_was_said_before_does_not_quote_what_came_after(ledger, run_python)
         "from tests.ledger.test_quotations import *\n"
         f"with SQLiteStorage({str(ledger.store.path)!r}) as store:\n"
         "    Ledger(store).call([SYSTEM, user(f'note this down, will you: {REPORT}')], [said('done')], tokens=220)\n"
-        "    assert wait_for_parts(store)\n"
+        "    assert wait_for_parts(store, 60)\n"
     )
     assert set(of(ledger.waterfall())) == {"system prompt", "user", "message format"}
 
@@ -158,14 +158,14 @@ def test_another_process_finds_what_it_quotes(ledger, run_python):
         "from tests.ledger.test_quotations import *\n"
         f"with SQLiteStorage({str(ledger.store.path)!r}) as store:\n"
         "    Ledger(store).call([user(f'Shorten this please, will you: {REPORT}')], [said('ice')], tokens=110)\n"
-        "    assert wait_for_parts(store)\n"
+        "    assert wait_for_parts(store, 60)\n"
     )
     assert of(ledger.waterfall())["answers"].tokens > 70
 
 
 def test_no_text_is_stored(ledger):
     ledger.call([SYSTEM, user("report")], [said(REPORT)], tokens=220)
-    assert wait_for_parts(ledger.store)
+    assert wait_for_parts(ledger.store, 60)
     ledger.store.flush()
     everything = b"".join(path.read_bytes() for path in ledger.store.path.parent.rglob("*") if path.is_file())
     assert b"Turku" not in everything

@@ -50,7 +50,7 @@ def test_what_leaves_the_store_is_swept_and_what_stays_is_whole(each_ledger):
     kept = counts(store)
     old = Ledger(store)
     talk(old, "Oslo")
-    assert wait_for_parts(store)
+    assert wait_for_parts(store, 60)
     before = of(each_ledger.waterfall())["system prompt"].tokens
     with store.question() as connection:
         keys = [key for (key,) in connection.exec_driver_sql("SELECT key FROM event ORDER BY key")][-3:]
@@ -68,7 +68,7 @@ def test_what_leaves_the_store_is_swept_and_what_stays_is_whole(each_ledger):
 def test_retention_takes_the_ledger_along(tmp_path, monkeypatch):
     with SQLiteStorage(tmp_path / "s.db") as store:
         talk(Ledger(store))
-        assert wait_for_parts(store)
+        assert wait_for_parts(store, 60)
         later = (datetime.now(UTC) + timedelta(days=40)).timestamp()
         monkeypatch.setattr(clock, "wall_ns", lambda: int(later * 1e9))
         retention = store.retention(30)
@@ -88,7 +88,7 @@ def test_several_threads_and_two_stores_on_one_file_write_the_same_tree(tmp_path
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(wait_for_parts(store) for store in stores)
+    assert all(wait_for_parts(store, 60) for store in stores)
     found = ledgers[0].waterfall()
     assert (found.calls, sum(row.tokens for row in found.rows)) == (24, 24 // 2 * 800)
     assert "calls without details" not in of(found)
@@ -101,7 +101,7 @@ def test_no_text_is_stored(tmp_path):
         ledger = Ledger(store)
         ledger.call([SYSTEM, user("canary-4711 sings")], [said("canary-4712 answers")])
         ledger.tool("search", "canary-4713 is found")
-        assert wait_for_parts(store)
+        assert wait_for_parts(store, 60)
         assert counts(store)["segment"] == 4
     everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"canary" not in everything

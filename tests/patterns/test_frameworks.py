@@ -55,7 +55,7 @@ def test_an_agent_that_asks_its_tool_again_and_again(store, server):
     agent.invoke({"messages": [HumanMessage("A train to Lisbon, please.")]})
     (loop,) = found(store, "agent_loop", "cycle", "fan_out", "deep_chain")
     assert (loop.evidence["agent"], loop.evidence["tools"], loop.evidence["rounds"]) == ("clerk", ["search"], 5)
-    calls = [event for event in store.query_events({"event_type": "llm_call"})]
+    calls = store.query_events({"event_type": "llm_call"})
     assert loop.cost_nanos == sum(event.cost_nanos for event in calls[1:5])
 
 

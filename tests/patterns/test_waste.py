@@ -234,6 +234,21 @@ def test_what_is_remembered_is_bounded():
     assert history.usual("b") is None
 
 
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=60), st.integers(0, 300))
+def test_what_stands_out_is_judged_by_the_last_values_alone(values, value):
+    from statistics import median
+
+    history = History(20, 3, 6.0, 2.0)
+    for each in values:
+        history.add("a", each)
+    last = values[-20:]
+    middle = median(last)
+    bound = max(middle + 6 * (1.4826 * median(abs(each - middle) for each in last)), 2 * middle)
+    usual = history.exceeded("a", value)
+    assert (usual is not None) == (len(last) >= 3 and value > bound)
+    assert usual is None or (usual.median, usual.bound, usual.known) == (middle, bound, len(last))
+
+
 def test_a_tool_result_and_its_call_are_told_apart_across_conversations(story):
     """Two runs that ask the same of a tool are two conversations, and no loop."""
     for _ in range(5):

@@ -171,6 +171,10 @@ def test_the_view_events_is_the_seed_documents_table(tmp_path):
         "labels": '{"user_id":"u","agent_id":"a"}',
         "metadata": '{"k":1}',
         "cost_nanos": 1_000_000,
+        "status": "ok",
+        "provider": None,
+        "cached_tokens": None,
+        "latency_ms": None,
     }
     assert (second["event_id"], second["parent_id"], second["cost"]) == (
         "01890a5d-ac96-774b-bcce-b302099a8057",

@@ -9,6 +9,9 @@ Bucket = Literal["day", "hour"]
 Direction = Literal["up", "down", "both"]
 Kind = Literal["spike", "shift", "drop", "new"]
 
+LEAST_DAYS = 7
+"""Days with cost before the days of a series are judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:

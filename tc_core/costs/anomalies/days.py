@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tc_core.costs.anomalies.anomaly import LEAST_DAYS
 from tc_core.costs.anomalies.scores import Scores
 from tc_core.costs.anomalies.windows import Places, mean_of_last, median, quantiles
 from tc_core.costs.weekdays import Floats, weekday_factors
@@ -18,9 +19,6 @@ MARGIN = 1.0
 
 QUIET = 7
 """So many days without an anomaly end an episode."""
-
-LEAST = 7
-"""Days with cost before a series is judged."""
 
 LEVEL = 28
 BAND = 42
@@ -70,7 +68,7 @@ def score_days(costs: Floats, begins: Places) -> Scores:
     doubt = 1 + (_EVIDENCE / np.maximum(_spent(costs), 1)) ** 2
     for span in _SPANS:
         means = mean_of_last(residual, span.days, least=span.days)
-        for day in range(LEAST + 1, days):
+        for day in range(LEAST_DAYS + 1, days):
             below, above, width = _band(means, day, begins[:, day], span)
             width *= doubt[:, day]
             up[:, day] = np.fmax(up[:, day], (means[:, day] - above) / width)
@@ -78,7 +76,7 @@ def score_days(costs: Floats, begins: Places) -> Scores:
             if span.days == 1:
                 low[:, day] = (expected[:, day] + soft[:, day]) * np.exp(below - width) - soft[:, day]
                 high[:, day] = (expected[:, day] + soft[:, day]) * np.exp(above + width) - soft[:, day]
-    few = _spent(costs) < LEAST
+    few = _spent(costs) < LEAST_DAYS
     for scores in (up, down):
         scores[few | np.isnan(costs)] = np.nan
     return Scores(up, down, expected, np.maximum(low, 0), high)

@@ -1,8 +1,8 @@
 """From sums in a store to anomalies: each bucket is judged by what came before it alone."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import get_args
 
 import numpy as np
@@ -11,12 +11,13 @@ from tc_core.costs.anomalies import days, hours, series
 from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction, Kind
 from tc_core.costs.anomalies.control import Tail, significant
 from tc_core.costs.anomalies.explain import explain
-from tc_core.costs.anomalies.series import DAY, HOUR, Buckets, Series
-from tc_core.costs.anomalies.windows import Bools, Places, first_of, median
+from tc_core.costs.anomalies.series import DAY, Buckets, Series
+from tc_core.costs.anomalies.spenders import SETTLED_DAYS, new_spenders
+from tc_core.costs.anomalies.windows import Bools, first_of
 from tc_core.costs.plain_totals import check_names
 from tc_core.costs.weekdays import Floats
 from tc_core.costs.zones import TIME_UNITS
-from tc_core.model.period import Period
+from tc_core.model.period import Period, midnight
 from tc_core.model.ports import AggregateReader, Filters
 
 MOST_EVENTS = 10
@@ -42,11 +43,8 @@ METHODS: dict[str, Method] = {
     "day": Method(Tail(days.MARGIN, 0.003, 0.4, 0.2), days.REACH, 1, days.MEMORY, 3),
     "hour": Method(Tail(hours.MARGIN, 0.0024, 0.4, 1 / 24), hours.REACH, 24, hours.MEMORY * 24, 6),
 }
-_YOUNG_DAYS = 7
-"""So old a spender is new at most."""
-
-_SETTLED_DAYS = 14
-"""So old a store must be before anybody in it is new."""
+_SPAN_DAYS = {"day": 730, "hour": 90}
+"""So many days are judged at once, so that memory does not grow with the history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +61,41 @@ class _Judged:
     usual: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for, whatever the period; `first` is the first day with events."""
+
+    reader: AggregateReader
+    threshold: float
+    by: Sequence[str]
+    bucket: Bucket
+    direction: Direction
+    filters: Filters
+    tz: tzinfo
+    first: date
+
+    @property
+    def method(self) -> Method:
+        """How its buckets are judged."""
+        return METHODS[self.bucket]
+
+    def within(self, begin: date, start: datetime | None, end: datetime) -> Iterator[Anomaly]:
+        """Yield what is odd from a day on, in buckets that begin at `start` or later, until `end`."""
+        per_day = self.method.per_day
+        back = timedelta(days=self.method.reach_days + _SINCE)
+        buckets = Buckets(self.bucket, max(self.first - DAY, begin - back), 0, self.tz)
+        count = buckets.place(end - timedelta(microseconds=1)) + 1
+        if count <= 0:
+            return
+        buckets = replace(buckets, count=-(-count // per_day) * per_day)
+        read = series.read(self.reader, self.by, self.filters, buckets, end)
+        check_names(self.by, read.keys)
+        if read.keys:
+            judged = _judge(self, read, count, end)
+            wanted = buckets.place(buckets.day(begin)) if start is None else _first_at(buckets, start)
+            yield from _anomalies(self, judged, max(wanted, 0), end)
+
+
 def detect(
     reader: AggregateReader,
     period: Period,
@@ -77,28 +110,18 @@ def detect(
 ) -> list[Anomaly]:
     """Return what is odd in a period, in order of time, of each bucket the most money first."""
     check(threshold, by, bucket, direction)
-    extent = series.first_and_last(reader, filters, tz)
+    first = series.first_day(reader, filters, tz)
+    if first is None:
+        return []
+    asked = Question(reader, threshold, by, bucket, direction, filters, tz, first)
     end = now if period.end is None else min(now, period.end.astimezone(UTC))
-    if extent is None:
-        return []
-    first, method = extent[0], METHODS[bucket]
-    begin = (
-        first if period.start is None else max(first, period.start.astimezone(UTC if bucket == "hour" else tz).date())
-    )
-    back = timedelta(days=method.reach_days + _SINCE)
-    buckets = Buckets(bucket, max(first - DAY, begin - back), 0, tz)
-    count = buckets.place(end - timedelta(microseconds=1)) + 1
-    if count <= 0:
-        return []
-    buckets = Buckets(bucket, buckets.first, -(-count // method.per_day) * method.per_day, tz)
-    read = series.read(reader, by, filters, buckets, end)
-    check_names(by, read.keys)
-    if not read.keys:
-        return []
-    settled = (first - buckets.first).days + _SETTLED_DAYS
-    judged = _judge(read, method, direction, threshold, count, settled * method.per_day, end)
-    wanted = 0 if period.start is None else _first_at(buckets, period.start)
-    return list(_anomalies(reader, judged, wanted, by, filters, tz, end, method))
+    zone, start = UTC if bucket == "hour" else tz, period.start
+    begin, found = first - DAY if start is None else max(first - DAY, start.astimezone(zone).date()), list[Anomaly]()
+    while midnight(begin, zone).astimezone(UTC) < end:
+        following = begin + timedelta(days=_SPAN_DAYS[bucket])
+        found += asked.within(begin, start, min(end, midnight(following, zone).astimezone(UTC)))
+        begin, start = following, None
+    return found
 
 
 def check(threshold: object, by: Sequence[object], bucket: object, direction: object) -> None:
@@ -119,17 +142,17 @@ def _first_at(buckets: Buckets, start: datetime) -> int:
     return place if buckets.start(place) >= start.astimezone(UTC) else place + 1
 
 
-def _judge(
-    read: Series, method: Method, direction: Direction, threshold: float, count: int, settled: int, end: datetime
-) -> _Judged:
+def _judge(asked: Question, read: Series, count: int, end: datetime) -> _Judged:
+    method, direction, threshold = asked.method, asked.direction, asked.threshold
     costs = read.costs.copy()
     costs[:, count:] = np.nan
     begins = first_of(costs > 0, method.memory)
     found = days.score_days(costs, begins) if method.per_day == 1 else hours.score_hours(costs, begins)
     up, down = found.up, found.down.copy()
-    last = read.buckets.start(count - 1) + (HOUR if read.buckets.unit == "hour" else DAY)
-    if last > end + (HOUR if read.buckets.unit == "day" else timedelta()):  # a day may have 23 hours
+    if read.buckets.start(count) > end:
         down[:, count - 1] = np.nan  # what has not ended may still come to its usual cost
+    known_from = max((asked.first - read.buckets.first).days * method.per_day, read.whole_from)
+    settled = known_from + SETTLED_DAYS * method.per_day
     with np.errstate(invalid="ignore"):
         up_out = significant(up, method.law) & (costs >= threshold * found.expected)
         down_out = significant(down, method.law) & (costs <= found.expected / threshold)
@@ -140,41 +163,14 @@ def _judge(
         np.where(down_out, down, up),
         ~down_out,
         up_out | down_out,
-        _new(costs, begins, method, settled) & (direction in ("up", "both")),
+        new_spenders(costs, begins, settled, per_day=method.per_day) & (direction in ("up", "both")),
         found.expected,
         np.where(down_out, found.low, found.high),
     )
 
 
-def _new(costs: Floats, begins: Places, method: Method, settled: int) -> Bools:
-    """Tell in which buckets a spender is new: the first in which it costs as much as others typically do."""
-    count = costs.shape[1]
-    places = np.arange(count)
-    is_young = (places - begins < _YOUNG_DAYS * method.per_day) & (begins >= settled)
-    spent = np.where(costs > 0, costs, np.nan)
-    typical = np.full(count, np.inf)
-    for place in np.flatnonzero((is_young & (costs > 0)).any(0)):
-        before = spent[:, max(0, place - 14 * method.per_day) : place]
-        of_each = median(before)
-        if np.isfinite(of_each).any():
-            typical[place] = float(median(of_each[None, :])[0])
-    is_material = is_young & (np.nan_to_num(costs) >= typical) & (costs > 0)
-    seen = np.cumsum(is_material, 1)
-    earlier = np.concatenate([np.zeros((len(costs), 1), int), seen[:, :-1]], 1)
-    at_begin = np.take_along_axis(earlier, begins, 1)
-    return np.asarray(is_material & (earlier == at_begin))
-
-
-def _anomalies(
-    reader: AggregateReader,
-    judged: _Judged,
-    wanted: int,
-    by: Sequence[str],
-    filters: Filters,
-    tz: tzinfo,
-    end: datetime,
-    method: Method,
-) -> Iterator[Anomaly]:
+def _anomalies(asked: Question, judged: _Judged, wanted: int, end: datetime) -> Iterator[Anomaly]:
+    by, method = asked.by, asked.method
     read = judged.read
     rows, places = np.nonzero((judged.is_out | judged.is_new)[:, wanted:])
     money = np.abs(np.nan_to_num(read.costs - np.nan_to_num(judged.expected)))
@@ -203,8 +199,8 @@ def _anomalies(
             key=key,
             period_start=start,
             score=0.0 if is_new else float(judged.scores[row, place]),
-            event_ids=_dearest(reader, {**filters, **key}, Period(start, stop)) if calls else [],
-            explanation=explain(name=_name(key), start=start, tz=tz, **facts),  # type: ignore[arg-type]  # as above
+            event_ids=_dearest(asked.reader, {**asked.filters, **key}, Period(start, stop)) if calls else [],
+            explanation=explain(name=_name(key), start=start, tz=asked.tz, **facts),  # type: ignore[arg-type]  # as above
             **facts,  # type: ignore[arg-type]  # the same
         )
 

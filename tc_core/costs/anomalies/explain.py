@@ -32,8 +32,8 @@ def explain(
         return f"{cost} and had cost nothing before: a new spender, {calls:,} call{'' if calls == 1 else 's'}."
     over = "the last 4 weeks, by weekday" if bucket == "day" else "this hour of the last 14 days"
     ratio = observed / expected if expected else 0.0
-    said = f"{ratio:.1f}x" if observed >= expected else f"{ratio:.0%}".replace("%", " %")
-    sentence = f"{cost}, {said} of the {dollars(expected)} expected from {over}"
+    said = f"{ratio:.1f}x" if observed >= expected else f"{ratio:.0%} of".replace("%", " %")
+    sentence = f"{cost}, {said} the {dollars(expected)} expected from {over}"
     bound = "at most" if observed >= expected else "at least"
     sentence += f" ({bound} {dollars(usual)} was usual)"
     if kind == "shift":

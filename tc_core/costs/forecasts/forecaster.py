@@ -11,9 +11,9 @@ from tc_core.costs.forecasts import methods
 from tc_core.costs.forecasts.forecast import INTERVAL, Backtest, BacktestRow, Forecast, MonthlyForecast
 from tc_core.costs.forecasts.history import DAY, History
 from tc_core.costs.forecasts.predict import LEAST_HISTORY
-from tc_core.costs.replay import Progress, Replay, pages
+from tc_core.costs.reading import reader_of
+from tc_core.costs.replay import Progress, Replay, pages, removed_in
 from tc_core.costs.scenarios import Scenario, ScenarioResult
-from tc_core.costs.tracker import reader_of
 from tc_core.model import clock, money
 from tc_core.model.period import Period, midnight, period, zone
 from tc_core.model.ports import Filters
@@ -106,7 +106,7 @@ class CostForecaster:
         """
         names = [by] if isinstance(by, str) else list(by)
         span = period(start_date, end_date, tz=zone(tz))
-        replay = Replay(scenario)
+        replay = Replay(scenario, removed=removed_in(self.storage, span))
         for calls in pages(self.storage, names, scenario.filters, span, progress):
             replay.take(calls)
         return replay.result(names, span)
@@ -187,8 +187,9 @@ def _notes(read: History) -> list[str]:
         notes.append("nothing was spent in the last 28 days")
     if read.unpriced:
         left_out = f"{read.unpriced:,} of {read.calls:,} calls have no price and are left out"
-        filled = "; a day with few known prices counts like its weekday before"
-        notes.append(left_out + (filled if read.unknown_days else ""))
+        notes.append(f"{left_out}; a day with few known prices counts like its weekday before")
+    if read.removed:
+        notes.append(f"{read.removed:,} events of the history have left the store: days may seem too cheap")
     return notes
 
 

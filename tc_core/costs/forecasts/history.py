@@ -8,6 +8,7 @@ import numpy as np
 from tc_core.costs.weekdays import Floats
 from tc_core.costs.zones import totals_in_zone
 from tc_core.model import money
+from tc_core.model.gaps import Gaps
 from tc_core.model.period import Period, midnight
 from tc_core.model.ports import AggregateReader, Filters
 
@@ -24,7 +25,8 @@ class History:
     calls: int
     priced: int
     unpriced: int
-    unknown_days: int
+    removed: int
+    """How many events of these days have left the store, so that days may seem too cheap."""
 
     @property
     def next_day(self) -> date:
@@ -36,15 +38,15 @@ def read(reader: AggregateReader, filters: Filters, now: datetime, tz: tzinfo) -
     """Read what was spent until the midnight before `now`."""
     today = now.astimezone(tz).date()
     earliest = today - MOST_DAYS * DAY
-    found = totals_in_zone(reader, Period(midnight(earliest, tz), midnight(today, tz)), ("day",), filters, tz)
+    span, gaps = Period(midnight(earliest, tz), midnight(today, tz)), Gaps()
+    found = totals_in_zone(reader, span, ("day",), filters, tz, gaps=gaps)
     days = {date.fromisoformat(str(name)): totals for (name,), totals in found.items() if totals.calls}
     first = min(days, default=today)
     costs = np.zeros((today - first).days)
     for day, totals in days.items():
         is_known = totals.unpriced * 2 <= totals.calls
         costs[(day - first).days] = money.to_dollars(totals.cost_nanos) if is_known else np.nan
-    unknown = np.flatnonzero(np.isnan(costs))
-    for place in unknown:
+    for place in np.flatnonzero(np.isnan(costs)):
         costs[place] = costs[place - 7] if place >= 7 else 0.0
     return History(
         first,
@@ -52,5 +54,5 @@ def read(reader: AggregateReader, filters: Filters, now: datetime, tz: tzinfo) -
         sum(totals.calls for totals in days.values()),
         sum(totals.priced for totals in days.values()),
         sum(totals.unpriced for totals in days.values()),
-        len(unknown),
+        gaps.events,
     )

@@ -8,7 +8,7 @@ from tc_core.costs.weekdays import Floats
 MEANS = (14, 28, 56)
 """Days whose mean is taken to go on."""
 
-PRIOR = np.array([0.25, 2.0, 0.25, 1.0])
+PRIOR = np.array([0.125, 2.0, 0.125, 1.0])
 """What the means and the trend weigh before back-tests say anything."""
 
 _WEEKS = 12

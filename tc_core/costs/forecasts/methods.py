@@ -14,7 +14,7 @@ WEIGHTED, TREND, THETA = "weighted means and trend", "trend", "theta"
 
 METHODS = ("auto", WEIGHTED, TREND, THETA)
 
-_COMPARED = 12
+_COMPARED = 8
 """So many back-tests decide at most."""
 
 _LEAST = 6

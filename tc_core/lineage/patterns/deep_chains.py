@@ -28,8 +28,8 @@ class DeepChains:
             ("nested", _deepest(run), self._limits.least_depth),
             ("turns of one agent", _longest(run), 2 * self._limits.least_depth),
         ):
-            usual = self._history.usual((workflow, measure))
-            if usual is not None and len(chain) >= least and len(chain) > usual.bound:
+            usual = self._history.exceeded((workflow, measure), len(chain))
+            if usual is not None and len(chain) >= least:
                 finding = Finding("deep_chain", _ADVICE, least="medium")
                 for each in chain:
                     finding.name(each)

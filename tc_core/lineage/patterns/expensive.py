@@ -41,9 +41,9 @@ class Expensive:
 
 
 def _judge(history: History, group: Hashable, seen: Seen, nanos: int, what: str, advice: str) -> Iterable[Finding]:
-    usual = history.usual(group)
+    usual = history.exceeded(group, nanos)
     history.add(group, nanos)
-    if usual is None or nanos <= usual.bound or nanos - usual.median < LEAST_NANOS:
+    if usual is None or nanos - usual.median < LEAST_NANOS:
         return
     finding = Finding("expensive", advice)
     finding.name(seen)

@@ -33,9 +33,9 @@ class FanOut:
                 group: Hashable = (workflow, parent.event.event_type, parent.event.name)
                 widest[group] = max(widest.get(group, []), _at_once(children), key=len)
         for group, branches in widest.items():
-            usual = self._history.usual(group)
             width = len(branches)
-            if usual is not None and width >= self._limits.least_fan_out and width > usual.bound:
+            usual = self._history.exceeded(group, width)
+            if usual is not None and width >= self._limits.least_fan_out:
                 finding = Finding("fan_out", _ADVICE)
                 for each in branches:
                     finding.name(each)

@@ -271,7 +271,7 @@ class Database(ABC):
     @property
     @abstractmethod
     def events_view(self) -> str:
-        """The view `events`: the seed documents' table, its labels with the dimensions, and `cost_nanos`."""
+        """The view `events`: the seed documents' table, its labels with the dimensions, and what is asked most."""
 
 
 _CONFLICTS = tenacity.Retrying(
@@ -325,10 +325,16 @@ SELECT coalesce(own.value, {uuid_text("event.id")}) AS event_id,
        coalesce(above.value, {uuid_text("coalesce(parent.id, orphan.parent_id)")}) AS parent_id,
        {labels.format(body=body, dimensions=dimensions)} AS labels,
        coalesce(metadata_body.body, '{{}}') AS metadata,
-       event.cost_nanos AS cost_nanos
+       event.cost_nanos AS cost_nanos,
+       status.value AS status,
+       provider.value AS provider,
+       event.cached_tokens AS cached_tokens,
+       event.latency_us / 1e3 AS latency_ms
 FROM event
 JOIN dimension AS event_type ON event_type.id = event.event_type
+JOIN dimension AS status ON status.id = event.status
 LEFT JOIN dimension AS model ON model.id = event.model
+LEFT JOIN dimension AS provider ON provider.id = event.provider
 {joins}
 LEFT JOIN label_set ON label_set.id = event.labels
 LEFT JOIN metadata_body ON metadata_body.id = event.details

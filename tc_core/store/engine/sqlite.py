@@ -211,6 +211,8 @@ class SQLite(Database):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600, exist_ok=True)
+            if not self.path.stat().st_size:  # somebody has made an empty file, which others may read
+                self.path.chmod(0o600)
         except OSError as error:
             raise StorageError(f"cannot create {self}: {error.strerror}") from error
         try:

@@ -130,18 +130,21 @@ class Check:
                 again = partial(rebuild.rebuild, database=self._database, interned=self._interned, day=day)
                 self._database.transact(again, alone=True)
             yield Finding(
-                "repaired", "roll-ups", f"those of {len(wrong):,} days are made anew from their events: {named}"
+                "repaired",
+                "roll-ups",
+                f"those of {_days(len(wrong), 'is', 'are')} made anew from their events: {named}",
             )
         elif wrong:
             said = (
-                f"those of {len(wrong):,} days are not what their events add up to: --repair makes them anew ({named})"
+                f"those of {_days(len(wrong), 'are', 'are')} not what their events add up to: --repair makes them anew "
+                f"({named})"
             )
             yield Finding("fault", "roll-ups", said)
         else:
             checked = len(set(days) - removed)
-            yield Finding("ok", "roll-ups", f"{checked:,} days are what their events add up to")
+            yield Finding("ok", "roll-ups", f"{_days(checked, 'is', 'are')} what their events add up to")
         if removed:
-            yield Finding("ok", "roll-ups", f"{len(removed):,} days stand for events that left the store")
+            yield Finding("ok", "roll-ups", f"{_days(len(removed), 'stands', 'stand')} for events that left the store")
 
     def _is_right(self, day: int) -> bool:
         with self._database.reading() as connection:
@@ -190,3 +193,7 @@ _MISPLACED = (
         )
     )
 )
+
+
+def _days(number: int, verb: str, verb_of_several: str) -> str:
+    return f"{number:,} day {verb}" if number == 1 else f"{number:,} days {verb_of_several}"

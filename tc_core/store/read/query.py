@@ -6,7 +6,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from tc_core.model import ids, money
 from tc_core.model.attempt import Attempt
@@ -64,6 +64,8 @@ _WHOLE = select(
     _LABEL_SET.c.body.label("label_body"),
     _METADATA.c.body.label("metadata_body"),
 ).select_from(_JOINS)
+
+_NO_FILTERS: Filters = {}
 
 Place = tuple[int, int]
 """Where an event stands in order of time: its time (us), and the key of its row."""
@@ -200,25 +202,74 @@ class Reader:
         found = self._connection.execute(question.order_by(EVENT.c.at.desc()).limit(limit)).scalars()
         return [ids.to_text(id_) for id_ in found]
 
-    def runs(self, filters: Filters, limit: int, *, single_calls: bool) -> list[Run]:
-        """Return the latest roots with the sums over their trees; bare model calls only when asked for."""
-        conditions = [EVENT.c.parent.is_(None), *self._conditions.of(filters, None, None)]
+    def runs(
+        self,
+        filters: Filters,
+        limit: int | None,
+        *,
+        single_calls: bool,
+        having: Filters = _NO_FILTERS,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        sort: str | None = None,
+    ) -> list[Run]:
+        """Return the latest roots, or those first by a sum over their trees; bare model calls only when asked for."""
+        chosen = select(EVENT.c.key).where(*self._roots(filters, having, start_us, end_us))
         if not single_calls:
-            conditions.append(EVENT.c.event_type.not_in(CALLS))
-        latest = _WHOLE.where(*conditions).order_by(EVENT.c.at.desc(), EVENT.c.key.desc()).limit(limit)
-        found = self._connection.execute(latest).all()
-        sums = {
-            row.root: row
-            for row in self._connection.execute(
-                select(EVENT.c.root, func.count().label("events"), *row_measures(all_types=False))
-                .where(EVENT.c.root.in_([row.key for row in found]))
-                .group_by(EVENT.c.root)
-            )
-        }
+            chosen = chosen.where(EVENT.c.event_type.not_in(CALLS))
+        if sort is None or sort == "time":
+            column = EVENT.c.at if sort is None else func.coalesce(EVENT.c.latency_us, -1)
+            latest = chosen.order_by(column.desc(), EVENT.c.at.desc(), EVENT.c.key.desc()).limit(limit)
+        else:
+            sums = {name: column for name, column in zip(MEASURES, row_measures(all_types=False), strict=True)}  # noqa: C416
+            tokens = sums["input_tokens"].element + sums["output_tokens"].element
+            by = {"cost": sums["cost_nanos"], "tokens": tokens, "errors": sums["errors"]}[sort]
+            of_roots = select(EVENT.c.root).where(EVENT.c.root.in_(chosen)).group_by(EVENT.c.root)
+            latest = of_roots.order_by(by.desc(), EVENT.c.root.desc()).limit(limit)
+        keys = list(self._connection.execute(latest).scalars())
+        found = {row.key: row for some in chunks(keys) for row in self._rows(some)}
+        totals = {row.root: row for some in chunks(keys) for row in self._sums(some)}
+        rows = [found[key] for key in keys]
         return [
-            Run(event, Totals(*(int(getattr(sums[row.key], name)) for name in MEASURES)), sums[row.key].events)
-            for row, event in zip(found, self._events(found), strict=True)
+            Run(event, Totals(*(int(getattr(totals[row.key], name)) for name in MEASURES)), totals[row.key].events)
+            for row, event in zip(rows, self._events(rows), strict=True)
         ]
+
+    def single_calls(self, having: Filters, start_us: int | None, end_us: int | None) -> int:
+        """Return how many model calls stand alone."""
+        conditions = [*self._roots({}, having, start_us, end_us), EVENT.c.event_type.in_(CALLS)]
+        return self._connection.execute(select(func.count()).select_from(EVENT).where(*conditions)).scalar_one()
+
+    def _roots(
+        self, filters: Filters, having: Filters, start_us: int | None, end_us: int | None
+    ) -> list[ColumnElement[bool]]:
+        """Return the conditions that a root matches, and some event of its run."""
+        conditions = [EVENT.c.parent.is_(None), *self._conditions.of(filters, start_us, end_us)]
+        if having:
+            within = select(EVENT.c.root).where(*self._conditions.of(having, start_us, None))
+            conditions.append(EVENT.c.key.in_(within))
+        return conditions
+
+    def _rows(self, keys: Sequence[int]) -> Sequence[Row[Any]]:
+        return self._connection.execute(_WHOLE.where(EVENT.c.key.in_(keys))).all()
+
+    def _sums(self, roots: Sequence[int]) -> Sequence[Row[Any]]:
+        sums = select(EVENT.c.root, func.count().label("events"), *row_measures(all_types=False))
+        return self._connection.execute(sums.where(EVENT.c.root.in_(roots)).group_by(EVENT.c.root)).all()
+
+    def attempts_in(self, root_id: str) -> dict[str, list[Attempt]]:
+        """Return the HTTP requests of the calls of a run, by the ids of these."""
+        root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
+        columns = (_ATTEMPT.c[name] for name in Attempt._fields)
+        question = select(EVENT.c.id, _OWN_ID.c.value, *columns).select_from(
+            EVENT.join(_ATTEMPT, _ATTEMPT.c.event == EVENT.c.key).outerjoin(_OWN_ID, _OWN_ID.c.id == EVENT.c.id)
+        )
+        found: dict[str, list[Attempt]] = {}
+        for id_, text, *attempt in self._connection.execute(
+            question.where(EVENT.c.root == root).order_by(_ATTEMPT.c.number)
+        ):
+            found.setdefault(text or ids.to_text(id_), []).append(Attempt(*attempt))
+        return found
 
     def faults(self) -> dict[str, int]:
         """Return how often each swallowed error was met, the most frequent first."""

@@ -1,0 +1,46 @@
+"""Filters as people say them: several values, beginnings (`gpt-4*`), and what is left out (`model!`)."""
+
+from collections.abc import Sequence
+
+from tc_core.costs.zones import TIME_UNITS
+from tc_core.errors import ConfigurationError
+from tc_core.model.period import Period
+from tc_core.model.ports import AggregateReader, Filters, FilterValue
+from tc_core.model.scope import label_text
+
+ANY, NOT = "*", "!"
+
+
+def resolved(reader: AggregateReader, filters: Filters, period: Period) -> Filters:
+    """Return filters that name each value, which is what stores know.
+
+    A text that ends in `*` stands for all values of the period that begin so, `*` alone for every value there is. A
+    name that ends in `!` leaves its values out. Raises ConfigurationError for a beginning of a time.
+    """
+    plain: dict[str, FilterValue] = {}
+    for name, value in filters.items():
+        wanted = _as_list(value)
+        is_not = name.endswith(NOT) and len(name) > 1
+        bare = name.removesuffix(NOT) if is_not else name
+        if is_not or any(each is not None and each.endswith(ANY) for each in wanted):
+            if bare in TIME_UNITS:
+                raise ConfigurationError(f"cannot filter by {name}={value}: limit the period by its start and end")
+            there = [key for (key,) in reader.totals([bare], None, period.start, period.end)]
+            wanted = [each for each in there if _is_meant(each, wanted) != is_not]
+        if bare in plain:
+            wanted = [each for each in _as_list(plain[bare]) if each in wanted]
+        plain[bare] = wanted
+    return plain
+
+
+def _as_list(value: FilterValue) -> Sequence[str | None]:
+    if value is None or isinstance(value, str):
+        return [value]
+    return [None if each is None else label_text(each) for each in value]
+
+
+def _is_meant(value: str | None, wanted: Sequence[str | None]) -> bool:
+    if value in wanted:
+        return True
+    beginnings = [each.removesuffix(ANY) for each in wanted if each is not None and each.endswith(ANY)]
+    return value is not None and any(value.startswith(each) for each in beginnings)

@@ -1,0 +1,1 @@
+"""Making a conversation shorter, to a hard target, without parting what belongs together."""
