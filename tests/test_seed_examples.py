@@ -101,3 +101,21 @@ def test_the_events_of_a_workflow_have_the_types_named_there():
         "llm_call",
         "workflow_end",
     ]
+
+
+def test_alerts():
+    from tc_core import AlertManager, AlertRule, InMemoryStorage, TrackingEvent
+
+    alerts, baseline = AlertManager(InMemoryStorage()), 0.5
+    alerts.add_alert_rule(
+        AlertRule(
+            name="cost-spike",
+            condition=lambda e: e.cost > baseline * 2.0,
+            severity="critical",
+            channels=["console", "webhook", "email"],
+        )
+    )
+    event = TrackingEvent(event_id="e", model="gpt-4", input_tokens=1000, output_tokens=500, cost=1.06)
+    (alert,) = alerts.check_alerts(event)
+    assert (alert.rule, alert.severity, alert.event_id) == ("cost-spike", "critical", "e")
+    assert alerts.check_alerts(TrackingEvent(cost=0.9)) == []

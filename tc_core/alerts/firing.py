@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from tc_core.alerts import sql
+from tc_core.alerts import outbox_sql, sql
 from tc_core.alerts.outbox import rows
 from tc_core.alerts.rules import Alert, AlertRule, Condition, Signal
 from tc_core.alerts.sender import now_us
@@ -72,14 +72,14 @@ class Firing:
             sql.mark_resolved(connection, state.alert, at_us)
             if condition.tells_end:
                 over = sql.alert_at(connection, state.alert) or told
-                sql.post(connection, rows(over, state.alert, rule.channels, self._own, "resolved", now_us()))
+                outbox_sql.post(connection, rows(over, state.alert, rule.channels, self._own, "resolved", now_us()))
         if after != state:
             sql.change_state(connection, rule.name, signal.key, state, after)
         return after, alert
 
     def _post(self, connection: Connection, channels: Sequence[str], alert: Alert) -> int:
         key = sql.add_alert(connection, alert)
-        sql.post(connection, rows(alert, key, channels, self._own, "fired", now_us()))
+        outbox_sql.post(connection, rows(alert, key, channels, self._own, "fired", now_us()))
         return key
 
 

@@ -14,16 +14,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tc_core import settings
-from tc_core.alerts import sql
+from tc_core.alerts import outbox_sql, sql
 from tc_core.alerts.channels import Channels
+from tc_core.alerts.checks import NAME, examine
 from tc_core.alerts.conditions import FunctionCondition
 from tc_core.alerts.firing import Firing
+from tc_core.alerts.outbox import GIVE_UP_SECONDS
 from tc_core.alerts.rules import Alert, AlertRule, Condition, Signal
-from tc_core.alerts.sender import Sender
+from tc_core.alerts.sender import Sender, now_us
 from tc_core.alerts.worker import Worker
 from tc_core.errors import ConfigurationError
 from tc_core.model.clock import clock
-from tc_core.model.event import TrackingEvent, from_us
+from tc_core.model.event import TrackingEvent
 from tc_core.model.part import Finding, Part
 from tc_core.model.patience import left
 from tc_core.record.guard import contained
@@ -34,7 +36,6 @@ from tc_core.store.sql import SqlStore
 
 log = logging.getLogger("tc_core")
 
-NAME = "alerts"
 LOOK_SECONDS = 60.0
 """So often rules about the store are asked where nothing is recorded."""
 LEAST_SECONDS = 1.0
@@ -154,25 +155,25 @@ class Live:
                 fired += self._take(rule, condition, signals)
         return fired
 
-    def look(self) -> list[Alert]:
-        """Ask the rules about the store."""
+    def look(self, *, at_once: bool = False) -> list[Alert]:
+        """Ask the rules about the store, those that take long not too often, unless it is to be at once."""
         database = self._database()
         if database is None or not self.rules:
             return []
         with database.reading() as connection:
             self._firing = {rule: set(keys) for rule, keys in sql.firing(connection).items()}
         fired = []
-        for rule, condition in self._due():
+        for rule, condition in self._due(at_once=at_once or self._is_hurried):
             with contained(f"alert rule {rule.name!r}"):
                 firing = frozenset(self._firing.get(rule.name, ()))
                 fired += self._take(rule, condition, list(condition.look(firing)))
         return fired
 
-    def _due(self) -> list[tuple[AlertRule, Condition]]:
+    def _due(self, *, at_once: bool) -> list[tuple[AlertRule, Condition]]:
         """Return the rules that may ask the store again by now; what takes long is asked less often."""
         now, found = time.monotonic(), []
         for rule, condition in list(self.rules.values()):
-            if self._is_hurried or now - self._looked.get(rule.name, float("-inf")) >= condition.every_seconds:
+            if at_once or now - self._looked.get(rule.name, float("-inf")) >= condition.every_seconds:
                 self._looked[rule.name] = now
                 found.append((rule, condition))
         return found
@@ -209,7 +210,7 @@ class Live:
         if database is None:
             return IDLE_SECONDS
         with database.reading() as connection:
-            is_waiting = bool(sql.waiting(connection))
+            is_waiting = bool(outbox_sql.waiting(connection))
         if is_waiting:
             self.sender.wake()
         if self.rules:
@@ -218,12 +219,16 @@ class Live:
         return LOOK_SECONDS if self.rules or is_waiting else IDLE_SECONDS
 
     def _forget(self, database: Database) -> None:
-        """Once a day: take away what rules remember of keys that have been quiet for a month."""
+        """Once a day: let go of what rules remember of quiet keys, of old deliveries, and of what nobody can send."""
         today = clock.wall_ns() // 86_400_000_000_000
-        if self.rules and self._forgot_on != today:
-            self._forgot_on = today
-            before_us = (today - KEPT_DAYS) * 86_400_000_000
-            database.transact(lambda connection: sql.forget_states(connection, before_us))
+        if self._forgot_on == today:
+            return
+        self._forgot_on = today
+        kept_us = (today - KEPT_DAYS) * 86_400_000_000
+        with database.reading() as connection:
+            if not sql.is_any(connection):
+                return
+        database.transact(lambda connection: sql.forget(connection, kept_us, now_us() - int(GIVE_UP_SECONDS * 1e6)))
 
     # Its life
 
@@ -241,7 +246,7 @@ class Live:
             self._is_hurried = False
         known = self.channels.current()
         is_sent = self.wait_until(
-            lambda connection: not any(channel in known for channel, _, _ in sql.waiting(connection)), deadline
+            lambda connection: not any(channel in known for channel, _, _ in outbox_sql.waiting(connection)), deadline
         )
         return is_heard and is_asked and is_sent
 
@@ -276,25 +281,5 @@ class Live:
 
     def checks(self) -> Iterable[Finding]:
         """Say what the doctor should know."""
-        rules = list(self.rules.values())
-        for problem in self.faults.values():
-            yield Finding("fault", NAME, problem)
-        for rule, _ in rules:
-            for channel in rule.channels:
-                fault = self.channels.fault(channel)
-                if fault is not None:
-                    yield Finding("fault", NAME, f"rule {rule.name!r} tells nobody over {channel!r}: {fault}")
-        database = self._database()
-        if database is None:
-            return
-        with database.reading() as connection:
-            waiting = sql.waiting(connection)
-            faults = {channel: sql.last_fault(connection, channel) for channel, _, _ in waiting}
-        for channel, count, since_us in waiting:
-            why = f", the last attempt: {faults[channel]}" if faults[channel] else ""
-            said = f"{count} to be sent over {channel!r} since {from_us(since_us):%Y-%m-%d %H:%M} UTC{why}"
-            yield Finding("warning", NAME, said)
-        if rules:
-            yield Finding(
-                "ok", NAME, f"{len(rules)} rules, {'nothing' if not waiting else 'something'} waits to be sent"
-            )
+        rules = [rule for rule, _ in self.rules.values()]
+        return examine(rules, self.faults, self.channels, self._database())

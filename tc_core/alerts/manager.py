@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tc_core.alerts import presets, sql
+from tc_core.alerts import outbox_sql, presets, sql
 from tc_core.alerts.live import Live, live_of
 from tc_core.alerts.notifiers.function import Function
 from tc_core.alerts.outbox import rows
+from tc_core.alerts.outbox_sql import Delivery
 from tc_core.alerts.rules import Alert, AlertRule
 from tc_core.alerts.sender import now_us
-from tc_core.alerts.sql import Delivery
 from tc_core.alerts.standing import RuleStanding, standings
 from tc_core.alerts.words import read_span
 from tc_core.errors import StorageError
@@ -104,7 +104,7 @@ class AlertManager:
         """
         self.storage.check_writable()
         live = self._live
-        fired = live.see([event], at_us=clock.wall_ns() // 1000) + live.look()
+        fired = live.see([event], at_us=clock.wall_ns() // 1000) + live.look(at_once=True)
         with self.storage.database.reading() as connection:
             known = [
                 found
@@ -128,11 +128,12 @@ class AlertManager:
         def post(connection: Any) -> None:
             key = sql.key_of_alert(connection, alert.alert_id)
             key = sql.add_alert(connection, alert) if key is None else key
-            sql.post(connection, rows(alert, key, channels, live.channels.local, "fired", now_us()))
+            outbox_sql.post(connection, rows(alert, key, channels, live.channels.local, "fired", now_us()))
 
         self.storage.database.transact(post)
         return live.wait_until(
-            lambda connection: not sql.is_waiting(connection, alert.alert_id, channels), time.monotonic() + timeout
+            lambda connection: not outbox_sql.is_waiting(connection, alert.alert_id, channels),
+            time.monotonic() + timeout,
         )
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -186,7 +187,7 @@ class AlertManager:
     def deliveries(self, *alert_ids: str) -> list[Delivery]:
         """Return the attempts to send some alerts, the oldest first; `fault` is None for one that arrived."""
         with self.storage.question() as connection:
-            return sql.deliveries(connection, alert_ids)
+            return outbox_sql.deliveries(connection, alert_ids)
 
 
 def _moment(until: datetime | date | str | timedelta) -> int:

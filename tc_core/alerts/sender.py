@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tc_core.alerts import sql
+from tc_core.alerts import outbox_sql
 from tc_core.alerts.channels import Channels, send
 from tc_core.alerts.outbox import (
     ABANDONED_SECONDS,
@@ -13,7 +13,7 @@ from tc_core.alerts.outbox import (
     again_in,
     home,
 )
-from tc_core.alerts.sql import Due
+from tc_core.alerts.outbox_sql import Due
 from tc_core.record.guard import failure_of
 from tc_core.store.engine.database import Database
 
@@ -66,13 +66,15 @@ class Sender:
     def _claim(self, database: Database, channels: list[str]) -> Due | None:
         now = now_us()
         lease, abandoned = int(LEASE_SECONDS * 1e6), now - int(ABANDONED_SECONDS * 1e6)
-        return database.transact(lambda connection: sql.claim(connection, channels, home(), now, lease, abandoned))
+        return database.transact(
+            lambda connection: outbox_sql.claim(connection, channels, home(), now, lease, abandoned)
+        )
 
     def _wait(self, database: Database, channels: list[str]) -> float | None:
         """Return in how many seconds something is to be sent; what a resting channel has, when it has rested."""
         now = now_us()
         with database.reading() as connection:
-            due = sql.due_by_channel(connection, channels, home(), now - int(ABANDONED_SECONDS * 1e6))
+            due = outbox_sql.due_by_channel(connection, channels, home(), now - int(ABANDONED_SECONDS * 1e6))
         moments = [max(at_us, self._resting.get(channel, (0, 0))[1]) for channel, at_us in due.items()]
         return max(min(moments) - now, 0) / 1e6 if moments else None
 
@@ -88,4 +90,4 @@ class Sender:
             if ended - due.made_us < GIVE_UP_SECONDS * 1e6:
                 again = ended + int(again_in(due.attempts) * 1e6)
         took = ended - began
-        database.transact(lambda connection: sql.note_delivery(connection, due.key, began, took, fault, again))
+        database.transact(lambda connection: outbox_sql.note_delivery(connection, due.key, began, took, fault, again))

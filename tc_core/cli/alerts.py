@@ -8,8 +8,8 @@ from rich.text import Text
 from tc_core import settings
 from tc_core.alerts.channels import try_channels
 from tc_core.alerts.manager import AlertManager
+from tc_core.alerts.outbox_sql import Delivery
 from tc_core.alerts.rules import Alert
-from tc_core.alerts.sql import Delivery
 from tc_core.alerts.standing import RuleStanding
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number

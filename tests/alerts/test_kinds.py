@@ -15,7 +15,7 @@ from tc_core.model.part import Part
 from tc_core.model.segment import Segment
 from tc_core.model.usage import Usage
 from tc_core.runtime import parts
-from tc_core.runtime.recorders import recorder_for
+from tc_core.runtime.recorders import recorder_for, wait_for_parts
 from tc_core.settings import AlertRule as Said
 from tc_core.testing import FakeClock
 
@@ -287,3 +287,17 @@ def test_the_rules_of_the_settings_hear_of_calls_without_a_manager(store, to_rec
     CostTracker(store).track_call("gpt-4o", 400_000, 0)
     assert [(each["rule"], each["severity"]) for each in receiver.wait_for(1)] == [("dear", "critical")]
     assert live_of(store).flush(60)
+
+
+def test_the_health_of_a_conversation(store, monkeypatch):
+    monkeypatch.setenv("TOKEN_CALC_HEALTH", "on")
+    told = Told(store)
+    told.rule("context_usage", threshold=50)
+    turn = [Segment("user", "text", "hello"), Segment("assistant", "text", "hi")]
+    for session, tokens in (("short", 1000), ("long", 4096)):  # of the 8,192 tokens of gpt-4
+        recorder, key = recorder_for(store), object()
+        labels = {"session_id": session, "agent_id": "writer"}
+        recorder.start("llm_call", key=key, model="gpt-4", content=turn[:1], labels=labels)
+        recorder.finish(key, usage=Usage(tokens, 0), output=turn[1:])
+    assert wait_for_parts(store, 60)
+    assert told.fired() == [("long", False)]

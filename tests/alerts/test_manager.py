@@ -269,3 +269,31 @@ def test_the_doctor_says_who_cannot_be_told(store, configure):
     )
     (unknown,) = [each.said for each in found if "'b'" in each.said]
     assert "there is no type 'nothing', known are anomaly, budget, burn_rate," in unknown
+
+
+def test_each_kind_of_store_keeps_alerts_alike(each_store):
+    manager, heard = AlertManager(each_store), []
+    manager.add_notifier("here", heard.append)
+    manager.add_budget_alert(1.0, channels=["here"], cooldown=0)
+    manager.add_alert_rule(AlertRule("dear", dear, channels=["here"], by="agent_id"))
+    with FakeClock(NOON) as clock:
+        BudgetTracker(each_store).set_budget(1.0, "day", name="daily")
+        for agent in ("writer", "critic", "writer"):
+            CostTracker(each_store).track_call("gpt-4o", 1_000_000, 0, agent_id=agent)
+        assert manager.flush(60)
+        manager.silence("dear", "2h")
+        (critic,) = [alert for alert in manager.history("dear") if alert.key == "critic"]
+        manager.acknowledge(critic.alert_id, by="ann")
+        clock.advance(days=1)
+        assert manager.flush(60)
+        standings = {each.name: (each.kind, each.firing, each.alerts) for each in manager.standings()}
+        assert standings == {"budget": ("budget", (), 1), "dear": ("condition", ("critic", "writer"), 2)}
+        history = {(alert.rule, alert.key): alert.acknowledged_by for alert in manager.history(since="yesterday")}
+        assert history == {("budget", "daily"): None, ("dear", "critic"): "ann", ("dear", "writer"): None}
+        told = [(alert.rule, alert.key, alert.resolved_at is not None) for alert in heard]
+    assert sorted(told) == [
+        ("budget", "daily", False),
+        ("budget", "daily", True),
+        ("dear", "critic", False),
+        ("dear", "writer", False),
+    ]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tc_core import Alert, AlertManager, AlertRule, CostTracker, TrackingEvent
-from tc_core.alerts import addresses, live, outbox, sql
+from tc_core.alerts import addresses, live, outbox, outbox_sql, sql
 from tc_core.alerts.addresses import is_public, place
 from tc_core.alerts.notifiers.webhook import Webhook, signed
 from tc_core.alerts.outbox import Notice, NotifyError, body, text
@@ -285,10 +285,25 @@ def test_what_could_not_be_sent_for_three_days_is_given_up(manager, receiver, st
         assert connection.exec_driver_sql("SELECT is_delivered, attempts FROM alert_outbox").all() == [(0, 1)]
 
 
+def test_what_nobody_can_send_is_given_up_and_old_deliveries_go(store, manager):
+    day_us = 86_400_000_000
+    with store.database.writing() as connection:
+        sql.state_for_update(connection, store.database, "dear", "")
+        for channel in ("webhook", "a function of a program that is gone"):
+            _post(connection, channel)
+        outbox_sql.note_delivery(connection, 1, 0, 5, None, None)
+        connection.exec_driver_sql("UPDATE alert_outbox SET made_us = ?", (40 * day_us,))
+        sql.forget(connection, 30 * day_us, 43 * day_us)
+        left = connection.exec_driver_sql("SELECT channel, ended_us, is_delivered FROM alert_outbox").all()
+        assert left == [("a function of a program that is gone", 43 * day_us, 0)]
+        assert connection.exec_driver_sql("SELECT count(*) FROM alert_delivery").scalar() == 0
+        assert connection.exec_driver_sql("SELECT count(*) FROM alert").scalar() == 2
+
+
 def _post(connection, channel):
     alert = Alert("dear", "info", "hello")
     key = sql.add_alert(connection, alert)
-    sql.post(connection, outbox.rows(alert, key, [channel], ["console"], "fired", 1))
+    outbox_sql.post(connection, outbox.rows(alert, key, [channel], ["console"], "fired", 1))
     return alert
 
 

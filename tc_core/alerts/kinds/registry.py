@@ -7,6 +7,7 @@ from typing import Any
 from tc_core import settings
 from tc_core.alerts.kinds import budgets, calls, foresight, windows
 from tc_core.alerts.kinds.calls import PartFigure
+from tc_core.alerts.kinds.conversations import THRESHOLDS, Conversation
 from tc_core.alerts.kinds.waste import Waste
 from tc_core.alerts.rules import Condition
 from tc_core.errors import ConfigurationError
@@ -33,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "no_data": windows.NoData,
     "retry_storm": partial(Waste, "retry_storm"),
     "unpriced": windows.Unpriced,
+    **dict.fromkeys(THRESHOLDS, Conversation),
 }
 
 
