@@ -11,7 +11,6 @@ from tc_core.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from tc_core.health.recording import Recording
-    from tc_core.health.sql import Recorded
 
 
 def part(store: StorageBackend) -> Part | None:
@@ -19,7 +18,7 @@ def part(store: StorageBackend) -> Part | None:
     tracking = settings.load().tracking
     if not (tracking.health and tracking.ledger) or not isinstance(store, SqlStore) or store.read_only:
         return None
-    return Part(name="health", after=_following(store), rule_kinds=RULE_KINDS)
+    return Part(name="health", after=_following(store))
 
 
 def _following(store: SqlStore) -> Callable[[Sequence[Texts]], object]:
@@ -35,28 +34,3 @@ def _following(store: SqlStore) -> Callable[[Sequence[Texts]], object]:
         recording.after(texts)
 
     return after
-
-
-def _usage(health: "Recorded") -> float | None:
-    return health.context_usage
-
-
-def _rot(health: "Recorded") -> float | None:
-    return health.rot_percentage
-
-
-def _repetition(health: "Recorded") -> float | None:
-    return health.signals["repetition"]
-
-
-def _injection(health: "Recorded") -> float | None:
-    return health.signals["injection_risk"]
-
-
-RULE_KINDS = {
-    "context_usage": _usage,
-    "context_rot": _rot,
-    "repetition": _repetition,
-    "injection_risk": _injection,
-}
-"""Kinds of alert rules: the figure of a call's health that a threshold is held against. Use and rot are 0 to 100."""

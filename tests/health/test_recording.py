@@ -6,7 +6,8 @@ import pytest
 
 from tc_core import ConversationMonitor, SQLiteStorage
 from tc_core.health import sql
-from tc_core.health.live import RULE_KINDS, part
+from tc_core.health.figures import FIGURES
+from tc_core.health.live import part
 from tc_core.model.segment import Segment
 from tc_core.runtime.recorders import recorder_for, wait_for_parts
 from tests.health.conftest import SYSTEM, booking, call, result, said, user
@@ -119,10 +120,9 @@ def test_scores_leave_with_their_events(store, tmp_path):
 def test_kinds_of_alert_rules_give_the_figure_that_a_threshold_is_held_against(store):
     record(store, [user("hello"), said("hi")], model="gpt-4", usage=(3000, 72))
     (found,) = kept(store)
-    assert {name: kind(found) for name, kind in RULE_KINDS.items()} == {
+    assert {name: kind(found) for name, kind in FIGURES.items()} == {
         "context_usage": 50.0, "context_rot": 0.0, "repetition": 0.0, "injection_risk": 0.0,
     }  # fmt: skip
-    assert part(store).rule_kinds is RULE_KINDS
 
 
 def test_where_texts_are_not_read_there_is_no_health(store, monkeypatch, tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tc_core import settings
 from tc_core.alerts.kinds.asking import Figure, Level
 from tc_core.health import sql as health
-from tc_core.health.live import RULE_KINDS
+from tc_core.health.figures import FIGURES
 from tc_core.model import clock
 from tc_core.model.event import to_us
 from tc_core.store.sql import SqlStore
@@ -21,7 +21,7 @@ class Conversation(Level):
     def __init__(self, said: settings.AlertRule, store: SqlStore) -> None:
         self.threshold = THRESHOLDS[said.type]
         super().__init__(said, store)
-        self._read = RULE_KINDS[said.type]
+        self._read = FIGURES[said.type]
 
     def figures(self) -> Iterable[Figure]:
         """Return the figure of each session, or of each run that has none."""
