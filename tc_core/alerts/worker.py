@@ -66,6 +66,8 @@ class Worker:
             return
         deadline = time.monotonic() + timeout
         with self._changed:
+            self._is_woken = True  # what was put off for a moment is due now
+            self._asked += 1
             wanted = self._asked
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._answered >= wanted, timeout)
