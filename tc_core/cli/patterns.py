@@ -1,7 +1,7 @@
 """`token-calc patterns`: what was paid for and not needed."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -74,17 +74,17 @@ def patterns(
         if as_json:
             text.print_json(found.to_dict())
             return
-        print_waste(found)
+        print_waste(found, kinds or ())
         if found.patterns:
             first = found.patterns[0]
             event = next(iter(first.wasted_nanos), first.event_ids[-1])
             common.print_hint(f"token-calc tree {event[-8:]}", "the run of the first of them", store)
 
 
-def print_waste(found: Waste) -> None:
-    """Print what was wasted in all, and each finding with its evidence and advice."""
+def print_waste(found: Waste, kinds: Collection[str] = ()) -> None:
+    """Print what was wasted in all, and each finding with its evidence and advice; `kinds` are those asked for."""
     console = text.console()
-    console.print(_title(found))
+    console.print(_title(found, kinds))
     shown, hidden = _chosen(found.patterns)
     for each in shown:
         console.print()
@@ -123,9 +123,12 @@ def _print_pattern(console: Console, pattern: Pattern) -> None:
     console.print(Text(f"  events {ids}" + (f"  and {rest:,} more" if rest > 0 else ""), style="dim"))
 
 
-def _title(found: Waste) -> Text:
+def _title(found: Waste, asked: Collection[str]) -> Text:
+    if not found.events:
+        return Text("No event is recorded there.")
     if not found.patterns:
-        return Text("No waste was found, and nothing that stands out.")
+        names = " or ".join(_NAMES[each][0] for each in asked)
+        return Text(f"No {names} was found." if names else "No waste was found, and nothing that stands out.")
     kinds: dict[str, list[Pattern]] = {}
     for each in found.patterns:
         kinds.setdefault(each.kind, []).append(each)
@@ -134,7 +137,12 @@ def _title(found: Waste) -> Text:
     for kind, group in sorted(kinds.items(), key=lambda item: -costs[item[0]]):
         name = _NAMES[kind][len(group) > 1]
         parts.append(f"{len(group):,} {name}" + (f" {text.usd(costs[kind])}" if costs[kind] else ""))
-    line = Text(f"{text.usd(found.wasted_nanos)} of {text.usd(found.spent_nanos)} was waste", style="bold")
+    if found.wasted_nanos:
+        line = Text(f"{text.usd(found.wasted_nanos)} of {text.usd(found.spent_nanos)} was waste", style="bold")
+    elif any(each.cost_nanos is None for each in found.patterns):
+        line = Text("What was waste has no known price", style="bold")
+    else:
+        line = Text("No money was wasted, but this stands out", style="bold")
     line.append(f": {', '.join(parts)}.")
     return line
 

@@ -32,7 +32,7 @@ _BACK = {
 
 
 def provenance(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or the end of one.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="`last`, an event's id, or the end of one.")],
     store: common.StoreOption = None,
     as_json: common.JsonOption = False,
 ) -> None:

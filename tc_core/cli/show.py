@@ -19,7 +19,7 @@ from tc_core.record.reports import BILLED
 
 
 def show(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="An event's id, or the end of one.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="`last`, an event's id, or the end of one.")],
     tz: common.ZoneOption = None,
     content: Annotated[bool, typer.Option("--content", help="Also what was sent and answered.")] = False,
     store: common.StoreOption = None,

@@ -82,7 +82,7 @@ def waterfall(
             text.print_json(found.to_dict())
         else:
             print_waterfall(found)
-            if found.rows and not is_single:
+            if not is_single and any(row.origin_kind != "no_details" for row in found.rows):
                 again = "token-calc waterfall" + "".join(f" {each}" for each in (what,) if each)
                 common.print_hint(f"{again} --single", "names each tool result and message", store)
 

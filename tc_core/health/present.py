@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tc_core.health.sql import Recorded
-from tc_core.health.status import HealthThresholds
+from tc_core.health.status import SMALL, HealthThresholds
 
 _BARS = "▁▂▃▄▅▆▇█"
 _STATES = {"healthy": 0, "context_rot": 1, "hallucination_risk": 2}
@@ -66,6 +66,10 @@ def reason(health: Recorded, limits: HealthThresholds | None = None) -> str:
         return f"about {health.rot_percentage:.0f} % of its context has nothing to do with the newest steps"
     if signals["injection_risk"] >= limits.injection_warning:
         return f"a tool brought what reads like an instruction (risk {signals['injection_risk']:.2f})"
+    if signals["staleness"] >= limits.staleness_hint and health.tokens > SMALL:
+        return f"{signals['staleness']:.0%} of what tools have brought is replaced by newer results or off the subject"
+    if signals["overhead_share"] >= limits.overhead_hint and health.tokens > SMALL:
+        return f"{signals['overhead_share']:.0%} of each prompt is the system prompt and the schemas of tools"
     return "nothing stands out"
 
 

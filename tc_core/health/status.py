@@ -154,10 +154,10 @@ def _findings(
         source, sentence = watch.suspects[0]
         said = f'what {source} brought reads like an instruction: "{_short(sentence)}"'
         found.append(_Finding("", said, "look at that text before its agent acts on it"))
-    if signals["staleness"] >= limits.staleness_hint and used > _SMALL:
+    if signals["staleness"] >= limits.staleness_hint and used > SMALL:
         said = f"{signals['staleness']:.0%} of what tools have brought is replaced by newer results or off the subject"
         found.append(_Finding("", said, 'compress_context("dedupe", ...) keeps the newest of each'))
-    if signals["overhead_share"] >= limits.overhead_hint and used > _SMALL:
+    if signals["overhead_share"] >= limits.overhead_hint and used > SMALL:
         said = f"{signals['overhead_share']:.0%} of each prompt is the system prompt and the schemas of tools"
         found.append(_Finding("", said, "give only the tools that the task needs"))
     if signals["topic_coherence"] <= limits.coherence_hint:
@@ -184,5 +184,5 @@ def _short(sentence: str, most: int = 80) -> str:
 
 
 _NEWEST = 4
-_SMALL = 2_000
+SMALL = 2_000
 """Below so many tokens shares of a prompt say nothing."""

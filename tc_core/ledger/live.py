@@ -15,9 +15,11 @@ from tc_core.store.sql import SqlStore
 
 def part(store: StorageBackend) -> Part | None:
     """Return the ledger's part for a store; None where it is switched off, or has nowhere to write."""
-    if not settings.load().tracking.ledger or not isinstance(store, SqlStore) or store.read_only:
-        return None
     is_kept = settings.load().tracking.capture_content
+    if not settings.load().tracking.ledger:
+        return Part(name="ledger", checks=_said_of_nothing) if is_kept else None
+    if not isinstance(store, SqlStore) or store.read_only:
+        return None
     recording = Recording(store, hash_key, Capture() if is_kept else None)
     sweep, expiry = Sweep(store.database), Expiry(store.database)
     return Part(
@@ -26,6 +28,10 @@ def part(store: StorageBackend) -> Part | None:
         chore=lambda: min(expiry.daily(), sweep.daily()),
         checks=_said_of_content if is_kept else None,
     )
+
+
+def _said_of_nothing() -> Iterator[Finding]:
+    yield Finding("warning", "content", "capture_content is on, but the ledger is off: no text is kept")
 
 
 def _said_of_content() -> Iterator[Finding]:

@@ -31,8 +31,11 @@ def run_id(store: SqlStore, wanted: str) -> str:
 
 
 def event(store: SqlStore, wanted: str) -> TrackingEvent:
-    """Return the event with an id, or with one that begins or ends so; LineageError where it is not one alone."""
-    found = store.get_event(wanted)
+    """Return the event with an id, or with one that begins or ends so, or the latest run's root.
+
+    Raises LineageError where there is none, or where it could be several.
+    """
+    found = store.get_event(run_id(store, LAST) if wanted == LAST else wanted)
     if found is not None:
         return found
     digits = wanted.replace("-", "").lower()

@@ -156,10 +156,12 @@ class LineageGraph:
         """Write the graph as `dot`, `mermaid`, `html`, `json`, `graphml` or `prov`.
 
         The first three are pictures: one of more than `most_nodes` events is grouped by agent, tool and model, and says
-        so. Raises ValueError for another format.
+        so. Raises ValueError for another format, and for fewer than one.
         """
         if format not in _WRITE:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+        if most_nodes is not None and most_nodes < 1:
+            raise ValueError(f"most_nodes must be at least 1, or None for all of them, not {most_nodes}")
         events, edges = self.events(), self.edges()
         roots = forest(events)
         title = self._title(roots)

@@ -20,11 +20,12 @@ from tc_core.store.sql import SqlStore
 
 @dataclass(frozen=True, slots=True)
 class Waste:
-    """What some events show. `spent_nanos` is what all their calls cost, None where none has a price."""
+    """What some `events`, so many, show. `spent_nanos` is what their calls cost, None where none has a price."""
 
     spent_nanos: int | None
     patterns: tuple[Pattern, ...]
     recommendations: tuple[Recommendation, ...]
+    events: int
 
     @property
     def wasted_nanos(self) -> int:
@@ -50,6 +51,7 @@ def waste(
     limits: PatternLimits | None = None,
 ) -> Waste:
     """Put some events through the detectors; patterns and recommendations come dearest first."""
+    kinds = [kinds] if isinstance(kinds, str) else kinds
     detectors = Detectors(kinds, limits)
     calls: list[Seen] = []
     for seen in read(PromptReader(store), events):
@@ -63,7 +65,7 @@ def waste(
         closed = cycles.of_relations(store.relationships())
         found = exclusive([*found, *(each for each in closed if known.intersection(each.event_ids))])
     costs = [event.cost_nanos for event in events if event.is_call and event.cost_nanos is not None]
-    return Waste(sum(costs) if costs else None, tuple(found), _advice(found, calls, events))
+    return Waste(sum(costs) if costs else None, tuple(found), _advice(found, calls, events), len(events))
 
 
 def _advice(

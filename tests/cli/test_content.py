@@ -47,3 +47,11 @@ def test_an_event_without_a_prompt_says_so(tmp_path, run_command):
 def last_of(path):
     with SQLiteStorage(path) as store:
         return store.query_events()[-1].event_id
+
+
+def test_texts_that_are_wanted_without_a_ledger_are_missed_by_the_doctor(tmp_path, monkeypatch, run_command):
+    monkeypatch.setenv("TOKEN_CALC_CAPTURE_CONTENT", "on")
+    monkeypatch.setenv("TOKEN_CALC_LEDGER", "off")
+    recorded(tmp_path / "s.db")
+    printed = run_command("doctor", "--store", tmp_path / "s.db").stdout
+    assert "capture_content is on, but the ledger is off: no text is kept" in printed

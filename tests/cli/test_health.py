@@ -1,10 +1,14 @@
 """`token-calc health`, as people type it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from tc_core import SQLiteStorage
+from tc_core.health.present import reason
+from tc_core.health.sql import Recorded
+from tc_core.health.status import SIGNALS
 from tc_core.runtime.recorders import wait_for_parts
 from tests.health.conftest import booking, said, user
 from tests.health.follow import record
@@ -66,3 +70,25 @@ def test_what_can_be_asked_for(ask):
 
 def test_what_is_not_recorded_is_said(ask):
     assert ask("nothing", code=1).startswith("No session nothing is recorded, and no run.")
+
+
+def at_call(tokens, **signals):
+    """Return the recorded health of one call, with nothing in it but what is given."""
+    calm = dict.fromkeys(SIGNALS, 0.0) | signals
+    who = ("event", datetime(2026, 1, 31, tzinfo=UTC), "run", None, "booker", "gpt-4o")
+    return Recorded(
+        *who, state="healthy", messages=4, tokens=tokens, context_usage=2.0, rot_percentage=0.0, signals=calm
+    )
+
+
+@pytest.mark.parametrize(
+    ("tokens", "signals", "said"),
+    [
+        (2_001, {"staleness": 0.64}, "64% of what tools have brought is replaced"),
+        (2_001, {"overhead_share": 0.8}, "80% of each prompt is the system prompt"),
+        (2_001, {"staleness": 0.49}, "nothing stands out"),
+        (2_000, {"staleness": 0.64}, "nothing stands out"),  # shares of so short a prompt say nothing
+    ],
+)
+def test_the_reason_names_hints_too_as_a_check_does(tokens, signals, said):
+    assert reason(at_call(tokens, **signals)).startswith(said)

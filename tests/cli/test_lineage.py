@@ -106,3 +106,16 @@ def test_agents_says_who_fails_and_who_is_too_new_to_tell(recorded, run_command)
     assert [(each["agent_id"], each["cost_per_success"]) for each in found] == [("planner", 0.01)]
     printed = answer(run_command("agents", "--store", recorded, "--since", "2027-01-01"))
     assert printed.startswith("No event of an agent is recorded in this time.")
+
+
+def test_the_last_run_can_be_meant_everywhere(recorded, run_command):
+    for command, said in (("show", "name                crew"), ("provenance", "crew  workflow run")):
+        done = run_command(command, "last", "--store", recorded)
+        assert said in done.stdout, done.stderr
+
+
+def test_last_of_an_empty_store_says_that_nothing_is_recorded(tmp_path, run_command):
+    SQLiteStorage(tmp_path / "empty.db").close()
+    done = run_command("show", "last", "--store", tmp_path / "empty.db")
+    assert done.returncode == 1
+    assert done.stderr == "No run is recorded yet: `token-calc demo` records one.\n"

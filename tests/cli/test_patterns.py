@@ -58,7 +58,6 @@ def test_the_money_comes_first_and_each_finding_has_its_evidence(ask):
 def test_what_can_be_asked_for(ask):
     assert "was waste: 1 cache break" in ask("patterns", "clocks")
     assert "was waste: 1 cache break" in ask("patterns", "--agent", "clerk")
-    assert "No waste was found" in ask("patterns", "--agent", "nobody")
     assert "duplicate" not in ask("patterns", "--kind", "cache_break")
     found = json.loads(ask("patterns", "--kind", "duplicate", "--kind", "expensive", "--json"))
     assert {each["kind"] for each in found["patterns"]} == {"duplicate", "expensive"}
@@ -86,3 +85,15 @@ def test_the_groups_of_an_attribution_sum_to_the_whole(ask):
     assert "No model call" in ask("attribute", "--filter", "agent=nobody")
     found = json.loads(ask("attribute", "clocks", "--by", "model", "--json"))
     assert [each["key"]["model"] for each in found if each["calls"]] == ["gpt-4o"]
+
+
+def test_what_was_not_asked_for_is_not_said_to_be_absent(ask):
+    assert ask("patterns", "--kind", "cycle") == "No cycle was found.\n"
+    assert ask("patterns", "--kind", "cycle", "--kind", "fan_out") == "No cycle or wide fan-out was found.\n"
+    assert ask("patterns", "--agent", "nobody") == "No event is recorded there.\n"
+
+
+def test_what_only_stands_out_is_not_called_waste(ask):
+    first = ask("patterns", "--kind", "expensive").splitlines()[0]
+    assert first.startswith("No money was wasted, but this stands out: ")
+    assert " of $" not in first

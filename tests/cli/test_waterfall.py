@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tc_core import SQLiteStorage
+from tc_core import CostTracker, SQLiteStorage
 from tc_core.runtime.recorders import wait_for_parts
 from tests.ledger.conftest import LONG, SYSTEM, Ledger, asked, brought, said, user
 
@@ -87,3 +87,11 @@ def test_bad_input_is_one_sentence(ask, arguments, code, said):
     error = ask(*arguments, code=code)
     assert said in error
     assert "Traceback" not in error
+
+
+def test_no_details_are_promised_where_there_are_none(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "by_hand.db") as store:
+        CostTracker(store).track_call("gpt-4o", 10, 2)
+    printed = run_command("waterfall", "--store", tmp_path / "by_hand.db").stdout
+    assert "calls without details" in printed
+    assert "--single" not in printed

@@ -241,3 +241,24 @@ def test_a_picture_tells_what_is_of_other_runs_and_what_the_run_waited_for():
     assert page.count("#3367d6") == 1
     assert "900 ms" in page
     assert "continuation of" in page
+
+
+def test_a_name_of_any_length_fits_a_picture_and_is_whole_for_machines():
+    graph = recorded("tool", "n" * 3_000, "gpt-4o", "agent")
+    for picture in ("dot", "mermaid"):
+        boxes = [line for line in graph.to(picture).splitlines() if "tool nnn" in line]
+        assert len(boxes) == 1
+        assert len(boxes[0]) < 200
+    assert "n" * 3_000 in graph.to("json")
+    assert "n" * 3_000 in graph.to("graphml")
+
+
+def test_groups_of_one_event_are_written_in_the_singular(large):
+    counts = re.findall(r"(?<!\d)1 events?", large.to("dot"))
+    assert set(counts) == {"1 event"}
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_no_picture_has_fewer_events_than_one(large, most):
+    with pytest.raises(ValueError, match=f"most_nodes must be at least 1.*not {most}"):
+        large.to("dot", most_nodes=most)

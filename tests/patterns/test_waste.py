@@ -270,3 +270,9 @@ def test_a_store_of_the_users_own_has_no_patterns():
 
     with pytest.raises(StorageError, match="not in a Own"):
         ProvenanceAnalyzer(Own())
+
+
+def test_one_kind_may_be_given_by_itself(story):
+    much(story)
+    analyzer = ProvenanceAnalyzer(story.store)
+    assert analyzer.patterns("duplicate") == analyzer.patterns(["duplicate"]) != []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tc_core.lineage.export.colours import EDGE, FILL, OF_STATUS
-from tc_core.lineage.export.picture import PARENT, Picture, printable
+from tc_core.lineage.export.picture import PARENT, Picture, caption, printable
 
 
 def write(drawn: Picture) -> str:
@@ -18,7 +18,7 @@ def _lines(drawn: Picture) -> Iterator[str]:
     yield '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=11];'
     yield '  edge [fontname="sans-serif", fontsize=9];'
     for place, box in enumerate(drawn.boxes):
-        label = _quoted(f"{box.kind} {box.name}", "  ".join(box.details))
+        label = _quoted(caption(f"{box.kind} {box.name}"), "  ".join(box.details))
         border = OF_STATUS.get(box.status, EDGE)
         yield f'  n{place} [label={label}, tooltip={_quoted(box.id)}, fillcolor="{FILL[box.kind]}", color="{border}"];'
     for line in drawn.lines:

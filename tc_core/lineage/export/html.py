@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from html import escape
 
 from tc_core.lineage.export.colours import EDGE, FILL, OF_STATUS
-from tc_core.lineage.export.picture import PARENT, Box, Line, Picture, printable, seconds, usd
+from tc_core.lineage.export.picture import PARENT, Box, Line, Picture, caption, printable, seconds, usd
 
 _ROW = 26
 _INDENT = 18
@@ -18,7 +18,6 @@ _ARCS = 150
 _TIME = 420
 _CHARACTER = 6.7
 """How wide a character of 12 pixels is, at most about."""
-_MOST_CHARACTERS = 48
 _MOST_INDENTS = 40
 
 _STYLE = """
@@ -161,8 +160,7 @@ class _Drawing:
 def _label(box: Box) -> str:
     name = box.name if box.kind in ("llm_call", "embedding") else f"{box.kind.replace('_', ' ')} {box.name}"
     loops = box.attributes.get("loops")
-    said = printable(name)
-    short = said if len(said) <= _MOST_CHARACTERS else f"{said[: _MOST_CHARACTERS - 1]}…"
+    short = caption(name)
     return f"{short}  ↻ {loops:,}" if loops else short
 
 

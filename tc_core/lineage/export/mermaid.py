@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tc_core.lineage.export.colours import FILL, OF_STATUS
-from tc_core.lineage.export.picture import PARENT, Picture, printable
+from tc_core.lineage.export.picture import PARENT, Picture, caption, printable
 
 _PLAIN = frozenset(" .,:_/+-=()$%*")
 
@@ -20,7 +20,7 @@ def _lines(drawn: Picture) -> Iterator[str]:
     kinds = {box.kind: f"k{number}" for number, box in enumerate({box.kind: box for box in drawn.boxes}.values())}
     for place, box in enumerate(drawn.boxes):
         details = f"<br/>{_escaped('  '.join(box.details))}" if box.details else ""
-        yield f'  n{place}["{_escaped(f"{box.kind} {box.name}")}{details}"]:::{kinds[box.kind]}'
+        yield f'  n{place}["{_escaped(caption(f"{box.kind} {box.name}"))}{details}"]:::{kinds[box.kind]}'
     for line in drawn.lines:
         label = f'|"{_escaped(line.label)}"|' if line.label else ""
         if line.relation == PARENT:

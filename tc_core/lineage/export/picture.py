@@ -12,6 +12,9 @@ PARENT = "parent"
 REPLACED = "\ufffd"
 """Stands for a character that a format cannot hold, or that would command whoever reads it."""
 
+_MOST_CHARACTERS = 48
+"""So much of a name is written in a picture; what machines read has all of it."""
+
 Attribute = str | int | float
 Edge = tuple[str, str, str]
 """Ids of the older and the newer event, and what lies between them."""
@@ -115,6 +118,12 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else " " if each.isspace() else REPLACED for each in text)
 
 
+def caption(text: str) -> str:
+    """Return a name as pictures show it: in one line, and no longer than a box can be."""
+    said = printable(text)
+    return said if len(said) <= _MOST_CHARACTERS else f"{said[: _MOST_CHARACTERS - 1]}…"
+
+
 def _attributes(node: Node) -> dict[str, Attribute]:
     event, totals = node.event, node.totals
     has_usage = totals.priced + totals.unpriced > 0  # a call that failed without usage has none
@@ -157,11 +166,11 @@ def usd(value: Attribute | None) -> str:
     if not isinstance(value, int):
         return ""
     dollars = money.to_decimal(value)
-    return f"${dollars:.4f}" if value >= 100_000 or not value else f"${dollars:.7f}"
+    return f"${dollars:,.4f}" if value >= 100_000 or not value else f"${dollars:.7f}"
 
 
 _WRITTEN = (
-    ("events", lambda value: _count("events", value)),
+    ("events", lambda value: _count("event" if value == 1 else "events", value)),
     ("loops", lambda value: f"came back {value:,}x" if value else ""),
     ("errors", lambda value: f"{value:,} failed" if value else ""),
     ("latency_ms", _seconds),

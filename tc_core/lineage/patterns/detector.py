@@ -48,6 +48,7 @@ class Detectors:
 
     def __init__(self, kinds: Collection[str] | None = None, limits: PatternLimits | None = None) -> None:
         limits = limits or PatternLimits()
+        kinds = [kinds] if isinstance(kinds, str) else kinds
         unknown = sorted(set(kinds or ()) - set(PATTERN_KINDS))
         if unknown:
             raise ValueError(f"there is no pattern {unknown[0]!r}: there are {', '.join(sorted(PATTERN_KINDS))}")
