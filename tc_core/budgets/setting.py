@@ -52,9 +52,7 @@ def made(
         raise ValueError(f"unpriced must be 'refuse', 'allow' or a model that has a price, not {unpriced!r}")
     if not 0 <= max_override <= 1000:
         raise ValueError(f"max_override must be a share from 0 to 1000, not {max_override!r}")
-    shares = sorted({float(each) for each in thresholds})
-    if any(not 0 < share <= 100 for share in shares):
-        raise ValueError(f"thresholds must be shares such as 0.8, not {list(thresholds)!r}")
+    shares = _shares(thresholds)
     return Budget(
         int.from_bytes(ids.new_id()[:8]) >> 1,
         name,
@@ -64,10 +62,21 @@ def made(
         hard=bool(hard),
         unit=kind,
         tz=zone_name,
-        thresholds=tuple(shares),
+        thresholds=shares,
         unpriced=unpriced,
         max_override=max_override,
     )
+
+
+def _shares(thresholds: Iterable[float]) -> tuple[float, ...]:
+    given = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
+    try:
+        shares = tuple(sorted({float(each) for each in given}))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"thresholds must be shares such as 0.8, not {thresholds!r}") from error
+    if any(not 0 < share <= 100 for share in shares):
+        raise ValueError(f"thresholds must be shares such as 0.8, not {given!r}")
+    return shares
 
 
 def set_in(store: SqlStore, books: Books, wanted: Budget, *, by: str | None, why: str | None) -> Budget:
