@@ -150,7 +150,7 @@ def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]
 
 
 def check_exact(whose: str, name: str, values: Iterable[str | None]) -> None:
-    """Raise ConfigurationError for what only reports can filter by: what is left out, and beginnings; no call would match."""
+    """Raise ConfigurationError for what is left out, and for beginnings: only reports can filter by these."""
     if name.endswith("!"):
         left_out = ",".join(each or "" for each in values)
         raise ConfigurationError(f"{whose} cannot leave values out ({name}={left_out}): name those that count")

@@ -10,6 +10,7 @@ from tc_core import settings
 from tc_core.budgets import periods, sql
 from tc_core.budgets.books import Books
 from tc_core.budgets.budget import ALLOW, REFUSE, UNITS, Budget, Unit, amount_of, filters_of
+from tc_core.errors import ConfigurationError
 from tc_core.meter import prices
 from tc_core.model import ids
 from tc_core.model.clock import clock
@@ -68,7 +69,7 @@ def made(
     )
 
 
-def _shares(thresholds: Iterable[float]) -> tuple[float, ...]:
+def _shares(thresholds: object) -> tuple[float, ...]:
     given = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
     try:
         shares = tuple(sorted({float(each) for each in given}))
@@ -141,20 +142,26 @@ def remove_from(store: SqlStore, books: Books, name: str, *, by: str | None, why
 
 
 def declare(store: SqlStore, books: Books, wanted: Iterable[settings.Budget]) -> None:
-    """Set the budgets of the settings file; what it says holds, whatever was set otherwise meanwhile."""
+    """Set the budgets of the settings file; what it says holds, whatever was set otherwise meanwhile.
+
+    Raises ConfigurationError, which names the budget, for what none can have.
+    """
     for each in wanted:
-        budget = made(
-            each.amount,
-            each.period,
-            dict(each.filters),
-            name=each.name,
-            hard=each.hard,
-            unit=each.unit,
-            tz=each.tz,
-            thresholds=each.thresholds,
-            unpriced=each.unpriced,
-            max_override=1.0,
-        )
+        try:
+            budget = made(
+                each.amount,
+                each.period,
+                dict(each.filters),
+                name=each.name,
+                hard=each.hard,
+                unit=each.unit,
+                tz=each.tz,
+                thresholds=each.thresholds,
+                unpriced=each.unpriced,
+                max_override=1.0,
+            )
+        except (ConfigurationError, ValueError) as error:
+            raise ConfigurationError(f"budget {each.name!r} of {FROM_FILE}: {error}") from error
         set_in(store, books, budget, by=FROM_FILE, why=None)
 
 
