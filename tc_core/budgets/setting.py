@@ -70,7 +70,7 @@ def made(
 
 
 def _shares(thresholds: object) -> tuple[float, ...]:
-    given = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
+    given: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
     try:
         shares = tuple(sorted({float(each) for each in given}))
     except (TypeError, ValueError) as error:
