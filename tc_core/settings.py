@@ -101,10 +101,22 @@ class Tracking(_Part):
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
 
-class AlertRule(_Part):
+class _Named(_Part):
+    name: Text
+
+
+def _with_own_names(found: tuple[_Named, ...]) -> tuple[_Named, ...]:
+    """Refuse a name that is there twice: one of the two would silently not hold."""
+    names = [each.name for each in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is there twice: give each a name of its own")
+    return found
+
+
+class AlertRule(_Named):
     """When to tell somebody: what `type` means, and what else it needs, is in docs/alerts.md."""
 
-    name: Text
     type: Text
     threshold: Annotated[float, Field(gt=0)] | None = None
     """What the figure of the type is held against; without it the type's own."""
@@ -147,11 +159,12 @@ class Alerts(_Part):
     apprise: tuple[SecretStr, ...] = ()
     """URLs of other services, as the library apprise writes them."""
 
+    _told_apart = field_validator("rules")(_with_own_names)
 
-class Budget(_Part):
+
+class Budget(_Named):
     """How much may be spent in each period: US dollars, or the tokens or calls that `unit` says."""
 
-    name: Text
     amount: Annotated[Decimal, Field(gt=0)]
     period: Text = "monthly"
     filters: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
@@ -173,6 +186,8 @@ class Settings(_Part):
     """A file with prices of one's own."""
     hash_key: SecretStr | None = None
     source: Path | None = None
+
+    _told_apart = field_validator("budgets")(_with_own_names)
 
     @property
     def store(self) -> str:

@@ -146,6 +146,19 @@ def test_a_key_of_the_file(place):
 
 
 @pytest.mark.parametrize(
+    ("place", "both"),
+    [
+        ("alerts.rules", [{"name": "a", "type": "cost"}, {"name": "a", "type": "errors"}]),
+        ("budgets", [{"name": "a", "amount": 1}, {"name": "a", "amount": 2}]),
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(place, both):
+    write(**nested(place, both))
+    with pytest.raises(ConfigurationError, match=f"{place}: 'a' is there twice: give each a name of its own"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [("- 1", "must hold names and values"), ("a: [", "cannot be read"), ("storage: 5", "storage must be names")],
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from tc_core.alerts.rules import Alert, AlertRule
 from tc_core.alerts.sender import now_us
 from tc_core.alerts.standing import RuleStanding, standings
 from tc_core.alerts.words import read_span
-from tc_core.errors import StorageError
+from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model.clock import clock
 from tc_core.model.event import TrackingEvent, check_text, from_us, to_us
-from tc_core.model.period import period
+from tc_core.model.period import period, zone
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -102,6 +102,8 @@ class AlertManager:
         What is recorded is asked about anyway. An alert that was fired for this event before is returned, and not told
         again.
         """
+        if not isinstance(event, TrackingEvent):
+            raise ValueError(f"event must be a TrackingEvent, not {event!r}")  # as all that is wrong here
         self.storage.check_writable()
         live = self._live
         fired = live.see([event], at_us=clock.wall_ns() // 1000) + live.look(at_once=True)
@@ -143,15 +145,21 @@ class AlertManager:
     # What has become of them
 
     def silence(
-        self, rule: str, until: datetime | date | str | timedelta, *, by: str | None = None, why: str | None = None
+        self,
+        rule: str,
+        until: datetime | date | str | timedelta,
+        *,
+        by: str | None = None,
+        why: str | None = None,
+        tz: str | tzinfo = "UTC",
     ) -> datetime:
-        """Have a rule tell nobody until a moment, a date (its end), or for so long (`2h`); return when that is.
+        """Have a rule tell nobody until a moment, a date (its end in `tz`), or for so long (`2h`); return when that is.
 
         What still holds then is told then. A moment that has passed ends a silence.
         """
         check_text("rule", rule)
         self.storage.check_writable()
-        until_us = _moment(until)
+        until_us = _moment(until, zone(tz))
         database = self.storage.database
         database.transact(lambda connection: sql.silence(connection, database, rule, until_us, by, why))
         return from_us(until_us)
@@ -190,12 +198,15 @@ class AlertManager:
             return outbox_sql.deliveries(connection, alert_ids)
 
 
-def _moment(until: datetime | date | str | timedelta) -> int:
+def _moment(until: datetime | date | str | timedelta, tz: tzinfo) -> int:
     if isinstance(until, str):
         until = read_span(until) or until
     if isinstance(until, timedelta):
         return clock.wall_ns() // 1000 + round(until.total_seconds() * 1e6)
-    found = until if isinstance(until, datetime) else period(None, until).end
-    if found is None:
+    try:
+        found = period(None, until, tz=tz).end
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}, or how long: 30m, 2h or 7d, a year at most") from error
+    if found is None:  # nothing at all was given
         raise ValueError(f"until must be a moment, a date or a timedelta, not {until!r}")
     return to_us(found)

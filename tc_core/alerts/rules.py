@@ -95,8 +95,7 @@ class AlertRule:
         if not callable(self.condition) and not isinstance(self.condition, settings.AlertRule):
             raise ValueError(f"condition of rule {self.name!r} must be a function of an event, not {self.condition!r}")
         check_severity(f"rule {self.name!r}", self.severity)
-        if not 0 <= self.cooldown < float("inf"):
-            raise ValueError(f"cooldown of rule {self.name!r} must be seconds from 0 on, not {self.cooldown!r}")
+        _check_cooldown(self.name, self.cooldown)
         given = texts(self.channels)
         for channel in given:
             check_text(f"a channel of rule {self.name!r}", channel)
@@ -120,9 +119,18 @@ def check_severity(whose: str, severity: object) -> None:
         raise ValueError(f"severity of {whose} must be one of {', '.join(SEVERITIES)}, not {severity!r}")
 
 
+def _check_cooldown(rule: str, seconds: object) -> None:
+    if not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise ValueError(f"cooldown of rule {rule!r} must be seconds from 0 on, not {seconds!r}")
+
+
 def texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return several texts, where one alone is meant as one."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    """Return several texts, where one alone is meant as one; raise ValueError for what is none."""
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, Iterable):
+        raise ValueError(f"a rule needs texts, such as ('console',), not {given!r}")  # as what is empty
+    return tuple(given)
 
 
 def key_of(event: TrackingEvent, by: Sequence[str]) -> str:

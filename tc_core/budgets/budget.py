@@ -1,12 +1,13 @@
 """A budget: what it limits, which calls it is about, and what a call takes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from tc_core.budgets import periods
 from tc_core.budgets.periods import Span
+from tc_core.errors import ConfigurationError
 from tc_core.meter import prices
 from tc_core.model import money
 from tc_core.model.event import CALL_TYPES
@@ -121,7 +122,7 @@ def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: b
     except (ArithmeticError, ValueError) as error:
         raise ValueError(f"{name} must be a finite number, not {value!r}") from error
     if nanos < 0 or (nanos == 0 and not may_be_zero):
-        raise ValueError(f"{name} must be above zero, not {value!r}: `remove` takes a budget away")
+        raise ValueError(f"{name} must {'not be below' if may_be_zero else 'be above'} zero, not {value!r}")
     if nanos > 10**18:
         raise ValueError(f"{name} must be at most a billion, not {value!r}")
     if unit == "usd":
@@ -133,7 +134,9 @@ def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: b
 
 
 def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]:
-    """Return filters as they are kept; raise ValueError for a name that no budget can be filtered by."""
+    """Return filters as they are kept; raise ValueError or ConfigurationError for what no budget can be filtered by."""
+    if filters is not None and not isinstance(filters, Mapping):
+        raise ValueError(f"filters must be names and values such as {{'agent_id': 'writer'}}, not {filters!r}")
     found: dict[str, list[str | None]] = {}
     for name, value in (filters or {}).items():
         if name in _NOT_FOR_BUDGETS:
@@ -141,8 +144,20 @@ def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]
             raise ValueError(f"a budget cannot be filtered by {name!r}: use {known}, or a label")
         several = isinstance(value, (list, tuple, set, frozenset))
         values = [None if each is None else label_text(each) for each in (value if several else [value])]
+        check_exact("a budget", label_text(name), values)
         found[label_text(name)] = sorted(set(values), key=lambda each: (each is not None, each or ""))
     return dict(sorted(found.items()))
+
+
+def check_exact(whose: str, name: str, values: Iterable[str | None]) -> None:
+    """Raise ConfigurationError for what is left out, and for beginnings: only reports can filter by these."""
+    if name.endswith("!"):
+        left_out = ",".join(each or "" for each in values)
+        raise ConfigurationError(f"{whose} cannot leave values out ({name}={left_out}): name those that count")
+    for value in values:
+        if value is not None and value.endswith("*"):
+            said = f"{whose} cannot be filtered by a beginning ({name}={value}): name each value that counts"
+            raise ConfigurationError(said)
 
 
 _NOT_FOR_BUDGETS = frozenset(

@@ -10,6 +10,7 @@ from tc_core import settings
 from tc_core.budgets import periods, sql
 from tc_core.budgets.books import Books
 from tc_core.budgets.budget import ALLOW, REFUSE, UNITS, Budget, Unit, amount_of, filters_of
+from tc_core.errors import ConfigurationError
 from tc_core.meter import prices
 from tc_core.model import ids
 from tc_core.model.clock import clock
@@ -52,9 +53,7 @@ def made(
         raise ValueError(f"unpriced must be 'refuse', 'allow' or a model that has a price, not {unpriced!r}")
     if not 0 <= max_override <= 1000:
         raise ValueError(f"max_override must be a share from 0 to 1000, not {max_override!r}")
-    shares = sorted({float(each) for each in thresholds})
-    if any(not 0 < share <= 100 for share in shares):
-        raise ValueError(f"thresholds must be shares such as 0.8, not {list(thresholds)!r}")
+    shares = _shares(thresholds)
     return Budget(
         int.from_bytes(ids.new_id()[:8]) >> 1,
         name,
@@ -64,10 +63,21 @@ def made(
         hard=bool(hard),
         unit=kind,
         tz=zone_name,
-        thresholds=tuple(shares),
+        thresholds=shares,
         unpriced=unpriced,
         max_override=max_override,
     )
+
+
+def _shares(thresholds: object) -> tuple[float, ...]:
+    given: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
+    try:
+        shares = tuple(sorted({float(each) for each in given}))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"thresholds must be shares such as 0.8, not {thresholds!r}") from error
+    if any(not 0 < share <= 100 for share in shares):
+        raise ValueError(f"thresholds must be shares such as 0.8, not {given!r}")
+    return shares
 
 
 def set_in(store: SqlStore, books: Books, wanted: Budget, *, by: str | None, why: str | None) -> Budget:
@@ -132,20 +142,26 @@ def remove_from(store: SqlStore, books: Books, name: str, *, by: str | None, why
 
 
 def declare(store: SqlStore, books: Books, wanted: Iterable[settings.Budget]) -> None:
-    """Set the budgets of the settings file; what it says holds, whatever was set otherwise meanwhile."""
+    """Set the budgets of the settings file; what it says holds, whatever was set otherwise meanwhile.
+
+    Raises ConfigurationError, which names the budget, for what none can have.
+    """
     for each in wanted:
-        budget = made(
-            each.amount,
-            each.period,
-            dict(each.filters),
-            name=each.name,
-            hard=each.hard,
-            unit=each.unit,
-            tz=each.tz,
-            thresholds=each.thresholds,
-            unpriced=each.unpriced,
-            max_override=1.0,
-        )
+        try:
+            budget = made(
+                each.amount,
+                each.period,
+                dict(each.filters),
+                name=each.name,
+                hard=each.hard,
+                unit=each.unit,
+                tz=each.tz,
+                thresholds=each.thresholds,
+                unpriced=each.unpriced,
+                max_override=1.0,
+            )
+        except (ConfigurationError, ValueError) as error:
+            raise ConfigurationError(f"budget {each.name!r} of {FROM_FILE}: {error}") from error
         set_in(store, books, budget, by=FROM_FILE, why=None)
 
 

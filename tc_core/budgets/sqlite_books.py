@@ -32,11 +32,16 @@ class SQLiteBooks(Books):
         self._applied = 0
         store.before_close.append(self.close)
 
+    @property
+    def _is_there(self) -> bool:
+        """Whether there is a file to ask: none for a store that is only read, where nobody brings it up to date."""
+        return not self.store.read_only and self._file.exists
+
     # Before a call
 
     def version(self) -> int:
         """Return the version of the budgets that the books are kept by."""
-        if not self._file.exists:
+        if not self._is_there:
             return 0
         found = self._file.ask("SELECT version FROM books")
         return int(found[0][0]) if found else 0
@@ -75,7 +80,7 @@ class SQLiteBooks(Books):
 
     def apply(self) -> None:
         """Bring what the store has noted into the books, one settlement after the other."""
-        state = self._file.ask("SELECT applied, mark FROM books") if self._file.exists else []
+        state = self._file.ask("SELECT applied, mark FROM books") if self._is_there else []
         if not state:
             return
         applied, mark = state[0]
@@ -96,7 +101,7 @@ class SQLiteBooks(Books):
 
     def expire(self) -> int:
         """Book leases that have run out as spent."""
-        if not self._file.exists:
+        if not self._is_there:
             return 0
         now_us = clock.wall_ns() // 1000
         return self._file.run("UPDATE reservation SET state = 1 WHERE state = 0 AND expires <= ?", (now_us,))
@@ -105,7 +110,7 @@ class SQLiteBooks(Books):
 
     def pages(self, keys: Sequence[Key] | None = None) -> dict[Key, Page]:
         """Return pages: those named, or all."""
-        if not self._file.exists:
+        if not self._is_there:
             return {}
         question, parameters = f"SELECT {_COLUMNS} FROM budget_period", ()
         if keys is None:
@@ -171,7 +176,7 @@ class SQLiteBooks(Books):
 
     def estimates(self) -> dict[Key, int]:
         """Return what stands in `spent` for calls whose lease ran out."""
-        if not self._file.exists:
+        if not self._is_there:
             return {}
         rows = self._file.ask("SELECT budget, period, sum(amount) FROM reservation WHERE state = 1 GROUP BY 1, 2")
         return {(budget, period): amount for budget, period, amount in rows}

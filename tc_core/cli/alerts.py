@@ -14,6 +14,7 @@ from tc_core.alerts.standing import RuleStanding
 from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import clock
+from tc_core.model.period import period
 from tc_core.store.storages import InMemoryStorage
 
 UNDELIVERED = 1
@@ -83,7 +84,9 @@ def history(
     """
     with common.told():
         manager = _manager(store)
-        found = manager.history(rule, since=since, limit=limit)
+        zone = common.zone(tz)
+        begin = None if since is None else period(since, None, tz=zone).start
+        found = manager.history(rule, since=begin, limit=limit)
         sent = manager.deliveries(*(alert.alert_id for alert in found))
         if as_json:
             text.print_json([_plain(alert, sent) for alert in found])
@@ -99,7 +102,7 @@ def history(
         )  # fmt: skip
         for alert in found:
             severity = Text(alert.severity, style=COLOURS[alert.severity])
-            fired = text.moment(alert.fired_at, common.zone(tz))
+            fired = text.moment(alert.fired_at, zone)
             told = _told([each for each in sent if each.alert_id == alert.alert_id])
             sheet.add(fired, severity, alert.rule, alert.key, _state(alert), told, alert.alert_id[-8:], alert.message)
         sheet.print(console)
@@ -156,11 +159,12 @@ def silence(
         if rule not in known:
             names = f": there are {', '.join(known)}" if known else ", and no other"
             common.fail(f"There is no rule {rule!r}{names}.", common.NOT_FOUND)
-        end = manager.silence(rule, clock.now() if until == OFF else until, by=by, why=why)
+        zone = common.zone(tz)
+        end = manager.silence(rule, clock.now() if until == OFF else until, by=by, why=why, tz=zone)
         if end <= clock.now():
             text.console().print(f"{rule} is silent no more.")
             return
-        text.console().print(f"{rule} is silent until {text.moment(end, common.zone(tz))}.")
+        text.console().print(f"{rule} is silent until {text.moment(end, zone)}.")
         common.print_hint(f"token-calc alerts silence {rule} {OFF}", "ends it", store)
 
 

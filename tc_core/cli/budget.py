@@ -11,9 +11,10 @@ from tc_core.budgets import present
 from tc_core.budgets.status import BudgetStatus, elapsed_share
 from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
-from tc_core.cli.filters import filters_of
+from tc_core.cli.filters import filters_of, print_unknown, unknown
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import clock
+from tc_core.model.period import Period
 
 OVER = 1
 """The exit code of `status` where a budget is over."""
@@ -43,7 +44,15 @@ def set_budget(
         ),
     ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The same name again changes it.")] = "default",
-    where: common.FilterOption = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="NAME=VALUE",
+            help="Only these calls count; can be given again.",
+            show_default=False,
+        ),
+    ] = None,
     hard: Annotated[
         bool, typer.Option("--hard", help="Stop calls, in programs with enforce=True or TOKEN_CALC_ENFORCE.")
     ] = False,
@@ -67,7 +76,8 @@ def set_budget(
     Example: token-calc budget set 50 month --name search --filter team=search --hard
     """
     with common.told():
-        found = _tracker(store, makes=True).set_budget(
+        tracker = _tracker(store, makes=True)
+        found = tracker.set_budget(
             amount,
             period,
             filters_of(where or []),
@@ -89,6 +99,7 @@ def set_budget(
         if hard and not settings.load().tracking.enforce:
             said = "Programs stop at it where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             text.console().print(Text(said, style="yellow"))
+        print_unknown(unknown(tracker.storage, found.filters, Period()))
         common.print_hint("token-calc budget status", "shows how it stands", store)
 
 
@@ -105,6 +116,7 @@ def list_budgets(store: common.StoreOption = None, as_json: common.JsonOption = 
             return
         if not found:
             text.console().print(Text(present.headline(found)))
+            _print_awaited(found)
             common.print_hint("token-calc budget set 50 month", "sets one", store)
             return
         sheet = Sheet(
@@ -116,6 +128,7 @@ def list_budgets(store: common.StoreOption = None, as_json: common.JsonOption = 
                 each.name, present.amount(each.amount, each.unit), each.unit, each.period, kind, present.about(each)
             )
         sheet.print(text.console())
+        _print_awaited(found)
         common.print_hint("token-calc budget status", "shows how they stand", store)
 
 
@@ -136,14 +149,16 @@ def status(
         if as_json:
             text.print_json([each.to_dict() for each in found])
         else:
-            _print_status(found, tz, store)
+            _print_status(found, tz, store, is_all=name is None)
     if any(each.is_over for each in found):
         raise typer.Exit(OVER)
 
 
-def _print_status(found: Sequence[BudgetStatus], tz: str | None, store: str | None) -> None:
+def _print_status(found: Sequence[BudgetStatus], tz: str | None, store: str | None, *, is_all: bool) -> None:
     is_over = any(each.is_over for each in found)
     text.console().print(Text(present.headline(found), style="bold red" if is_over else "bold"))
+    if is_all:
+        _print_awaited(found)
     if not found:
         common.print_hint("token-calc budget set 50 month", "sets one", store)
         return
@@ -255,6 +270,15 @@ def history(
             text.console().print()
             _print_periods(periods)
         common.print_hint("token-calc budget status", "shows how they stand now", store)
+
+
+def _print_awaited(found: Sequence[BudgetStatus]) -> None:
+    """Say which budgets of the settings file are not in the store yet."""
+    there = {each.name for each in found}
+    awaited = [each.name for each in settings.load().budgets if each.name not in there]
+    if awaited:
+        said = f"Of {settings.FILE_NAME}, set as soon as a program records into this store: {', '.join(awaited)}"
+        text.console().print(Text(said, style="yellow"))
 
 
 _USUAL = {"unit": "usd", "tz": "UTC", "unpriced": "refuse", "max_override": 1.0}

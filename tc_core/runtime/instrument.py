@@ -70,9 +70,11 @@ def instrument(
     if strict is not None or settings.load().tracking.strict:
         faults.strict = strict is not False
     is_enforced = settings.load().tracking.enforce if enforce is None else enforce
-    for part in recorder.parts:  # before the frameworks are hooked, which look at whether calls may be stopped
-        if part.enforce is not None:
-            part.enforce(is_enforced)
+    enforcing = [part.enforce for part in recorder.parts if part.enforce is not None]
+    for enforce_in in enforcing:  # before the frameworks are hooked, which look at whether calls may be stopped
+        enforce_in(is_enforced)
+    if is_enforced and not enforcing:
+        log.warning("token-calculator: %s keeps no budgets: no call will be stopped", type(store).__name__)
     chosen = _installed() if frameworks is None else [_asked_for(name) for name in frameworks]
     errors = {adapter.name: _want(adapter, store) for adapter in chosen}
     if not chosen:

@@ -275,6 +275,10 @@ def test_a_kind_of_another_branch(told, monkeypatch):
         ({"type": "nothing"}, "alert rule 'r': there is no type 'nothing', known are anomaly, budget"),
         ({"type": "burn_rate", "window": "soon"}, "window must be written as 30m, 1h or 7d, not 'soon'"),
         ({"type": "burn_rate", "window": "900d"}, "window must be written as 30m, 1h or 7d, not '900d'"),
+        ({"type": "errors", "threshold": 20}, "alert rule 'r': threshold of 'errors' must be at most 1, not 20"),
+        ({"type": "context_rot", "threshold": 101}, "threshold of 'context_rot' must be at most 100, not 101"),
+        ({"type": "cost", "filters": {"agent_id": "wri*"}}, r"rule 'r' cannot be filtered by a beginning \(agent_id="),
+        ({"type": "burn_rate", "filters": {"model!": "m"}}, r"rule 'r' cannot leave values out \(model!=m\)"),
     ],
 )
 def test_what_a_rule_cannot_mean_is_said(store, said, wrong):

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tc_core import AlertManager, AlertRule, BudgetTracker, CostTracker, InMemoryStorage, StorageError, TrackingEvent
+from tc_core import (
+    AlertManager,
+    AlertRule,
+    BudgetTracker,
+    ConfigurationError,
+    CostTracker,
+    InMemoryStorage,
+    StorageError,
+    TrackingEvent,
+)
 from tc_core.model.part import Finding
 from tc_core.record.guard import faults
 from tc_core.runtime import recorders
@@ -165,6 +174,21 @@ def test_what_somebody_has_seen_is_not_told_again_until_it_was_over(told):
         manager.acknowledge("nothing")
 
 
+def test_a_silence_ends_with_a_day_where_one_is(told):
+    manager, _ = told
+    with FakeClock(NOON):
+        assert manager.silence("dear", "2026-03-16", tz="Asia/Tokyo") == datetime(2026, 3, 16, 15, tzinfo=UTC)
+        naive = datetime(2026, 3, 16, 21, 30)  # is meant in the zone
+        assert manager.silence("dear", naive, tz="Asia/Tokyo") == datetime(2026, 3, 16, 12, 30, tzinfo=UTC)
+    with pytest.raises(ConfigurationError, match=r"cannot read '2 hours' as a date: .*, or how long: 30m, 2h or 7d"):
+        manager.silence("dear", "2 hours")
+
+
+def test_what_is_no_event_is_asked_of_no_rule(store):
+    with pytest.raises(ValueError, match="event must be a TrackingEvent, not 'x'"):
+        AlertManager(store).check_alerts("x")
+
+
 def test_an_alert_made_by_hand_is_told_on_the_console(store, capsys):
     from tc_core import Alert
 
@@ -246,6 +270,8 @@ def test_a_backend_of_ones_own_keeps_no_alerts():
     [
         ({"severity": "loud"}, "severity of rule 'r' must be one of info, warning, critical, not 'loud'"),
         ({"cooldown": -1}, "cooldown of rule 'r' must be seconds from 0 on, not -1"),
+        ({"cooldown": "soon"}, "cooldown of rule 'r' must be seconds from 0 on, not 'soon'"),
+        ({"channels": None}, r"a rule needs texts, such as \('console',\), not None"),
         ({"condition": 5}, "condition of rule 'r' must be a function of an event, not 5"),
         ({"channels": [""]}, "a channel of rule 'r' must be a text that is not empty, not ''"),
     ],

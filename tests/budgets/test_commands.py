@@ -50,6 +50,7 @@ def test_setting_spending_and_asking(budget, tmp_path):
     [
         (["set", "0", "day"], 2, "amount must be above zero"),
         (["set", "1", "fortnight"], 2, "cannot read 'fortnight' as a period"),
+        (["set", "1", "day", "--filter", "agent_id!=x"], 2, "a budget cannot leave values out (agent_id!=x)"),
         (["status", "nope"], 2, "there is no budget 'nope'; there are: 'one'"),
         (["override", "one", "5", "--until", "today", "--by", "a", "--why", "b"], 2, "at most $1.00 be granted on top"),
         (["history", "nope"], 1, "No budget 'nope' was ever set"),
@@ -68,3 +69,22 @@ def test_what_is_wrong_is_said_in_one_sentence(budget, tmp_path, arguments, code
 def test_a_store_that_there_is_not_is_not_made_by_a_question(budget, tmp_path):
     assert budget("status").returncode == 1
     assert not (tmp_path / "c.db").exists()
+
+
+def test_budgets_of_the_settings_file_that_no_program_has_set_yet_are_named(budget, tmp_path):
+    BudgetTracker(tmp_path / "c.db").set_budget(1, "day", name="one")
+    said = "budgets:\n  - {name: one, amount: 1, period: day}\n  - {name: two, amount: 2}\n"
+    (tmp_path / "token_calculator.yaml").write_text(said, encoding="utf-8")
+    for command in ("status", "list"):
+        done = budget(command)
+        assert done.returncode == 0, done.stderr
+        assert "Of token_calculator.yaml, set as soon as a program records into this store: two\n" in done.stdout
+
+
+def test_a_filter_that_no_call_has_is_said(budget, tmp_path):
+    costs = CostTracker(tmp_path / "c.db")
+    costs.track_call("gpt-4o", 1000, 100, team="search")
+    costs.storage.close()
+    assert "No call has a label" not in budget("set", "1", "day", "--filter", "team=search").stdout
+    said = budget("set", "1", "day", "--filter", "agnt_id=writer").stdout
+    assert "No call has a label 'agnt_id'; did you mean agent_id?" in said

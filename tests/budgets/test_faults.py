@@ -17,10 +17,13 @@ from tc_core import (
     CostTracker,
     InMemoryStorage,
     SQLiteStorage,
+    StorageBackend,
+    StorageError,
     StoreKeeper,
     instrument,
     settings,
 )
+from tc_core.budgets import live
 from tc_core.runtime import recorders
 
 CALL = ("gpt-4o", 12_000, 0)
@@ -221,3 +224,53 @@ def test_the_example_stops_with_half_a_cent(tmp_path):
     assert "gpt-4o-mini: " in done.stdout
     assert "planner: I had to stop here, before asking the model again: budget 'half a cent' has no room" in done.stdout
     assert "of $0.005 spent, $0.0 reserved" in done.stdout
+
+
+def test_a_store_that_is_only_read_tells_how_its_budgets_stand(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    with SQLiteStorage(path) as store:
+        BudgetTracker(store).set_budget(0.1, "month", name="one")
+        CostTracker(store).track_call(*CALL)
+    books = tmp_path / "s.db.budgets"
+    assert books.exists()
+    before = books.stat().st_mtime_ns
+    monkeypatch.setattr("tc_core.store.storages._is_read_only", lambda path: True)
+    monkeypatch.setattr("tc_core.budgets.sqlite_file._opened", lambda path: pytest.fail(f"opened {path}"))
+    recorders._recorders.clear()
+    recorders._parts.clear()
+    live._lives.clear()
+    with SQLiteStorage(path) as store:
+        budgets = BudgetTracker(store)
+        assert budgets.get_remaining("one").spent == 0.03
+        assert [each.spent for each in budgets.list()] == [0.03]
+        assert budgets.check_overage() is False
+        with pytest.raises(StorageError, match="can only be read"):
+            budgets.set_budget(1, "day")
+    assert books.stat().st_mtime_ns == before
+
+
+def test_a_budget_of_the_settings_that_none_can_be_is_named(tmp_path):
+    said = "budgets:\n  - {name: search, amount: 1, period: fortnight}\n"
+    (tmp_path / "token_calculator.yaml").write_text(said, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="budget 'search' of the settings file: cannot read 'fortnight'"):
+        instrument(tmp_path / "s.db", enforce=True)
+
+
+def test_enforcing_into_a_store_that_keeps_no_budgets_is_warned_of(caplog):
+    instrument(InMemoryStorage(), enforce=True)
+    assert caplog.messages == []
+    instrument(Kept(), enforce=True)
+    assert caplog.messages == ["token-calculator: Kept keeps no budgets: no call will be stopped"]
+
+
+class Kept(StorageBackend):
+    """A store of somebody's own."""
+
+    def save_event(self, event):
+        """Keep nothing."""
+
+    def query_events(self, filters=None, start_time=None, end_time=None, **options):
+        return []
+
+    def aggregate(self, metric, group_by=None, filters=None, **options):
+        return {}

@@ -1,10 +1,12 @@
 """`token-calc alerts`, as a user runs it."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from tc_core import AlertManager, AlertRule, CostTracker, SQLiteStorage, TrackingEvent
+from tc_core.testing import FakeClock
 
 RULES = """\
 alerts:
@@ -59,6 +61,17 @@ def test_history_shows_who_was_told(recorded, run_command):
     (found,) = json.loads(run_command("alerts", "history", "dear-call", "--json").stdout)
     assert [(each["channel"], each["fault"]) for each in found["deliveries"]] == [("console", None)]
     assert "No alert was fired by a rule 'nothing'." in run_command("alerts", "history", "nothing").stdout
+
+
+def test_dates_are_those_of_the_zone(recorded, run_command):
+    with FakeClock(datetime(2026, 3, 16, 20, tzinfo=UTC)):  # the 17th in Tokyo, five in the morning
+        recorded.add_alert_rule(AlertRule("old", lambda event: event.cost == 0.08))
+        recorded.check_alerts(TrackingEvent(cost=0.08))
+    since = ["alerts", "history", "old", "--since", "2026-03-17", "--tz"]
+    assert "2026-03-17 05:00:00" in run_command(*since, "Asia/Tokyo").stdout
+    assert "No alert was fired" in run_command(*since, "UTC").stdout
+    silent = run_command("alerts", "silence", "dear-call", "2099-03-16", "--tz", "Asia/Tokyo").stdout
+    assert "dear-call is silent until 2099-03-17 00:00:00." in silent
 
 
 def test_silence_and_its_end(recorded, run_command):

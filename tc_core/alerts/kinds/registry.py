@@ -10,6 +10,7 @@ from tc_core.alerts.kinds.calls import PartFigure
 from tc_core.alerts.kinds.conversations import THRESHOLDS, Conversation
 from tc_core.alerts.kinds.waste import Waste
 from tc_core.alerts.rules import Condition
+from tc_core.budgets.budget import check_exact
 from tc_core.errors import ConfigurationError
 from tc_core.store.sql import SqlStore
 
@@ -37,9 +38,20 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(THRESHOLDS, Conversation),
 }
 
+_SHARES = dict.fromkeys(("context", "errors", "repetition", "injection_risk"), 1)
+MOST: Mapping[str, int] = {**_SHARES, "context_usage": 100, "context_rot": 100}
+"""What the figure of a type is at most: a threshold above that would never be reached."""
+
 
 def make(said: settings.AlertRule, store: SqlStore, of_parts: Mapping[str, Any]) -> Condition:
     """Return the condition that a rule of the settings means; raise ConfigurationError, which names what is wrong."""
+    for name, value in said.filters.items():
+        check_exact(f"alert rule {said.name!r}", name, [value])
+    most = MOST.get(said.type)
+    if most is not None and said.threshold is not None and said.threshold > most:
+        raise ConfigurationError(
+            f"alert rule {said.name!r}: threshold of {said.type!r} must be at most {most}, not {said.threshold:g}"
+        )
     kind = KINDS.get(said.type)
     if kind is not None:
         return kind(said, store)

@@ -66,9 +66,9 @@ class Unpriced(Level):
         groups = self.store.totals(["model"], self.said.filters, clock.now() - self.span, None)
         for (model,), totals in groups.items():
             if totals.unpriced:
-                said = (
-                    f"{totals.unpriced} calls of {model} in the last {write_span(self.span)} have no price: give it one"
-                )
+                calls = "1 call" if totals.unpriced == 1 else f"{totals.unpriced:,} calls"
+                verb = "has" if totals.unpriced == 1 else "have"
+                said = f"{calls} of {model} in the last {write_span(self.span)} {verb} no price: give it one"
                 yield Figure(str(model), float(totals.unpriced), f"{said} (`token-calc models search`, docs/prices.md)")
 
 
