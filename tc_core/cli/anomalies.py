@@ -118,7 +118,8 @@ def _title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str) -
             return Text(f"None of {text.plural(total.calls, 'call')} has a price, so no cost can be odd.")
         spent = sum(1 for each in source.totals(("day",)).values() if each.cost_nanos)
         if spent <= LEAST_DAYS:
-            return Text(f"Nothing can be judged yet: that takes {LEAST_DAYS} days with cost, and there are {spent}.")
+            are = "is" if spent == 1 else "are"
+            return Text(f"Nothing can be judged yet: that takes {LEAST_DAYS} days with cost, and there {are} {spent}.")
         return Text(f"Nothing odd{when}: no {bucket} cost what it should not have.")
     line = Text()
     above = sum(each.excess for each in found if each.excess > 0)

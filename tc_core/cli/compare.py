@@ -87,10 +87,16 @@ def _print(found: Comparison, before: str, after: str, by: list[str]) -> None:
 
 def _title(found: Comparison, before: str, after: str) -> Text:
     then, now = found.before, found.after
+    if not then.total_calls and not now.total_calls:
+        return Text(f"No calls {_said(after)}, and none {_said(before)}.")
     line = Text(text.usd(now.total_cost_nanos), style="bold")
     line.append(f" {_said(after)} in {text.plural(now.total_calls, 'call')}, ")
     line.append(f"{text.usd(then.total_cost_nanos)} {_said(before)} in {text.plural(then.total_calls, 'call')}: ")
-    if found.ratio is None:
+    if then.total_cost_nanos is None or now.total_cost_nanos is None:
+        line.append("not to be compared, since no price is known")
+    elif not found.difference_nanos:
+        line.append("the same")
+    elif found.ratio is None:
         line.append(_signed(found.difference_nanos))
     else:
         share = f"{abs(found.ratio - 1):.0%}".replace("%", " %")
@@ -118,7 +124,9 @@ def _groups(found: Comparison, by: list[str]) -> Sheet:
             *(Text(group.key[name] or text.EMPTY, style="" if group.key[name] else "dim") for name in by),
             text.cost_text(group.before.cost_nanos, decimals),
             text.cost_text(group.after.cost_nanos, decimals),
-            _signed(group.difference_nanos, decimals),
+            text.EMPTY
+            if None in (group.before.cost_nanos, group.after.cost_nanos)
+            else _signed(group.difference_nanos, decimals),
             _mostly(group),
         )
     return sheet

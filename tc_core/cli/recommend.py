@@ -40,7 +40,14 @@ def recommend(
             return
         console = text.console()
         if not found:
-            console.print("Nothing is known that would save: too few calls, or none that could be had for less.")
+            calls = tracker.get_costs(since, until, filters=filters, tz=zone).total_calls
+            said = f" {when(since, until)}"
+            console.print(
+                f"Nothing is known that would save, of {text.plural(calls, 'call')}{said}: too few of a kind, or none "
+                "that could be had for less."
+                if calls
+                else f"No calls{said}{' that match' if filters else ''}: nothing to save."
+            )
             print_unknown(unknown(reading.reader_of(source), filters, period(since, until, tz=zone)))
             common.print_hint("token-calc costs --by agent,model", "shows what calls cost", store)
             return

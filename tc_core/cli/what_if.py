@@ -9,7 +9,7 @@ from rich.text import Text
 from tc_core.cli import common, progress, text
 from tc_core.cli.filters import filters_of, names_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.scenarios import Scenario, ScenarioResult
+from tc_core.costs.scenarios import Scenario, ScenarioGroup, ScenarioResult
 from tc_core.errors import ConfigurationError
 
 MOST_GROUPS = 40
@@ -98,10 +98,12 @@ def _title(found: ScenarioResult) -> Text:
     line = Text()
     line.append(_usd(found.cost_after), style="bold")
     line.append(f" instead of {_usd(found.cost_before)}")
-    if found.change is not None and found.cost_before:
+    if _is_of_all(found) and found.change is not None and found.cost_before:
         line.append(f" ({_change(found.change, found.cost_before)})")
     line.append(f", for {text.plural(found.calls, 'call')} of {text.plural(found.days, 'day')}.")
-    if found.monthly_change:
+    if not _is_of_all(found):
+        line.append(f"  {_of_both(found)}", style="yellow")
+    elif found.monthly_change:
         kind = "more" if found.monthly_change > 0 else "less"
         line.append(f"  {_usd(abs(found.monthly_change))} {kind} in 30 days.")
     return line
@@ -129,9 +131,25 @@ def _sheet(found: ScenarioResult, names: Sequence[str]) -> Sheet:
             text.cost_text(group.cost_after_nanos, decimals, is_doubtful=bool(group.unpriced_after)),
             _usd(group.low, decimals),
             _usd(group.high, decimals),
-            "" if group.change is None or not group.cost_before else _change(group.change, group.cost_before),
+            ""
+            if group.change is None or not group.cost_before or not _is_of_all(group)
+            else _change(group.change, group.cost_before),
         )
     return sheet
+
+
+def _of_both(found: ScenarioResult) -> str:
+    if found.change is None:
+        return "No call has a price both before and after."
+    change = f"{_usd(abs(found.change))} {'more' if found.change > 0 else 'less'}" if found.change else "no change"
+    return f"Of calls with a price both before and after: {change}."
+
+
+def _is_of_all(found: ScenarioResult | ScenarioGroup) -> bool:
+    """Whether the same calls have a price before and after, so that the two sums can be compared."""
+    if found.cost_before is None or found.cost_after is None or found.change is None:
+        return found.cost_before is found.cost_after
+    return abs(found.cost_after - found.cost_before - found.change) <= 1e-9 * max(1, abs(found.cost_after))
 
 
 def _change(change: float, before: float) -> str:

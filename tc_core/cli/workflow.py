@@ -48,6 +48,7 @@ def workflow(
 
     Example: token-calc workflow support --compare 9d3e21aa
     """
+    common.check_formats(format=format is not None, as_json=as_json)
     with common.told():
         tracker = WorkflowTracker(name, common.open_store(store))
         width = min(max(text.console().width, LEAST_WIDTH), MOST_WIDTH)

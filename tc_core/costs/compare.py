@@ -156,7 +156,10 @@ def compare(
 def _together(groups: Sequence[GroupChange], valuing: "_Valuing") -> tuple[Driver, ...]:
     if not groups:
         return tuple(reasons.drivers(*valuing.sides(({}, {}), ({}, {}))))
-    named = [(" ".join(value or "others" for value in group.key.values()), group.drivers) for group in groups]
+    named = [
+        (" ".join(value or f"no {names.short(name)}" for name, value in group.key.items()), group.drivers)
+        for group in groups
+    ]
     return tuple(reasons.together(named))
 
 

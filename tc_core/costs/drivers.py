@@ -153,7 +153,8 @@ def _cost(side: Side) -> int:
 
 def _explained(kind: DriverKind, before: Side, after: Side, by_model: Mapping[str, int]) -> str:
     if kind == "volume":
-        return f"{_calls(after):,} priced calls instead of {_calls(before):,}"
+        noun = "call" if _calls(after) == 1 else "calls"
+        return f"{_calls(after):,} priced {noun} instead of {_calls(before):,}"
     if not any(by_model.values()):
         return {"price": "no price has changed", "model_mix": "the models have the same shares"}.get(
             kind, "a call takes the same tokens"

@@ -1,6 +1,6 @@
 """Filters as people say them: several values, beginnings (`gpt-4*`), and what is left out (`model!`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tc_core.costs.zones import TIME_UNITS
 from tc_core.errors import ConfigurationError
@@ -15,10 +15,11 @@ def resolved(reader: AggregateReader, filters: Filters, period: Period) -> Filte
     """Return filters that name each value, which is what stores know.
 
     A text that ends in `*` stands for all values of the period that begin so, `*` alone for every value there is. A
-    name that ends in `!` leaves its values out. Raises ConfigurationError for a beginning of a time.
+    name that ends in `!` leaves its values out. Raises ConfigurationError for a beginning of a time,
+    ValueError for what is no filter.
     """
     plain: dict[str, FilterValue] = {}
-    for name, value in filters.items():
+    for name, value in _checked(filters).items():
         wanted = _as_list(value)
         is_not = name.endswith(NOT) and len(name) > 1
         bare = name.removesuffix(NOT) if is_not else name
@@ -33,10 +34,19 @@ def resolved(reader: AggregateReader, filters: Filters, period: Period) -> Filte
     return plain
 
 
-def _as_list(value: FilterValue) -> Sequence[str | None]:
-    if value is None or isinstance(value, str):
-        return [value]
-    return [None if each is None else label_text(each) for each in value]
+def _checked(filters: object) -> Filters:
+    if not isinstance(filters, Mapping):
+        raise ValueError(f"filters map names to values, such as {{'model': 'gpt-4o'}}, not {filters!r}")
+    for name in filters:
+        if not isinstance(name, str) or not name.removesuffix(NOT):
+            raise ValueError(f"calls are filtered by names, not by {name!r}")
+    return filters
+
+
+def _as_list(value: object) -> Sequence[str | None]:
+    """Return the values that are meant; a number is meant as its label was written."""
+    several = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    return [None if each is None else label_text(each) for each in several]
 
 
 def _is_meant(value: str | None, wanted: Sequence[str | None]) -> bool:

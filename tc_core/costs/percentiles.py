@@ -33,8 +33,12 @@ class Percentiles:
 
 def check(shares: Sequence[float]) -> None:
     """Raise ValueError for a percentile that there is not."""
-    for share in shares:
-        if not 0 < share <= 100:  # false for NaN too
+    several: object = shares
+    if isinstance(several, str) or not isinstance(several, Iterable):
+        raise ValueError(f"percentiles are several, such as [50, 95], not {several!r}")
+    for share in several:
+        is_number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        if not is_number or not 0 < share <= 100:  # false for NaN too
             raise ValueError(f"percentiles lie above 0 and up to 100, not {share!r}")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SPREADSHEET_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
 _APART = ("key", "percentiles", "per")
+_SYMBOLS = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 EMPTY = "–"  # noqa: RUF001  # a dash stands for nothing
 
 
@@ -62,7 +63,7 @@ def harmless(value: object) -> object:
 def to_markdown(report: "CostReport") -> str:
     """Return the groups and their total as a table in Markdown."""
     by = list(report.groups[0].key) if report.groups else []
-    header = [*map(names.short, by), *_FIGURES, *(name for name, _ in _lines_beside(report))]
+    header = [*(_cell(names.short(name)) for name in by), *_FIGURES, *(name for name, _ in _lines_beside(report))]
     lines = [header, [*("---" for _ in by), *("---:" for _ in header[len(by) :])]]
     lines += [
         [*(_cell(group.key[name]) for name in by), *_written(group, report), *_told(group, report)]
@@ -84,12 +85,12 @@ def to_table(report: "CostReport") -> "Table":
     by = list(report.groups[0].key) if report.groups else []
     table = Table(show_footer=True)
     for place, name in enumerate(by):
-        table.add_column(names.short(name), footer="all" if not place else "")
+        table.add_column(Text(_visible(names.short(name))), footer="all" if not place else "")
     total = _total(report, by)[len(by) :]
     for name, footer in zip([*_FIGURES, *(name for name, _ in _lines_beside(report))], total, strict=True):
         table.add_column(name, footer=footer, justify="right")
     for group in report.groups:
-        values = (Text(group.key[name] or EMPTY) for name in by)
+        values = (Text(_visible(group.key[name] or EMPTY)) for name in by)
         table.add_row(*values, *_written(group, report), *_told(group, report))
     if report.rest is not None:
         table.add_row(_others(report), *("" for _ in by[1:]), *_written(report.rest, report))
@@ -159,4 +160,10 @@ def _dollars(nanos: int | None) -> str:
 
 
 def _cell(value: str | None) -> str:
-    return (value or EMPTY).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    said = _visible((value or EMPTY).replace("\n", " "))
+    return said.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _visible(value: str) -> str:
+    """Return a text in which nothing commands a terminal: control characters are symbols."""
+    return value.translate(_SYMBOLS)

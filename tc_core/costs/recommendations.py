@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tc_core.costs import sql
+from tc_core.costs.report import check_whole
 from tc_core.costs.savings import batch, caching, cheaper_models, duplicates, trimming
 from tc_core.costs.savings.idea import FEWEST_CALLS, Group, Idea, Scope, groups_of
 from tc_core.ledger import waterfall
@@ -36,8 +37,7 @@ DAYS_PER_MONTH = 30
 
 def recommendations(storage: StorageBackend, asked: Period, filters: Filters, top_k: int) -> list[Recommendation]:
     """Return what would have saved most of the calls of a period, the largest savings first."""
-    if top_k < 1:
-        raise ValueError(f"top_k must be at least 1, not {top_k!r}")
+    check_whole("top_k", top_k)
     calls = storage.query_events(filters, asked.start, asked.end, limit=MOST_CALLS, descending=True)[::-1]
     groups = groups_of(calls)
     if not groups:

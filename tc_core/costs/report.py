@@ -188,13 +188,20 @@ class Question:
 
     def __post_init__(self) -> None:
         percentiles.check(self.percentiles)
-        if self.top is not None and self.top < 1:
-            raise ValueError(f"top must be at least 1, not {self.top!r}")
+        if self.top is not None:
+            check_whole("top", self.top)
         if self.sort not in (None, *SORTS):
             raise ValueError(f"reports are sorted by {', '.join(SORTS)}, not {self.sort!r}")
-        for name in self.group_by:
-            if not name:
+        asked: list[object] = [*self.group_by, *self.per]
+        for name in asked:
+            if not isinstance(name, str) or not name:
                 raise ValueError(f"a report is grouped by names, not by {name!r}")
+
+
+def check_whole(name: str, value: object) -> None:
+    """Raise ValueError for what is no whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be at least 1 and whole, not {value!r}")
 
 
 def report(

@@ -36,7 +36,10 @@ class Scenario:
         rate: object = self.cache_hit_rate
         if rate is not None and (not isinstance(rate, (int, float)) or not 0 <= rate <= 1):
             raise ValueError(f"cache_hit_rate must be a share from 0 to 1, not {rate!r}")
-        for model, other in self.model_map.items():
+        models: object = self.model_map
+        if not isinstance(models, Mapping):
+            raise ValueError(f"model_map must map names of models to others, not be {models!r}")
+        for model, other in models.items():
             if not str(model).strip() or not str(other).strip():
                 raise ValueError(f"model_map must map names of models to others, not {model!r} to {other!r}")
         object.__setattr__(self, "price_date", _day(self.price_date))

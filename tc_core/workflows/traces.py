@@ -36,7 +36,8 @@ class TraceParent(NamedTuple):
 
 def parse(traceparent: str) -> TraceParent:
     """Read a `traceparent`; ValueError for what is none, by the rules of W3C Trace Context."""
-    found = _WRITTEN.fullmatch(traceparent.strip())
+    written: object = traceparent  # what an environment has not is None
+    found = _WRITTEN.fullmatch(written.strip()) if isinstance(written, str) else None
     version, trace_id, parent_id, _, more = found.groups() if found is not None else ("ff", "", "", "", None)
     if version == "ff" or (version == "00" and more is not None) or trace_id in _ZEROS or parent_id in _ZEROS:
         raise ValueError(

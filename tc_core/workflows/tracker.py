@@ -105,8 +105,11 @@ class WorkflowTracker:
     ) -> None:
         """Say how a run came out, and what that was worth; what is said last holds.
 
-        Without `run` it is the one that is going on here, or the last one. Raises LineageError where there is none.
+        Without `run` it is the one that is going on here, or the last one. Raises LineageError where there is none,
+        ValueError for a success that is neither True nor False, such as a word.
         """
+        if success not in (True, False):
+            raise ValueError(f"success must be True or False, not {success!r}")
         here = run_here(self.workflow_id) if run is None else None
         event_id = self._run(run).event.event_id if here is None else here.event_id
         outcomes.save(self.storage, self.workflow_id, event_id, Outcome(bool(success), value))

@@ -112,3 +112,50 @@ def test_an_empty_store_and_one_without_prices_say_so(run_command, tmp_path):
         store.save_event(TrackingEvent(model="x", input_tokens=1, output_tokens=1, timestamp=TODAY - timedelta(days=3)))
     assert run_command("anomalies", "--store", tmp_path / "e.db").stdout.startswith("None of 1 call has a price")
     assert "none of the 1 calls so far has a price" in run_command("forecast", "--store", tmp_path / "e.db").stdout
+
+
+def test_sums_of_different_calls_are_not_compared(ask, store):
+    """All 120 calls have a price before; those of gpt-99 have none after, so that the whole is of fewer calls."""
+    with SQLiteStorage(store) as opened:
+        opened.save_events(
+            [
+                TrackingEvent(
+                    model="gpt-4.1",
+                    input_tokens=1000,
+                    output_tokens=0,
+                    cost_nanos=10**9,
+                    timestamp=TODAY,
+                    agent_id="writer",
+                )
+                for _ in range(4)
+            ]
+        )
+    title = ask("what-if", "--model", "gpt-4o=gpt-99", "--by", "agent").splitlines()
+    assert "%" not in title[0]
+    assert "less" not in title[0]
+    assert "Of calls with a price both before and after: no change." in title[0]
+    (writer,) = (line for line in title if line.startswith("writer"))
+    assert not writer.endswith("%")
+    alone = ask("what-if", "--model", "gpt-4o=gpt-99", "--filter", "model=gpt-4o").splitlines()[0]
+    assert alone.endswith("No call has a price both before and after.")
+    assert ask("what-if", "--model", "gpt-4o=gpt-4o-mini", "--by", "agent").splitlines()[0].count("%") == 1
+
+
+def test_what_has_no_calls_is_said(ask):
+    assert ask("recommend", "--since", "2090-01-01").startswith("No calls since 2090-01-01: nothing to save.")
+    said = ask("recommend", "--filter", "agent=nobody").splitlines()[0]
+    assert said == "No calls last 30 days that match: nothing to save."
+    said = ask("compare", "2001-01-01", "2001-01-02").splitlines()[0]
+    assert said == "No calls 2001-01-02, and none 2001-01-01."
+
+
+def test_a_period_compared_with_itself_is_the_same_and_one_without_prices_is_not_compared(ask, store):
+    assert ask("compare", "yesterday", "yesterday", "--tz", "UTC").splitlines()[0].endswith(": the same.")
+    with SQLiteStorage(store) as opened:
+        opened.save_events(
+            [TrackingEvent(model="no-such", input_tokens=9, output_tokens=9, timestamp=TODAY, agent_id="writer")]
+        )
+    said = ask("compare", "2001-01-01", "today", "--tz", "UTC")
+    assert "not to be compared, since no price is known" in said.splitlines()[0]
+    (writer,) = (line for line in said.splitlines() if line.startswith("writer"))
+    assert writer.split() == ["writer", "$0.00", "–", "–"]  # noqa: RUF001  # a dash is what is not known

@@ -70,3 +70,9 @@ def test_what_is_not_there_is_one_sentence(ask, arguments, code, words):
     assert result.exit_code == code
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_drawing_is_not_json(ask):
+    done = ask("support", "--format", "dot", "--json")
+    assert done.exit_code == 2
+    assert "--format and --json cannot be had at once" in done.output

@@ -109,3 +109,9 @@ def test_what_is_no_traceparent_is_named(text):
 
 def test_a_later_version_may_say_more():
     assert parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more").parent_id == "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize("written", [None, 5, ""], ids=repr)
+def test_what_an_environment_has_not_is_named(written):
+    with pytest.raises(ValueError, match=f"not {written!r}"), tc_core.continue_trace(written):
+        pass

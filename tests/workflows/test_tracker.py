@@ -354,3 +354,11 @@ def test_the_usage_that_the_seed_document_shows(own_store, capsys):
     print(f"Bottleneck: {analysis.bottleneck_agent}")
     # 5,000 x $2.50 + 200 x $10 a million
     assert capsys.readouterr().out == "Total cost: $0.0145\nBottleneck: executor-1\n"
+
+
+@pytest.mark.parametrize("success", ["failed", None, 0.5], ids=repr)
+def test_an_outcome_is_true_or_false_and_no_word(own_store, success):
+    tracker = WorkflowTracker("support", own_store)
+    with tracker, pytest.raises(ValueError, match="True or False"):
+        tracker.outcome(success=success)
+    assert tracker.distribution().outcomes == 0
