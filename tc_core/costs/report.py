@@ -200,8 +200,10 @@ class Question:
 
 def check_whole(name: str, value: object) -> None:
     """Raise ValueError for what is no whole number from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be at least 1 and whole, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value!r}")
 
 
 def report(

@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 "--token-baseline-update needs --token-baseline FILE: the file that is to be written"
             )
         return
-    if config.option.token_growth < 0:
+    if not 0 <= config.option.token_growth < float("inf"):  # false for NaN too
         raise pytest.UsageError(f"--token-growth must be at least 0, not {config.option.token_growth:g}")
     from tc_core.pytest_plugin.baseline import Baseline
 

@@ -75,6 +75,7 @@ def test_a_file_that_is_none_of_ours_and_options_that_make_no_sense_are_named(ru
         (BASELINE, "tokens.json is no baseline of ours"),
         (["--token-baseline-update"], "--token-baseline-update needs --token-baseline FILE"),
         (["--token-baseline", "new.json", "--token-growth", "-1"], "--token-growth must be at least 0, not -1"),
+        (["--token-baseline", "new.json", "--token-growth", "nan"], "--token-growth must be at least 0, not nan"),
     ):
         result = run("def test_it(): pass\n", *arguments, agent="")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
