@@ -153,6 +153,16 @@ def test_a_planted_instruction_does_not_move_into_the_users_mouth():
     assert monitor.check_health().signals["injection_risk"] == 1
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_newest_message_is_never_dropped_for_being_too_large(strategy):
+    monitor = ConversationMonitor(MODEL, "a")
+    monitor.add_messages([SYSTEM, user("short"), said("fine"), user("and this: " + "words of its own " * 4_000)])
+    after = monitor.compress_context(strategy, 3_000, summarizer=lambda text: "A summary.")
+    assert after.is_met
+    assert "and this: words" in after[-1]["content"]
+    assert after[-1]["role"] == "user"
+
+
 def test_a_message_larger_than_the_target_is_cut_inside_and_marked():
     long = "The first words count. " + "Something is said here. " * 500 + "And so do the last."
     monitor = ConversationMonitor(MODEL, "a")

@@ -31,6 +31,8 @@ def relevance(work: Work) -> list[Kept]:
     near = {group.number: work.similarity.nearness(work.similarity.profile(_text(group)), [now]) for group in free}
     ranked = sorted(free, key=lambda group: (id(group) in present, near[group.number], group.number), reverse=True)
     room = work.target - work.scale.total(work.put_together(groups, set()))
+    if any(group.size > room for group in present.values()):
+        return window(work, groups)  # which cuts inside what is too large alone
     chosen: list[int] = []
     for group in ranked:
         if group.size <= room:
@@ -64,11 +66,12 @@ def summarize(work: Work) -> list[Kept]:
     room = work.target - work.scale.total(work.put_together(groups, set()))
     tail: list[Group] = []
     for group in reversed(free):
-        if sum(each.size for each in tail) + group.size > room * (1 - SUMMARY_SHARE):
+        most = room * (1 - SUMMARY_SHARE) if tail else room - LEAST_ROOM
+        if sum(each.size for each in tail) + group.size > most:
             break
         tail.insert(0, group)
     old = free[: len(free) - len(tail)]
-    if not old or room < LEAST_ROOM:
+    if not old or not tail or room < LEAST_ROOM:
         return window(work, groups)
     said = work.summarizer("\n".join(filter(None, (_told(entry) for group in old for entry in group.entries))))
     chosen = {group.number for group in tail}
@@ -83,6 +86,10 @@ def summarize(work: Work) -> list[Kept]:
 def hybrid(work: Work) -> list[Kept]:
     """Keep the values of what is old, a line for each group, and the newest messages whole; no model is asked."""
     groups = grouped(work.entries)
+    free = [group for group in groups if not group.is_fixed]
+    room = work.target - work.scale.total(work.put_together(groups, set()))
+    if free and free[-1].role == "user" and free[-1].size > room:
+        return window(work, groups)  # which cuts inside what is too large alone
     return Facts(work.entries, groups, work.scale, work.target).compressed() or window(work, groups)
 
 
