@@ -3,9 +3,12 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tc_core import SQLiteStorage
 from tc_core.ledger.sweep import Sweep
 from tc_core.model.clock import clock
+from tc_core.record.guard import faults
 from tc_core.runtime.recorders import wait_for_parts
 from tests.ledger.conftest import LONG, SYSTEM, Ledger, asked, brought, of, said, user
 
@@ -105,3 +108,22 @@ def test_no_text_is_stored(tmp_path):
         assert counts(store)["segment"] == 4
     everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"canary" not in everything
+
+
+@pytest.mark.swallows
+def test_two_contents_with_one_id_are_counted(tmp_path):
+    with SQLiteStorage(tmp_path / "first.db") as first, SQLiteStorage(tmp_path / "second.db") as second:
+        talk(Ledger(first))
+        assert wait_for_parts(first, 60)
+        assert faults.counts == {}
+        with first.question() as connection:
+            rows = connection.exec_driver_sql("SELECT id, tail + 1, tokens FROM segment").all()
+        columns = ("id", "tail", "tokens")
+        second.database.transact(
+            lambda connection: second.database.insert_missing(
+                connection, "segment", columns, [tuple(row) for row in rows]
+            )
+        )
+        talk(Ledger(second))
+        assert wait_for_parts(second, 60)
+    assert faults.counts == {"ledger: two contents have one id, and are taken for the same": len(rows)}
