@@ -75,6 +75,8 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         if isinstance(chosen, BudgetExceededError):
             said = self._reaction(chosen)(chosen, request)
             if inspect.isawaitable(said):
+                if inspect.iscoroutine(said):
+                    said.close()
                 raise TypeError("on_exceeded is a coroutine function: such an agent is run by ainvoke or astream")
             chosen = self._settled(request, chosen, said)
         if isinstance(chosen, AIMessage):

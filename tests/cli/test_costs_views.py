@@ -80,7 +80,7 @@ def test_compare_says_what_changed_and_why(month, run_command):
     found = json.loads(answer(run_command("compare", *WEEKS, "--tz", "UTC", "--store", month, "--json")))
     assert sum(driver["cost_nanos"] for driver in found["drivers"]) == found["difference_nanos"]
     empty = answer(run_command("compare", "2020-01-01", "2020-01-02", "--store", month))
-    assert empty.startswith("$0.00 2020-01-02 in 0 calls")
+    assert empty.startswith("No calls 2020-01-02, and none 2020-01-01.")
 
 
 def test_compare_takes_the_same_part_of_a_period_that_is_not_over():
@@ -111,7 +111,7 @@ def test_recommend_says_what_would_save_and_why(month, run_command):
     assert "cache the front of the prompts of contracts" in shown
     assert "confidence 80 %" in shown
     nothing = answer(run_command("recommend", "--since", "2020-01-01", "--until", "2020-01-02", "--store", month))
-    assert nothing.startswith("Nothing is known that would save")
+    assert nothing.startswith("No calls from 2020-01-01 to 2020-01-02: nothing to save.")
 
 
 # The screen that lives

@@ -18,6 +18,7 @@ _COMPARED = 8
 """So many back-tests decide at most."""
 
 _LEAST = 6
+_NOTHING = 1e-9
 _BETTER = 0.85
 """Only a method whose error is below this share of the default's takes its place."""
 
@@ -51,7 +52,7 @@ def theta(history: Floats, days: int) -> Floats:
         return np.full(days, members.per_day(history, 28))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = ThetaModel(history[-364:], period=7, method="additive").fit().forecast(days)
+        found = ThetaModel(history[-364:], period=7, deseasonalize=False).fit().forecast(days)
     return np.asarray(np.maximum(np.asarray(found, float), 0.0))
 
 
@@ -65,6 +66,8 @@ def _best(history: Floats, days: int) -> str:
     if len(default.came) < _LEAST:
         return best
     error = float(np.abs(default.said[:, 0] - default.came).sum())
+    if error <= _NOTHING * float(np.abs(default.came).sum()):
+        return best  # it was right each time: what is left are the last digits of numbers
     for name in others:
         tests = backtests(history, days, _PATHS[name], most=_COMPARED)
         ratio = float(np.abs(tests.said[:, 0] - tests.came).sum()) / error if error else 1.0
