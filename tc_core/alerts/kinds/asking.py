@@ -1,5 +1,6 @@
 """What kinds of rules share: thresholds and their defaults, and which events they are about."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Figure(NamedTuple):
     event_id: str | None = None
 
 
-class Level:
+class Level(ABC):
     """A kind about the store: it fires when a figure reaches the threshold, and is over when that is well below."""
 
     repeats, tells_end = False, True
@@ -49,9 +50,9 @@ class Level:
         for key in set(firing) - known:
             yield Signal(key, is_on=False)
 
+    @abstractmethod
     def figures(self) -> Iterable[Figure]:
         """Return the figures of now."""
-        raise NotImplementedError
 
     def key(self, values: Sequence[str | None]) -> str:
         """Return the key of a group."""

@@ -1,6 +1,7 @@
 """Kinds about single calls: they are asked as the calls come, and now and then about those that nobody was told of."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
@@ -24,7 +25,7 @@ MOST_SEEN = 10_000
 MOST_MODELS = 1000
 
 
-class CallKind:
+class CallKind(ABC):
     """A kind that says something of single calls."""
 
     repeats, tells_end = True, False
@@ -68,9 +69,9 @@ class CallKind:
         """Return what an alert is about."""
         return key_of(event, self.said.by)
 
+    @abstractmethod
     def say(self, event: TrackingEvent) -> tuple[float | None, str] | None:
         """Return the figure of a call and what there is to say of it; None where it is in order."""
-        raise NotImplementedError
 
 
 class Cost(CallKind):

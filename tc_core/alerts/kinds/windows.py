@@ -1,5 +1,6 @@
 """Kinds about the calls of the last while: what they cost, how many fail, how long they take, or that none come."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from tc_core.alerts.kinds.asking import Figure, Level
@@ -24,9 +25,9 @@ class Windowed(Level):
             if figure is not None:
                 yield Figure(self.key([None if each is None else str(each) for each in values]), *figure)
 
+    @abstractmethod
     def figure(self, totals: Totals) -> tuple[float, str] | None:
         """Return a group's figure and what there is to say of it, None where it has none."""
-        raise NotImplementedError
 
 
 class BurnRate(Windowed):
