@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,6 +62,7 @@ class BooksFile:
         self.path = path
         self._file: tuple[int, int] | None = None
         self._begin()
+        gate.closes_before_forks(self)
 
     def _begin(self) -> None:
         self._process = os.getpid()
@@ -102,6 +103,9 @@ class BooksFile:
             while self._idle:
                 self._idle.pop().close()
 
+    close_idle = close
+    """Before a fork, as the store's own file."""
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Give a connection, made or used before."""
@@ -113,6 +117,9 @@ class BooksFile:
                 self._memory = self._memory or _opened(":memory:")
                 yield self._memory
             return
+        if gate.is_torn:
+            message = f"cannot use the books {self.path} in a process that was forked amid a transaction"
+            raise StorageError(message, is_passing=True)
         with gate.passed():
             self._notice_replacement()
             try:
@@ -132,7 +139,8 @@ class BooksFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            os.close(os.open(str(self.path), os.O_CREAT | os.O_RDWR, 0o600))
+            with suppress(FileExistsError):  # closing another handle of a file that is open would give up its locks
+                os.close(os.open(str(self.path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             return _opened(str(self.path))
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"cannot open the books {self.path}: {error}", is_passing=True) from error

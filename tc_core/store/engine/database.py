@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,12 +22,21 @@ from tc_core.store.engine.own_engine import raise_swallowed
 LOCK_SECONDS = 5.0
 """How long a lock of another process is waited for."""
 
+_FORK_SECONDS = 0.05
+"""How long a fork may have to wait for who waits in line."""
+
 Rows = Sequence[tuple[Any, ...]]
 T = TypeVar("T")
 
 
 class ConflictError(StorageError):
     """Another transaction was faster: the same work may succeed when it is done again at once."""
+
+
+def give_way(database: object) -> None:
+    """Where a fork waits for this thread, which only waits itself: raise ConflictError."""
+    if gate.is_closed:
+        raise ConflictError(f"cannot write {database}: the process is being forked")
 
 
 class Database(ABC):
@@ -141,8 +151,11 @@ class Database(ABC):
         if self.writers_overlap:
             yield
             return
-        line = self._writers
-        is_mine = line.acquire(timeout=left(LOCK_SECONDS))
+        line, deadline = self._writers, time.monotonic() + left(LOCK_SECONDS)
+        is_mine = line.acquire(blocking=False)
+        while not is_mine and (rest := deadline - time.monotonic()) > 0:
+            give_way(self)
+            is_mine = line.acquire(timeout=min(rest, _FORK_SECONDS))
         if not is_mine and not is_out():  # its holder is very slow, or was struck by a signal's exception
             self._writers = threading.Lock()
         try:

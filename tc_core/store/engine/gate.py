@@ -8,12 +8,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from tc_core.model.apart import obstacles
 
-FORK_WAIT_SECONDS = 0.08
-"""How long a fork waits for threads that are inside."""
+FORK_WAIT_SECONDS = 2.0
+"""How long a fork waits for threads that are inside; whoever waits for a lock there comes out at once."""
 _LOOK_SECONDS = 0.001
+
+
+class Closable(Protocol):
+    """What keeps connections that nobody uses at present."""
+
+    def close_idle(self) -> None:
+        """Close them; the next use opens new ones."""
 
 
 class Gate:
@@ -23,12 +32,23 @@ class Gate:
     """
 
     def __init__(self) -> None:
+        self._to_close: WeakValueDictionary[int, Closable] = WeakValueDictionary()
+        self.is_torn = False
+        """Whether this process was forked while a thread was inside: what that had open is open here as well."""
         self._begin()
 
     def _begin(self) -> None:
         self._inside: set[int] = set()
         self._is_closed = False
         self._mine = threading.local()
+
+    def closes_before_forks(self, each: Closable) -> None:
+        """Have connections closed before each fork, as those to SQLite's files must be.
+
+        SQLite keeps a process's locks on a file beside its connections. A child that inherits an open one believes
+        that it holds the locks of its parent, which the system gives to no child: others then remove the log under it.
+        """
+        self._to_close[id(each)] = each
 
     @contextmanager
     def passed(self) -> Iterator[None]:
@@ -49,6 +69,11 @@ class Gate:
                 inside.discard(me)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether a fork waits for those who are inside."""
+        return self._is_closed
+
+    @property
     def is_passed_here(self) -> bool:
         """Whether this thread is inside."""
         return bool(getattr(self._mine, "depth", 0))
@@ -59,6 +84,9 @@ class Gate:
         self._is_closed = True
         while self._inside - {me} and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
+        for known in self._to_close.valuerefs():
+            if (each := known()) is not None:
+                each.close_idle()
 
     def open(self) -> None:
         """After a fork, in the parent: go on."""
@@ -66,6 +94,7 @@ class Gate:
 
     def renew(self) -> None:
         """After a fork, in the child: nobody is inside."""
+        self.is_torn = self.is_torn or bool(self._inside)
         self._begin()
 
 

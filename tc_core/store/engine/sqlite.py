@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,16 @@ from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.model.patience import left
-from tc_core.store.engine.database import LOCK_SECONDS, ConflictError, Database, Rows, adding, insert_into, view
+from tc_core.store.engine.database import (
+    LOCK_SECONDS,
+    ConflictError,
+    Database,
+    Rows,
+    adding,
+    give_way,
+    insert_into,
+    view,
+)
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
 
@@ -48,6 +58,8 @@ class SQLite(Database):
         self._file: tuple[int, int] | None = None
         self._mark: int | None = None
         super().__init__()
+        if path is not None:
+            gate.closes_before_forks(self)
 
     def _begin(self) -> None:
         super()._begin()
@@ -69,7 +81,11 @@ class SQLite(Database):
         # SQLite's own way to wait for a lock sleeps ever longer; trying every millisecond is twice as fast.
         connection.exec_driver_sql("PRAGMA busy_timeout=0")
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
-        _patiently(driver.execute, "BEGIN IMMEDIATE")
+        try:
+            _in_turn(driver.execute, "BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            give_way(self)
+            raise
         if self.path is not None and connection.info["log"] not in (None, _identity(self._log_path)):
             raise ConflictError(f"cannot write {self}: somebody removed its log while this waited for its turn")
 
@@ -93,12 +109,20 @@ class SQLite(Database):
         if self.path is not None:
             self.discard()
 
+    def close_idle(self) -> None:
+        """Before a fork: close what nobody uses."""
+        if os.getpid() == self._process:
+            self._log = None
+            self.engine.dispose()
+
     def discard(self) -> None:
         """Close all connections for good."""
         self._log = None  # the last one deletes it
         super().discard()
 
     def _notice_changes(self) -> None:
+        if self.path is not None and gate.is_torn:
+            raise StorageError(f"cannot use {self} in a process that was forked amid a transaction", is_passing=True)
         super()._notice_changes()
         self._notice_replacement()
         if self._log is not None and self._log != _identity(self._log_path):
@@ -194,7 +218,8 @@ class SQLite(Database):
         if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
             return set()
         try:
-            with closing(sqlite3.connect(self._uri(self.path, "ro"), uri=True, timeout=LOCK_SECONDS)) as connection:
+            uri = self._uri(self.path, "ro")
+            with gate.passed(), closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
                 rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open {self}: {error}") from error
@@ -210,14 +235,16 @@ class SQLite(Database):
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch(mode=0o600, exist_ok=True)
+            with suppress(FileExistsError):  # closing another handle of a file that is open would give up its locks
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             if not self.path.stat().st_size:  # somebody has made an empty file, which others may read
                 with suppress(PermissionError):  # it is another user's
                     self.path.chmod(0o600)
         except OSError as error:
             raise StorageError(f"cannot create {self}: {error.strerror}") from error
         try:
-            with closing(sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
+            connect = partial(sqlite3.connect, self.path, timeout=LOCK_SECONDS, isolation_level=None)
+            with gate.passed(), closing(connect()) as connection:
                 connection.execute("PRAGMA page_size=8192")
                 _patiently(connection.execute, "PRAGMA journal_mode=WAL")
         except sqlite3.DatabaseError as error:
@@ -388,6 +415,7 @@ _patiently = tenacity.Retrying(
     stop=lambda state: (state.seconds_since_start or 0.0) > LOCK_SECONDS or not left(LOCK_SECONDS),
     reraise=True,
 )
+_in_turn = _patiently.copy(retry=tenacity.retry_if_exception(lambda error: _is_busy(error) and not gate.is_closed))
 
 
 def _uuid_text(column: str) -> str:
