@@ -120,7 +120,7 @@ class BooksFile:
         if gate.is_torn:
             message = f"cannot use the books {self.path} in a process that was forked amid a transaction"
             raise StorageError(message, is_passing=True)
-        with gate.passed():
+        with gate.passed(at_file=True):
             self._notice_replacement()
             try:
                 connection = self._idle.pop()

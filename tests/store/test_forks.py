@@ -122,7 +122,7 @@ def test_a_log_stays_while_only_a_forked_child_has_it_open(tmp_path):
 
 
 def test_a_child_that_was_forked_amid_a_transaction_keeps_away_from_the_file_and_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(gates, "FORK_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(gates, "FILE_WAIT_SECONDS", 0.01)
     with SQLiteStorage(tmp_path / "costs.db") as store:
         tracker = CostTracker(store)
         tracker.track_call("gpt-4o", 1000, 0)
@@ -166,7 +166,7 @@ def test_who_waits_for_the_write_lock_lets_a_fork_pass(tmp_path):
             waits = [threading.Thread(target=store._database.transact, args=(done.append,)) for _ in range(2)]
             for thread in waits:
                 thread.start()
-            while not {thread.ident for thread in waits} <= gates.gate._inside:
+            while not {thread.ident for thread in waits} <= gates.gate._at_files:
                 time.sleep(0.001)
             said = in_child(lambda: gates.gate.is_torn)
             connection.execute("ROLLBACK")

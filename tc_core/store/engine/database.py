@@ -102,7 +102,8 @@ class Database(ABC):
     def reading(self) -> Iterator[Connection]:
         """Give a connection inside one consistent read transaction; raise StorageError when that fails."""
         self._notice_changes()
-        with gate.passed(), self._turn, self._explained("read"), self.engine.connect() as connection:
+        inside = gate.passed(at_file=self.path is not None)
+        with inside, self._turn, self._explained("read"), self.engine.connect() as connection:
             self._begin_reading(connection)
             self.on_begin(connection)
             yield connection
@@ -116,7 +117,7 @@ class Database(ABC):
         self.check_writable()
         self._notice_changes()
         with (
-            gate.passed(),
+            gate.passed(at_file=self.path is not None),
             self._turn,
             self._as_writer(),
             self._explained("write"),

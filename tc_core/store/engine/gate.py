@@ -13,8 +13,10 @@ from weakref import WeakValueDictionary
 
 from tc_core.model.apart import obstacles
 
-FORK_WAIT_SECONDS = 2.0
-"""How long a fork waits for threads that are inside; whoever waits for a lock there comes out at once."""
+FORK_WAIT_SECONDS = 0.08
+"""How long a fork waits for threads that are inside."""
+FILE_WAIT_SECONDS = 2.0
+"""How long it waits for those at a file of SQLite's; whoever only waits for a lock there comes out at once."""
 _LOOK_SECONDS = 0.001
 
 
@@ -34,11 +36,12 @@ class Gate:
     def __init__(self) -> None:
         self._to_close: WeakValueDictionary[int, Closable] = WeakValueDictionary()
         self.is_torn = False
-        """Whether this process was forked while a thread was inside: what that had open is open here as well."""
+        """Whether this process was forked while a thread was at a file: what that had open is open here as well."""
         self._begin()
 
     def _begin(self) -> None:
         self._inside: set[int] = set()
+        self._at_files: set[int] = set()
         self._is_closed = False
         self._mine = threading.local()
 
@@ -51,22 +54,24 @@ class Gate:
         self._to_close[id(each)] = each
 
     @contextmanager
-    def passed(self) -> Iterator[None]:
-        """Be inside for a block; a thread that is inside already does not wait."""
-        depth, me, inside = getattr(self._mine, "depth", 0), threading.get_ident(), self._inside
+    def passed(self, *, at_file: bool = False) -> Iterator[None]:
+        """Be inside for a block, also `at_file` where that opens a file of SQLite's.
+
+        A thread that is inside already does not wait.
+        """
+        depth, me = getattr(self._mine, "depth", 0), threading.get_ident()
+        entered = [room for room in ((self._inside, self._at_files) if at_file else (self._inside,)) if me not in room]
         try:
             self._mine.depth = depth + 1
-            if not depth:
-                inside.add(me)  # first: who closes it sees either that, or is seen here
-                while self._is_closed:
-                    inside.discard(me)
-                    time.sleep(_LOOK_SECONDS)
-                    inside.add(me)
+            _enter(entered, me)  # first: who closes it sees either that, or is seen here
+            while self._is_closed and not depth:
+                _leave(entered, me)
+                time.sleep(_LOOK_SECONDS)
+                _enter(entered, me)
             yield
         finally:
             self._mine.depth = depth
-            if not depth:
-                inside.discard(me)
+            _leave(entered, me)
 
     @property
     def is_closed(self) -> bool:
@@ -79,11 +84,12 @@ class Gate:
         return bool(getattr(self._mine, "depth", 0))
 
     def close(self) -> None:
-        """Before a fork: let nobody in, and wait until all others are out, for a while."""
-        deadline, me = time.monotonic() + FORK_WAIT_SECONDS, threading.get_ident()
+        """Before a fork: let nobody in, wait for a while until all others are out, and close what they had open."""
+        began, me = time.monotonic(), {threading.get_ident()}
         self._is_closed = True
-        while self._inside - {me} and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+        for inside, seconds in ((self._inside, FORK_WAIT_SECONDS), (self._at_files, FILE_WAIT_SECONDS)):
+            while inside - me and time.monotonic() < began + seconds:
+                time.sleep(_LOOK_SECONDS)
         for known in self._to_close.valuerefs():
             if (each := known()) is not None:
                 each.close_idle()
@@ -94,8 +100,18 @@ class Gate:
 
     def renew(self) -> None:
         """After a fork, in the child: nobody is inside."""
-        self.is_torn = self.is_torn or bool(self._inside)
+        self.is_torn = self.is_torn or bool(self._at_files)
         self._begin()
+
+
+def _enter(rooms: list[set[int]], who: int) -> None:
+    for room in rooms:
+        room.add(who)
+
+
+def _leave(rooms: list[set[int]], who: int) -> None:
+    for room in rooms:
+        room.discard(who)
 
 
 gate = Gate()

@@ -94,7 +94,7 @@ class SQLite(Database):
         if self.is_in_memory:
             return
         self._notice_changes()
-        with gate.passed(), self._as_writer(), self._explained("write"):
+        with gate.passed(at_file=True), self._as_writer(), self._explained("write"):
             raw = self.engine.raw_connection()
             try:
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
@@ -159,7 +159,7 @@ class SQLite(Database):
 
         Where none has, nobody removed it: the last one that had it moved that itself, and deleted it.
         """
-        with gate.passed(), self._rescuing:
+        with gate.passed(at_file=True), self._rescuing:
             if self._log is None:
                 return  # another thread was faster
             taken: list[PoolProxiedConnection] = []
@@ -219,7 +219,7 @@ class SQLite(Database):
             return set()
         try:
             uri = self._uri(self.path, "ro")
-            with gate.passed(), closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
+            with gate.passed(at_file=True), closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
                 rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         except sqlite3.DatabaseError as error:
             raise StorageError(f"cannot open {self}: {error}") from error
@@ -244,7 +244,7 @@ class SQLite(Database):
             raise StorageError(f"cannot create {self}: {error.strerror}") from error
         try:
             connect = partial(sqlite3.connect, self.path, timeout=LOCK_SECONDS, isolation_level=None)
-            with gate.passed(), closing(connect()) as connection:
+            with gate.passed(at_file=True), closing(connect()) as connection:
                 connection.execute("PRAGMA page_size=8192")
                 _patiently(connection.execute, "PRAGMA journal_mode=WAL")
         except sqlite3.DatabaseError as error:
@@ -311,7 +311,7 @@ class SQLite(Database):
             return
         self.check_writable()
         self._notice_changes()
-        with gate.passed(), self._explained("write"):
+        with gate.passed(at_file=True), self._explained("write"):
             raw = self.engine.raw_connection()
             try:
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # the same
