@@ -97,6 +97,8 @@ class Tracking(_Part):
     """The function that texts pass before they are kept, as `module:name`."""
     enforce: bool = False
     """Whether hard budgets stop calls before they are made."""
+    cut_streams: bool = False
+    """Whether they also cut streamed answers that get longer than there is room for, where they stop calls."""
     strict: bool = False
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
@@ -223,6 +225,7 @@ class Environment(BaseSettings):
     health: bool | None = None
     capture_content: bool | None = None
     enforce: bool | None = None
+    cut_streams: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = None
@@ -267,6 +270,7 @@ _PLACES = {
     "health": "tracking.health",
     "capture_content": "tracking.capture_content",
     "enforce": "tracking.enforce",
+    "cut_streams": "tracking.cut_streams",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
     "webhook_secret": "alerts.webhook_secret",

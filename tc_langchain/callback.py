@@ -10,9 +10,11 @@ from tc_core import CostTracker
 from tc_core.adapter import (
     Content,
     Destination,
+    Meter,
     Report,
     Request,
     Segment,
+    Status,
     Usage,
     attempt,
     deferred,
@@ -109,15 +111,32 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         if refusal is not None:
             raise refusal
 
-    @never_raises
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
-        """Note a chunk of a stream, and what it says of tokens: some providers tell the sum so far in each."""
+        """Note a chunk of a stream; raises what a part cuts that with."""
+        cut = self._came(token, chunk, run_id)
+        if cut is not None:
+            raise cut
+
+    @never_raises
+    def _came(self, token: Any, chunk: Any, run_id: UUID) -> Exception | None:
+        """Note a chunk, and what it says of tokens: some providers tell the sum so far in each."""
         self._tasks.piece(run_id.bytes, token)
         reported = reports.of_chunk(chunk)
         if reported:
             key, streamed = run_id.bytes, self._runs.streamed
             before = streamed.get(key)
             streamed[key] = reported if before is None or reports.is_sum_so_far(before, reported) else {}
+        meter = self._runs.meters.get(run_id.bytes)
+        return None if meter is None else self._weighed(meter, run_id.bytes, token, chunk)
+
+    def _weighed(self, meter: Meter, key: bytes, token: Any, chunk: Any) -> Exception | None:
+        """Show a piece to what watches its stream; return what that is cut with."""
+        said = attempt(reading.piece, token, chunk) or ()
+        cut = attempt(meter.piece, sum(len(each.body) for each in said))
+        if cut is not None:
+            self._runs.meters.pop(key, None)
+            self._runs.cut[key] = said
+        return cut
 
     @never_raises
     def on_llm_end(self, response: "LLMResult", *, run_id: UUID, **kwargs: Any) -> None:
@@ -139,6 +158,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             is_cached=said.cached_run is not None,
         )
         self._tasks.ended(key)
+        self._runs.meters.pop(key, None)
         if said.tool_calls:
             self._runs.asked_for(said.tool_calls, key)
 
@@ -147,8 +167,10 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Note that a model call has failed, or that its stream was closed early."""
-        response, status = kwargs.get("response"), status_of(error)
+        response, last = kwargs.get("response"), self._runs.cut.pop(run_id.bytes, None)
+        status: Status = "closed" if last is not None else status_of(error)
         self._tasks.ended(run_id.bytes)
+        self._runs.meters.pop(run_id.bytes, None)
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
@@ -158,7 +180,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             error_type=type(error).__name__,
             report=self._report(run_id.bytes, response) or attempt(reports.of_error, error, response),
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=attempt(reading.answer, response),
+            output=[*(attempt(reading.answer, response) or ()), *(last or ())],
         )
 
     # Chains, graphs and agents
@@ -310,6 +332,10 @@ class TokenCalculatorCallback(BaseCallbackHandler):
                 return refusal
         self._start_model(run_id, parent_run_id, tags, metadata, parameters, content)
         self._requests(run_id, batch_size)
+        if recorder.cuts_streams:
+            meter = recorder.meter(run_id.bytes)
+            if meter is not None:
+                self._runs.meters[run_id.bytes] = meter
         return None
 
     def _admitted(
@@ -343,6 +369,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def _forget(self, key: bytes) -> None:
         """Take back a call that is not made, because it or another one of its batch is refused."""
         self._runs.asked.pop(key, None)
+        self._runs.meters.pop(key, None)
         self._runs.batched.discard(key)
         self._tasks.ended(key)
         self._recorder.forget(key)
@@ -434,6 +461,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def _give_up(self, key: bytes, call: OpenCall) -> None:
         """Note that a call will have no end that is told."""
         report = self._report(key, None)
+        self._runs.meters.pop(key, None)
         self._runs.batched.discard(key)
         if self._recorder.is_open(key):
             self._recorder.fail(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder
+from tc_core.adapter import Meter, Recorder, Segment
 from tc_langchain import host
 
 RunKey = bytes
@@ -66,6 +66,10 @@ class Runs:
         """What the last chunk of an open stream reports; empty where chunks report parts, which LangChain adds up."""
         self.asked: dict[RunKey, Mapping[str, Any]] = {}
         """What the requests of open calls ask for that changes their price, where they do."""
+        self.meters: dict[RunKey, Meter] = {}
+        """What watches the streams of open calls, where these may be cut."""
+        self.cut: dict[RunKey, Sequence[Segment]] = {}
+        """The last piece of streams that are cut, which LangChain does not hand on."""
         self._batch = threading.local()
 
     @classmethod

@@ -64,6 +64,7 @@ class Live:
             enforce=self.enforce,
             withdraw=self.enforcement.withdraw,
             rename=self.enforcement.rename,
+            cut=self.cut,
             steps=[self.enforcement.learn],
             write=self.write,
             committed=self.committed,
@@ -76,6 +77,11 @@ class Live:
         if is_enforced:
             self._declare()
         self.part.admit = self.enforcement.admit if is_enforced else None
+
+    def cut(self, is_cut: bool) -> None:  # noqa: FBT001  # as the part is called
+        """Begin or end to watch streams."""
+        self.enforcement.cuts_streams = is_cut
+        self.part.meter = self.enforcement.meter if is_cut else None
 
     def write(self, transaction: Transaction, changes: Sequence[Change]) -> None:
         """Book what a transaction writes: it gives back what was reserved for it, and counts as spent."""

@@ -9,7 +9,7 @@ from typing import Any
 from tc_core.budgets import periods, setting, sql
 from tc_core.budgets.books import OutdatedError, Wanted
 from tc_core.budgets.budget import Budget, amount_of
-from tc_core.budgets.enforcement import refusal
+from tc_core.budgets.refusals import refusal
 from tc_core.budgets.live import Live, live_of
 from tc_core.budgets.reservation import Reservation
 from tc_core.budgets.standing import Standing

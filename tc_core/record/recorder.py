@@ -17,7 +17,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt, answered
 from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
-from tc_core.model.part import ALLOWED, Decision, Part, Request
+from tc_core.model.part import ALLOWED, Decision, Meter, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
@@ -336,6 +336,16 @@ class Recorder:
         for part in self.parts:
             if part.rename is not None:
                 attempt(part.rename, event_id, other)
+
+    @property
+    def cuts_streams(self) -> bool:
+        """Whether a part wants to watch streams, and may have them cut."""
+        return any(part.meter is not None for part in self.parts)
+
+    def meter(self, event_id: ids.EventId) -> Meter | None:
+        """Return what watches the stream of a request that was let through, None where nothing does."""
+        found = (attempt(part.meter, event_id) for part in self.parts if part.meter is not None)
+        return next((meter for meter in found if meter is not None), None)
 
     def forget(self, key: Key) -> None:
         """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""

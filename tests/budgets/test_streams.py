@@ -1,0 +1,87 @@
+"""A streamed answer that gets longer than its budget has room for is cut, where that is asked for."""
+
+import asyncio
+import os
+import tempfile
+
+import pytest
+
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
+
+pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+pytest.importorskip("crewai", reason="CrewAI is not installed")
+pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
+
+from crewai.events.event_bus import crewai_event_bus
+from llama_index.core import set_global_tokenizer
+
+from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
+from tc_core.demo.script import Step
+from tests.parts.clients import Clients
+
+set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
+
+LONG = "word " * 4000
+"""5,000 tokens by the server's count of four characters each: $0.003 of gpt-4o-mini."""
+
+
+@pytest.fixture
+def clients(server):
+    return Clients(server.base_url)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
+    with SQLiteStorage(tmp_path / "store.db") as store:
+        yield store
+        assert crewai_event_bus.flush(timeout=10)
+
+
+@pytest.fixture
+def budgets(store):
+    return BudgetTracker(store)
+
+
+def drawn(stream, came):
+    """Read a stream, and note what comes of it."""
+    for each in stream:
+        came.append(each)
+
+
+async def adrawn(stream, came):
+    async for each in stream:
+        came.append(each)
+
+
+def call_in(store):
+    assert crewai_event_bus.flush(timeout=10)
+    (event,) = [event for event in store.query_events() if event.is_call]
+    return event
+
+
+LANGCHAIN = {
+    "stream": lambda model, came: drawn(model.stream("hello"), came),
+    "astream": lambda model, came: asyncio.run(adrawn(model.astream("hello"), came)),
+}
+
+
+@pytest.mark.parametrize("read", LANGCHAIN.values(), ids=LANGCHAIN)
+def test_a_stream_of_langchain_is_cut_where_the_budget_ends(store, budgets, clients, server, read):
+    # 500 tokens are thought of first, then there is room for about 1,660: $0.001 at $0.60 a million
+    budgets.set_budget(0.001, "total", name="small", hard=True)
+    instrument(store, enforce=True, cut_streams=True)
+    server.push(Step(text=LONG))
+    came = []
+    with pytest.raises(BudgetExceededError, match="no room for more of this answer.* cut after about") as raised:
+        read(clients.langchain(), came)
+    characters = sum(len(each.text) for each in came)
+    assert 1500 < raised.value.received_tokens < 1700
+    assert characters / 4 == pytest.approx(raised.value.received_tokens, abs=5)
+    event = call_in(store)
+    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
+    assert event.output_tokens > 0.7 * characters / 5
+    found = budgets.get_remaining()
+    assert found.reserved == 0
+    assert found.spent == event.cost > 0
+    assert [each.state for each in budgets.check()] == ["ok"]
