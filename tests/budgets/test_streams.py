@@ -85,3 +85,28 @@ def test_a_stream_of_langchain_is_cut_where_the_budget_ends(store, budgets, clie
     assert found.reserved == 0
     assert found.spent == event.cost > 0
     assert [each.state for each in budgets.check()] == ["ok"]
+
+
+CREWAI = {
+    "call": lambda clients: clients.crewai(stream=True).call("hello"),
+    "acall": lambda clients: asyncio.run(clients.crewai(stream=True).acall("hello")),
+    "a crew": lambda clients: clients.crew(llm=clients.crewai(stream=True)).kickoff(),
+    "akickoff": lambda clients: asyncio.run(clients.crew(llm=clients.crewai(stream=True)).akickoff()),
+}
+
+
+@pytest.mark.parametrize("call", CREWAI.values(), ids=CREWAI)
+def test_a_stream_of_crewai_is_cut_where_the_budget_ends(store, budgets, clients, server, call):
+    budgets.set_budget(0.001, "total", name="small", hard=True)
+    instrument(store, enforce=True, cut_streams=True)
+    server.push(Step(text=LONG))
+    with pytest.raises(BudgetExceededError, match="no room for more of this answer") as raised:
+        call(clients)
+    assert 1400 < raised.value.received_tokens < 1700
+    assert len(server.exchanges) == 1
+    event = call_in(store)
+    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
+    assert event.output_tokens > 0.7 * raised.value.received_tokens * 4 / 5
+    found = budgets.get_remaining()
+    assert found.reserved == 0
+    assert found.spent == event.cost > 0
