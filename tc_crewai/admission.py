@@ -68,8 +68,8 @@ def _refusal(context: Any) -> Exception | None:
                 runs.trip(event_id, refusal)
             _note(context, event_id, refusal)
             return refusal
+    cutting.watch(admitted)  # before their ids change
     runs.admitted(event_id if context.executor is None else None, _agent_id(context), admitted)
-    cutting.watch(admitted)
     return None
 
 

@@ -11,6 +11,7 @@ from tc_core.adapter import (
     Content,
     Recorder,
     Relation,
+    Status,
     attempt,
     deferred,
     new_id,
@@ -59,8 +60,17 @@ class Calls:
 
     def piece(self, event: Any) -> None:
         """Note a piece of a stream."""
-        if self._recorder.is_open(event.span_id):
-            self.streams.piece(event.span_id, event.response)
+        key, recorder = event.span_id, self._recorder
+        if recorder.is_open(key) and self.streams.piece(key, event.response) and recorder.cuts_streams:
+            self._weigh(key, event.response)
+
+    def _weigh(self, key: RunKey, response: Any) -> None:
+        """Show a piece to what watches its stream; what that is cut with is raised by the client that reads it."""
+        record = self._recorder.record(key)
+        meter = None if record is None or self._recorder.cut_of(key) else self._recorder.meter(record.id)
+        cut = None if meter is None else attempt(meter.piece, attempt(reading.characters, response) or 0)
+        if cut is not None:
+            self._recorder.cut(key, cut)
 
     def answered(self, event: Any) -> None:
         """Note that a model has answered."""
@@ -88,7 +98,8 @@ class Calls:
         stream = self.streams.end(key)
         if not self._recorder.is_open(key):
             return
-        status = "error" if error is None else status_of(error)
+        is_cut = error is not None and error is self._recorder.cut_of(key)
+        status: Status = "closed" if is_cut else "error" if error is None else status_of(error)
         last = stream.last if stream is not None else None
         said = attempt(reading.said, last) or reading.NOTHING_SAID
         report = attempt(reading.of_error, error)

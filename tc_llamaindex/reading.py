@@ -135,6 +135,16 @@ def delta(response: object) -> str | None:
     return added if isinstance(added, str) and added else None
 
 
+def characters(response: Any) -> int:
+    """Return how many characters a piece of a stream adds, with what it asks of tools, as OpenAI's streams tell it."""
+    thought = response.additional_kwargs.get("thinking_delta")
+    said = [delta(response), thought if isinstance(thought, str) else None]
+    for choice in _get(response.raw, "choices") or ():
+        for call in _get(_get(choice, "delta"), "tool_calls") or ():
+            said.append(_get(_get(call, "function"), "arguments"))
+    return sum(len(each) for each in said if each)
+
+
 _OF_IMAGE = ("image", "detail")
 
 

@@ -72,6 +72,7 @@ class Recorder:
         self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
+        self._cuts: dict[Key, Exception] = {}  # what reads their answers asks for it
         self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
 
     def start(
@@ -202,6 +203,7 @@ class Recorder:
                 if self.keeps_texts:
                     call.keep_texts(output)
                 self._queue(call)
+                self._cuts.pop(key, None)
                 self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
         finally:
             inside.is_busy = False
@@ -346,6 +348,15 @@ class Recorder:
         """Return what watches the stream of a request that was let through, None where nothing does."""
         found = (attempt(part.meter, event_id) for part in self.parts if part.meter is not None)
         return next((meter for meter in found if meter is not None), None)
+
+    def cut(self, key: Key, error: Exception) -> None:
+        """Have what reads the answer to a request of an open run end it with an error, where that can."""
+        if key in self._open:
+            self._cuts[key] = error
+
+    def cut_of(self, key: Key) -> Exception | None:
+        """Return what the answer to a request of an open run is to be ended with, None where it may go on."""
+        return self._cuts.get(key)
 
     def forget(self, key: Key) -> None:
         """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""

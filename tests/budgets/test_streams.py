@@ -14,13 +14,17 @@ pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not install
 
 from crewai.events.event_bus import crewai_event_bus
 from llama_index.core import set_global_tokenizer
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.llms import ChatMessage
 
+import tc_core
 from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
 from tc_core.demo.script import Step
 from tests.parts.clients import Clients
 
 set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
 
+ASKED = [ChatMessage(role="user", content="hello")]
 LONG = "word " * 4000
 """5,000 tokens by the server's count of four characters each: $0.003 of gpt-4o-mini."""
 
@@ -102,6 +106,46 @@ def test_a_stream_of_crewai_is_cut_where_the_budget_ends(store, budgets, clients
     server.push(Step(text=LONG))
     with pytest.raises(BudgetExceededError, match="no room for more of this answer") as raised:
         call(clients)
+    assert 1400 < raised.value.received_tokens < 1700
+    assert len(server.exchanges) == 1
+    event = call_in(store)
+    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
+    assert event.output_tokens > 0.7 * raised.value.received_tokens * 4 / 5
+    found = budgets.get_remaining()
+    assert found.reserved == 0
+    assert found.spent == event.cost > 0
+
+
+def llamaindex(clients):
+    return clients.llamaindex(
+        http_client=tc_core.tracking_client(), async_http_client=tc_core.async_tracking_client()
+    )
+
+
+async def awaited(stream, came):
+    await adrawn(await stream, came)
+
+
+LLAMAINDEX = {
+    "stream_chat": lambda model, came: drawn(model.stream_chat(ASKED), came),
+    "stream_complete": lambda model, came: drawn(model.stream_complete("hello"), came),
+    "astream_chat": lambda model, came: asyncio.run(awaited(model.astream_chat(ASKED), came)),
+    "an agent": lambda model, came: asyncio.run(run(FunctionAgent(llm=model))),
+}
+
+
+async def run(agent):
+    return await agent.run("hello")
+
+
+@pytest.mark.parametrize("read", LLAMAINDEX.values(), ids=LLAMAINDEX)
+def test_a_stream_of_llamaindex_is_cut_by_a_client_of_ours(store, budgets, clients, server, read):
+    budgets.set_budget(0.001, "total", name="small", hard=True)
+    instrument(store, enforce=True, cut_streams=True)
+    server.push(Step(text=LONG, chunk_delay=0.0005))  # so that not all of it is under way at once
+    came = []
+    with pytest.raises(BudgetExceededError, match="no room for more of this answer") as raised:
+        read(llamaindex(clients), came)
     assert 1400 < raised.value.received_tokens < 1700
     assert len(server.exchanges) == 1
     event = call_in(store)
