@@ -332,10 +332,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
                 return refusal
         self._start_model(run_id, parent_run_id, tags, metadata, parameters, content)
         self._requests(run_id, batch_size)
-        if recorder.cuts_streams:
-            meter = recorder.meter(run_id.bytes)
-            if meter is not None:
-                self._runs.meters[run_id.bytes] = meter
         return None
 
     def _admitted(
@@ -350,7 +346,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         key, recorder = run_id.bytes, self._recorder
         asked_as = admission.asked_as(recorder, metadata)
         if asked_as is not None:
-            recorder.rename(asked_as, key)
+            recorder.rename(asked_as.event_id, key)
+            self._watch(key, may_cut=asked_as.may_cut)
             return None
         parent = None if parent_run_id is None else self._runs.parent(parent_run_id.bytes)
         scope, root = recorder.place_here(parent, self._labels(key, metadata, parent))
@@ -364,7 +361,16 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             event_id=key,
             root_id=root,
         )
-        return recorder.admit(request).refusal
+        refusal = recorder.admit(request).refusal
+        if refusal is None:
+            self._watch(key)
+        return refusal
+
+    def _watch(self, key: bytes, *, may_cut: bool = True) -> None:
+        """Have the stream of a call that was let through be watched, where a part wants that."""
+        meter = self._recorder.meter(key) if may_cut and self._recorder.cuts_streams else None
+        if meter is not None:
+            self._runs.meters[key] = meter
 
     def _forget(self, key: bytes) -> None:
         """Take back a call that is not made, because it or another one of its batch is refused."""

@@ -44,12 +44,8 @@ def check(on_exceeded: str | Reaction, downgrade_to: object) -> None:
 
 def message(error: BudgetExceededError) -> str:
     """Return what the user of an agent is told where it stops."""
-    return f"I had to stop here, before asking the model again: {error}."
-
-
-def may_pass(error: BudgetExceededError) -> bool:
-    """Tell whether there is room but for what is reserved for calls under way."""
-    return error.asked is not None and error.reserved > 0 and error.spent + error.asked <= error.amount
+    where = "before asking the model again" if error.received_tokens is None else "in the midst of an answer"
+    return f"I had to stop here, {where}: {error}."
 
 
 def reaction(way: str, downgrade_to: str | BaseChatModel | None, tracker: CostTracker | None) -> Reaction:

@@ -13,17 +13,20 @@ pytest.importorskip("crewai", reason="CrewAI is not installed")
 pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
 
 from crewai.events.event_bus import crewai_event_bus
+from langchain.agents import create_agent
 from llama_index.core import set_global_tokenizer
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
 
 import tc_core
-from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
+from tc_core import BudgetExceededError, BudgetTracker, CostTracker, SQLiteStorage, instrument
 from tc_core.demo.script import Step
+from tc_langchain import TokenCalculatorMiddleware
 from tests.parts.clients import Clients
 
 set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
 
+QUESTION = {"messages": [("user", "hello")]}
 ASKED = [ChatMessage(role="user", content="hello")]
 LONG = "word " * 4000
 """5,000 tokens by the server's count of four characters each: $0.003 of gpt-4o-mini."""
@@ -154,3 +157,36 @@ def test_a_stream_of_llamaindex_is_cut_by_a_client_of_ours(store, budgets, clien
     found = budgets.get_remaining()
     assert found.reserved == 0
     assert found.spent == event.cost > 0
+
+
+def agent_of(clients, store, **options):
+    own = TokenCalculatorMiddleware(CostTracker(store), **options)
+    return create_agent(clients.langchain("gpt-4o", streaming=True), tools=[], middleware=[own])
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "models"),
+    [
+        ({}, "I had to stop here, in the midst of an answer: budget 'small'", ["gpt-4o"]),
+        ({"on_exceeded": "downgrade", "downgrade_to": "gpt-4o-mini"}, "short", ["gpt-4o", "gpt-4o-mini"]),
+        ({"on_exceeded": "warn"}, "word word", ["gpt-4o"]),
+        ({"on_exceeded": lambda error, request: f"{error.received_tokens > 500}"}, "True", ["gpt-4o"]),
+    ],
+    ids=["stop", "downgrade", "warn", "a function"],
+)
+def test_an_agent_whose_stream_is_cut_goes_on_as_one_whose_call_is_refused(
+    store, budgets, clients, server, options, said, models
+):
+    instrument(store, enforce=True, cut_streams=True)
+    for ask in (lambda agent: agent.invoke(QUESTION), lambda agent: asyncio.run(agent.ainvoke(QUESTION))):
+        # at $10 a million there is room for 1,050 tokens; 828 words came then, so that $0.0003 of the cheap one fit
+        budgets.set_budget(_spent(store) + 0.0105, "total", name="small", hard=True)
+        server.push(*[Step(text=LONG), Step(text="short")][: len(models)])
+        answer = ask(agent_of(clients, store, **options))
+        assert answer["messages"][-1].text.startswith(said)
+    assert [exchange.request["model"] for exchange in server.exchanges] == models * 2
+    assert budgets.get_remaining().reserved == 0
+
+
+def _spent(store):
+    return sum(event.cost or 0 for event in store.query_events())
