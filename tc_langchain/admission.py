@@ -55,6 +55,11 @@ def asked_as(recorder: Recorder, metadata: Mapping[str, Any]) -> _Asked | None:
     return None
 
 
+def is_asked(recorder: Recorder, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether a call that begins was asked about."""
+    return "lc_source" not in metadata and any(each.recorder is recorder and not each.is_made for each in _asked.get())
+
+
 class Batches:
     """The prompts of a batch that were let through: where a later one is refused, LangChain sends none of them."""
 
