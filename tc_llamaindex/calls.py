@@ -5,6 +5,7 @@ itself; and models that answer a chat by a completion of their own tell of one r
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tc_core.adapter import (
@@ -14,6 +15,7 @@ from tc_core.adapter import (
     Status,
     attempt,
     deferred,
+    never_raises,
     new_id,
     requesting,
     status_of,
@@ -51,8 +53,13 @@ class Calls:
         event_id = None
         if is_new and span is not None and span.is_guarded:
             event_id = new_id()
-            if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id):
+            start = partial(self._start, span, event, content, event_id, is_new=True)
+            if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id, start=start):
                 return
+        self._start(span, event, content, event_id, is_new=is_new)
+
+    @never_raises
+    def _start(self, span: Span | None, event: Any, content: Content, event_id: bytes | None, *, is_new: bool) -> None:
         start_call(self._recorder, "llm_call", span, event, content, self._labels, event_id)
         if is_new and span is not None:
             self.relate(span)
