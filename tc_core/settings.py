@@ -41,6 +41,8 @@ MOST_DAYS = 36_500
 
 Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 Text = Annotated[str, Field(min_length=1)]
+Filters = dict[str, str | tuple[str | None, ...] | None]
+"""Names and values, as reports take them: several, beginnings (`gpt-4*`), what is left out (`model!`), None for none."""
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -127,7 +129,7 @@ class AlertRule(_Named):
     cooldown: Annotated[int, Field(ge=0)] = 300
     budget: Text | None = None
     """The budget that it is about; without it each."""
-    filters: dict[str, str] = Field(default_factory=dict)
+    filters: Filters = Field(default_factory=dict)
     """Which calls count, by dimensions or labels."""
     by: tuple[Text, ...] = ()
     """The dimensions or labels that have an alert each."""
@@ -169,11 +171,12 @@ class Budget(_Named):
 
     amount: Annotated[Decimal, Field(gt=0)]
     period: Text = "monthly"
-    filters: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    filters: Filters = Field(default_factory=dict)
     hard: bool = False
     unit: Literal["usd", "tokens", "calls"] = "usd"
     tz: Text = "UTC"
-    thresholds: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    thresholds: tuple[float | Text, ...] = ()
+    """Shares of the amount, such as 0.8 or "80%", whose passing is logged."""
     unpriced: Text = "refuse"
 
 
