@@ -4,11 +4,11 @@ An adapter translates its host's hooks into calls of a `Recorder`: `start` when 
 ends, `link` for what the host says about relations. Hooks are wrapped in `never_raises`; pure functions that read the
 host's payloads are called through `attempt`, and through `deferred` where texts are only needed by a part that reads
 them (`Recorder.keeps_texts`). Where `Recorder.wants_to_admit`, `Recorder.admit` says what becomes of a request, on the
-caller's thread and before anything is sent (in an event loop `admitted_in_time`, which waits for calls under way); where it `cuts_streams`, `Recorder.meter` gives what each piece of a
-stream is shown to, and says with what it is cut. `recorder_for` gives the recorder of a store; `register` tells how to
-find the host's innermost run. What is copied or pickled with the host's objects keeps a `Destination`, and its labels
-as `label_texts`. `short_id` stands for a text that must not be stored. `HostName` is a name of the host that some of
-its versions lack.
+caller's thread and before anything is sent (in an event loop `admitted_in_time`, which waits for calls under way);
+where it `cuts_streams`, `Recorder.meter` gives what each piece of a stream is shown to, and says with what it is cut.
+`recorder_for` gives the recorder of a store; `register` tells how to find the host's innermost run. What is copied or
+pickled with the host's objects keeps a `Destination`, and its labels as `label_texts`. `short_id` stands for a text
+that must not be stored. `HostName` is a name of the host that some of its versions lack.
 """
 
 from tc_core.meter.usage import join_parts, tells_both, usage_part

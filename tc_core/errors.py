@@ -35,7 +35,8 @@ class BudgetExceededError(TokenCalculatorError, RuntimeError):
 
     `budget` is its name; `amount`, `spent`, `reserved` (for calls under way) and `asked` (what this call was thought to
     take) are dollars, tokens or calls, as `unit` says; `renews_at` is when the next period begins, None for never.
-    `received_tokens` is about how much of a streamed answer had come when it was cut, None for a call that was not made.
+    `received_tokens` is about how much of a streamed answer had come when that was cut, None for a call that was not
+    made.
     """
 
     def __init__(

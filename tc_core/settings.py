@@ -42,7 +42,7 @@ MOST_DAYS = 36_500
 Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 Text = Annotated[str, Field(min_length=1)]
 Filters = dict[str, str | tuple[str | None, ...] | None]
-"""Names and values, as reports take them: several, beginnings (`gpt-4*`), what is left out (`model!`), None for none."""
+"""Names and values as reports take them: several, beginnings (`gpt-4*`), what is left out (`model!`), None for none."""
 Severity = Literal["info", "warning", "critical"]
 
 

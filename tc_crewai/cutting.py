@@ -1,7 +1,7 @@
 """Cutting a stream that a part says has come far enough, by a sink of CrewAI's for the events of an execution.
 
-What its event bus calls may raise as it likes, and nobody is told. A sink is asked before that, in the thread that reads
-the stream, and what it raises ends the call.
+What its event bus calls may raise as it likes, and nobody is told. A sink is asked before that, in the thread that
+reads the stream, and what it raises ends the call.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -157,9 +157,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             error = chosen
         return AIMessage(exceeded.message(error))
 
-    async def _settled_in_time(
-        self, request: Asked, error: BudgetExceededError
-    ) -> "tuple[Asked, bytes] | AIMessage":
+    async def _settled_in_time(self, request: Asked, error: BudgetExceededError) -> "tuple[Asked, bytes] | AIMessage":
         """Return the same in an event loop, where what is done may be awaited."""
         said = self._reaction(error)(error, request)
         meant = _meant(request, await said if inspect.isawaitable(said) else said)

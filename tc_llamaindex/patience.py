@@ -1,4 +1,4 @@
-"""Waiting in an event loop for calls under way: by the rate limiter of a model, which LlamaIndex awaits before a request.
+"""Waiting in an event loop for calls under way: by the rate limiter of a model, which is awaited before a request.
 
 A limiter that the model has already is asked as well.
 """

@@ -138,11 +138,12 @@ def delta(response: object) -> str | None:
 def characters(response: Any) -> int:
     """Return how many characters a piece of a stream adds, with what it asks of tools, as OpenAI's streams tell it."""
     thought = response.additional_kwargs.get("thinking_delta")
-    said = [delta(response), thought if isinstance(thought, str) else None]
-    for choice in _get(response.raw, "choices") or ():
-        for call in _get(_get(choice, "delta"), "tool_calls") or ():
-            said.append(_get(_get(call, "function"), "arguments"))
-    return sum(len(each) for each in said if each)
+    asked = (
+        _get(_get(call, "function"), "arguments")
+        for choice in _get(response.raw, "choices") or ()
+        for call in _get(_get(choice, "delta"), "tool_calls") or ()
+    )
+    return sum(len(each) for each in (delta(response), thought, *asked) if isinstance(each, str))
 
 
 _OF_IMAGE = ("image", "detail")

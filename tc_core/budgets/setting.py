@@ -89,7 +89,9 @@ def _share(threshold: object) -> float:
             f"amount; write '{share:g}%' or, if it is meant, '{100 * share:g}%'"
         )
     if not 0 < share <= _MOST_PERCENT / 100:
-        raise ValueError(f"thresholds must be shares such as 0.8, or '80%', up to '{_MOST_PERCENT}%', not {threshold!r}")
+        raise ValueError(
+            f"thresholds must be shares such as 0.8, or '80%', up to '{_MOST_PERCENT}%', not {threshold!r}"
+        )
     return share
 
 

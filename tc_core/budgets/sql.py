@@ -180,7 +180,7 @@ class _Asked(NamedTuple):
         start_time: datetime | None = None,
         end_time: datetime | None = None,
         *,
-        gaps: Gaps | None = None,  # noqa: ARG002  # as a reader is asked
+        gaps: Gaps | None = None,  # as a reader is asked
     ) -> dict[GroupKey, Totals]:
         asked = Summing(self.connection, self.store.database, self.store.interned, group_by, filters or {})
         return asked.totals(*(None if each is None else to_us(each) for each in (start_time, end_time)))

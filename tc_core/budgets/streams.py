@@ -1,4 +1,4 @@
-"""Answers that come piece by piece: as one gets longer more is reserved for it, and where there is no room it is cut."""
+"""Answers that come piece by piece: the longer one gets, the more is reserved for it; without room it is cut."""
 
 import math
 import time
@@ -63,6 +63,5 @@ class StreamMeter:
     def _wanted(self, output_tokens: int, now_us: int) -> list[Wanted]:
         expected = Expected(self._expected.input_tokens, output_tokens)
         return [
-            Wanted(budget, span, amount_of(budget, self._request, expected, now_us))
-            for budget, span in self._concerned
+            Wanted(budget, span, amount_of(budget, self._request, expected, now_us)) for budget, span in self._concerned
         ]

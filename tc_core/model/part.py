@@ -125,14 +125,14 @@ class Part:
     where no part has one; `enforce` is called with whether calls may be stopped, where `instrument` says so. Of a
     request that was let through, `withdraw` is told that it is not made after all, and `rename` that its event will
     have another id. `cut` is called with whether streams may be cut, and `meter` gives what watches the answer to a
-    request that was let through, None where nothing does. `steps` complete a record on the writer's thread, also at replay. `write` is called wherever
-    sums are booked, in the same transaction and after them; it may run again after a conflict, and writes its rows in
-    the order of their keys. `committed` is called on the writer's thread right after a commit, and again after an
-    error. `after` gets texts once the events are in the store, on a thread of its own, in order and at most once;
-    what it has no time for is counted as a fault and not held. `listen` gets events after their commit. `chore` does a
-    small step on the writer's thread, and returns in how many seconds it wants to be called again, or None for never.
-    `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a function of a call's
-    TrackingEvent that returns the figure which a threshold is held against, or None.
+    request that was let through, None where nothing does. `steps` complete a record on the writer's thread, also at
+    replay. `write` is called wherever sums are booked, in the same transaction and after them; it may run again after a
+    conflict, and writes its rows in the order of their keys. `committed` is called on the writer's thread right after a
+    commit, and again after an error. `after` gets texts once the events are in the store, on a thread of its own, in
+    order and at most once; what it has no time for is counted as a fault and not held. `listen` gets events after their
+    commit. `chore` does a small step on the writer's thread, and returns in how many seconds it wants to be called
+    again, or None for never. `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a
+    function of a call's TrackingEvent that returns the figure which a threshold is held against, or None.
     """
 
     name: str

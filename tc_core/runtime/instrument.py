@@ -55,10 +55,10 @@ def instrument(
     are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests.
     `enforce` has hard budgets stop calls before they are made; without it the settings say so (TOKEN_CALC_ENFORCE),
     else no. `cut_streams` has them also cut streamed answers that get longer than there is room for
-    (TOKEN_CALC_CUT_STREAMS), as far as each framework has a way for it: docs/budgets.md. A framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc
-    doctor` say why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them
-    anew, and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for
-    settings that cannot be read.
+    (TOKEN_CALC_CUT_STREAMS), as far as each framework has a way for it: docs/budgets.md. A framework that cannot be
+    hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say why. Settings are read
+    here, and hold from now on wherever the program goes; calling it again reads them anew, and is harmless. Raises
+    StorageError for a store that cannot be opened or written, ConfigurationError for settings that cannot be read.
     """
     settings.fix()
     store = recorders.open_storage(storage)

@@ -80,7 +80,7 @@ def test_a_stream_of_langchain_is_cut_where_the_budget_ends(store, budgets, clie
     instrument(store, enforce=True, cut_streams=True)
     server.push(Step(text=LONG))
     came = []
-    with pytest.raises(BudgetExceededError, match="no room for more of this answer.* cut after about") as raised:
+    with pytest.raises(BudgetExceededError, match=r"no room for more of this answer.* cut after about") as raised:
         read(clients.langchain(), came)
     characters = sum(len(each.text) for each in came)
     assert 1500 < raised.value.received_tokens < 1700
@@ -120,9 +120,7 @@ def test_a_stream_of_crewai_is_cut_where_the_budget_ends(store, budgets, clients
 
 
 def llamaindex(clients):
-    return clients.llamaindex(
-        http_client=tc_core.tracking_client(), async_http_client=tc_core.async_tracking_client()
-    )
+    return clients.llamaindex(http_client=tc_core.tracking_client(), async_http_client=tc_core.async_tracking_client())
 
 
 async def awaited(stream, came):

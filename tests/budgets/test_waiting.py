@@ -17,7 +17,6 @@ from llama_index.core import set_global_tokenizer
 from llama_index.core.llms import ChatMessage
 
 from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
-from tc_core.demo.script import Step
 from tests.parts.clients import Clients
 
 set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded

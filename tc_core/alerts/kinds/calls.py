@@ -9,7 +9,7 @@ from statistics import median
 
 from tc_core import settings
 from tc_core.alerts.conditions import ended_us, said_of
-from tc_core.alerts.kinds.asking import Chosen, span
+from tc_core.alerts.kinds.asking import Chosen
 from tc_core.alerts.rules import Signal, key_of
 from tc_core.alerts.words import usd
 from tc_core.errors import PriceNotFoundError

@@ -27,7 +27,8 @@ class Conversation(Level):
         """Return the figure of each session, or of each run that has none."""
         since = clock.now() - self.span
         newest = {
-            found.session_id or found.run_id: found for found in health.read(self.store, self.chosen.filters(since), to_us(since))
+            found.session_id or found.run_id: found
+            for found in health.read(self.store, self.chosen.filters(since), to_us(since))
         }
         for key, found in newest.items():
             value = self._read(found)
