@@ -51,14 +51,13 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     `tracker` says of which store; without one it is the default store. `default_labels` are laid over what is recorded
     of a request that goes to no model. Calls of models are recorded by `instrument()` or a `TokenCalculatorCallback`.
     It stands first in the list: a middleware before it that repeats what fails would repeat a refusal.
-
-    `on_exceeded` says what becomes of a call that a hard budget has no room for: `stop` ends the agent with a message
-    that says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for
-    that either, `trim` sends the latest messages alone, `ask` interrupts the graph, so that a person resumes it with an
-    amount to grant, True to let this call through, or False; `warn` logs it and sends it all the same, `raise` raises
-    the BudgetExceededError. A callable is given the error and the request, and returns the request to make instead, or
-    an answer, or None to stop; in an async agent it may be a coroutine function. The same becomes of a call whose
-    streamed answer is cut (`instrument(cut_streams=True)`), but for `warn`, by which none is.
+ `on_exceeded` says what becomes of a call that a hard budget has no room for: `stop` ends the agent with a message that
+says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for that
+either, `trim` makes the messages ever shorter, as `compress_at` does, until there is room, `ask` interrupts the graph,
+so that a person resumes it with an amount to grant, True to let this call through, or False; `warn` logs it and sends
+it all the same, `raise` raises the BudgetExceededError. A callable is given the error and the request, and returns the
+request to make instead, or an answer, or None to stop; in an async agent it may be a coroutine function. The same
+becomes of a call whose streamed answer is cut (`instrument(cut_streams=True)`), but for `warn`, by which none is.
 
     With `compress_at`, a share of the model's window or a number of tokens, the messages of a request that reaches it
     are made shorter, by `ConversationMonitor`'s strategy "hybrid"; the agent's own state keeps them all.
@@ -79,7 +78,8 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tracker = tracker
         self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
         self.default_labels = default_labels
-        self._compression = None if compress_at is None else Compression(compress_at)
+        is_made_shorter = compress_at is not None or on_exceeded == "trim"
+        self._compression = Compression(compress_at) if is_made_shorter else None
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
@@ -134,7 +134,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     def _reaction(self, error: BudgetExceededError) -> Reaction:
         if callable(self.on_exceeded):
             return self.on_exceeded
-        return exceeded.reaction(self.on_exceeded, self.downgrade_to, None if self.tracker is None else self.tracker)
+        return exceeded.reaction(self.on_exceeded, self.downgrade_to, self.tracker, self._ever_shorter)
 
     def _asked(self, chosen: tuple[Asked, bytes]) -> AbstractContextManager[None]:
         """Have a request that was let through not asked about again; one that is made whatever it takes is not cut."""
@@ -180,10 +180,10 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     @never_raises
     def _shortened(self, request: Asked) -> Asked:
-        if self._compression is None:
-            return request
-        said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
-        return self._compression.applied(request, attempt(reading.model_name, said, {}))
+        return request if self._compression is None else self._compression.applied(request, _model(request))
+
+    def _ever_shorter(self, request: Asked) -> Iterable[Asked]:
+        return () if self._compression is None else self._compression.shorter(request, _model(request))
 
     # What the parts decide
 
@@ -248,3 +248,8 @@ def _meant(request: Asked, said: Any) -> "tuple[Asked, bytes] | AIMessage | _Tri
     if not isinstance(said, Retry):
         return _Tries(() if said is None else (said,))
     return (request, new_id()) if said.is_granted else _Tries(said.requests)
+
+
+def _model(request: Asked) -> str | None:
+    said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
+    return attempt(reading.model_name, said, {})
