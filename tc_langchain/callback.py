@@ -180,11 +180,14 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
+        report = self._report(run_id.bytes, response) or attempt(reports.of_error, error, response)
+        if last is not None and not attempt(reports.is_so_far, response, getattr(error, "received_tokens", None) or 0):
+            report = None
         self._recorder.fail(
             run_id.bytes,
             status=status,
             error_type=type(error).__name__,
-            report=self._report(run_id.bytes, response) or attempt(reports.of_error, error, response),
+            report=report,
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
             output=[*(attempt(reading.answer, response) or ()), *(last or ())],
         )

@@ -110,7 +110,7 @@ class Calls:
         last = stream.last if stream is not None else None
         said = attempt(reading.said, last) or reading.NOTHING_SAID
         report = attempt(reading.of_error, error)
-        if report is None and stream is not None:
+        if report is None and stream is not None and not is_cut:  # most providers count an answer at its end alone
             report = stream.joined(said.report)
         output = attempt(reading.answer, last, stream.deltas) if stream is not None else None
         self._recorder.fail(

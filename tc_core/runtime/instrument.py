@@ -76,6 +76,8 @@ def instrument(
     for enforce_in in enforcing:  # before the frameworks are hooked, which look at whether calls may be stopped
         enforce_in(is_enforced)
     is_cut = settings.load().tracking.cut_streams if cut_streams is None else cut_streams
+    if cut_streams is None and enforce is False:
+        is_cut = False
     if is_cut and not is_enforced:
         raise ConfigurationError(
             "cut_streams=True has hard budgets cut streams, but they stop no calls so far: give enforce=True as well, "
