@@ -4,8 +4,8 @@ Five threads ask for room on three nested budgets, one call each 50 ms, and then
 the reservation. Meanwhile a feeder in the same process records events of others at a rate, or as fast as the writer
 takes them. `admit` is all that a framework's hook waits for: which budgets a call counts on, its estimate and its
 price, and the reservation; `reserve` is that alone. A streamed answer is watched meanwhile: `piece` is what each of its
-pieces waits for within what is reserved, `grow` what the one waits for that passes it. At the end nothing may be left reserved, and the books must agree
-with events.
+pieces waits for within what is reserved, `grow` what the one waits for that passes it. At the end nothing may be left
+reserved, and the books must agree with events.
 
     python -m benchmarks.budgets [--seconds N] [--rates 0,100,1000,max] [--storage sqlite|postgresql] [--json]
 """

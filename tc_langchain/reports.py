@@ -86,8 +86,10 @@ def is_so_far(response: LLMResult | None, received_tokens: int) -> bool:
     Anthropic's first piece has the tokens of the prompt, and hardly any of the answer.
     """
     candidates = _candidates(response)
-    counts = getattr(getattr(candidates[0], "message", None), "usage_metadata", None) if candidates else None
-    return bool(counts) and 2 * counts["output_tokens"] >= received_tokens
+    counts: Fields | None = None
+    if candidates:
+        counts = getattr(getattr(candidates[0], "message", None), "usage_metadata", None)
+    return counts is not None and 2 * counts["output_tokens"] >= received_tokens
 
 
 def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:

@@ -1,4 +1,4 @@
-"""What is reserved for a streamed answer grows with it, on all budgets that it counts on or on none, and in all stores."""
+"""What is reserved for a streamed answer grows with it, on all budgets that it counts on or on none."""
 
 import logging
 import threading
@@ -179,7 +179,7 @@ def test_tokens_of_answers_are_counted_as_the_model_was_billed_for_them(budgets)
 
 
 def test_without_enforcement_there_is_nothing_to_cut(store):
-    with pytest.raises(ConfigurationError, match="cut_streams=True has hard budgets cut streams.* give enforce=True"):
+    with pytest.raises(ConfigurationError, match=r"cut_streams=True has hard budgets cut streams.* give enforce=True"):
         instrument(store, cut_streams=True)
 
 
