@@ -10,7 +10,6 @@ from tc_core import CostTracker
 from tc_core.adapter import (
     Content,
     Destination,
-    Meter,
     Report,
     Request,
     Segment,
@@ -29,7 +28,7 @@ from tc_core.adapter import (
 from tc_langchain import admission, reading, reports
 from tc_langchain.batches import Batch
 from tc_langchain.either_way import EitherWay
-from tc_langchain.runs import Runs, current
+from tc_langchain.runs import Runs, Watched, current
 from tc_langchain.starts import Start
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
 
@@ -132,16 +131,17 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             key, streamed = run_id.bytes, self._runs.streamed
             before = streamed.get(key)
             streamed[key] = reported if before is None or reports.is_sum_so_far(before, reported) else {}
-        meter = self._runs.meters.get(run_id.bytes)
-        return None if meter is None else self._weighed(meter, run_id.bytes, token, chunk)
+        watched = self._runs.watched.get(run_id.bytes)
+        return None if watched is None else self._weighed(watched, run_id.bytes, token, chunk)
 
-    def _weighed(self, meter: Meter, key: bytes, token: Any, chunk: Any) -> Exception | None:
+    def _weighed(self, watched: Watched, key: bytes, token: Any, chunk: Any) -> Exception | None:
         """Show a piece to what watches its stream; return what that is cut with."""
         said = attempt(reading.piece, token, chunk) or ()
-        cut = attempt(meter.piece, sum(len(each.body) for each in said))
+        watched.pieces += said
+        cut = attempt(watched.meter.piece, sum(map(len, said)))
         if cut is not None:
-            self._runs.meters.pop(key, None)
-            self._runs.cut[key] = said
+            del self._runs.watched[key]
+            self._runs.cut[key] = [Segment("ai", "text", "".join(watched.pieces))]
         return cut
 
     @never_raises
@@ -164,7 +164,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             is_cached=said.cached_run is not None,
         )
         self._tasks.ended(key)
-        self._runs.meters.pop(key, None)
+        self._runs.watched.pop(key, None)
         if said.tool_calls:
             self._runs.asked_for(said.tool_calls, key)
 
@@ -173,15 +173,15 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Note that a model call has failed, or that its stream was closed early."""
-        response, last = kwargs.get("response"), self._runs.cut.pop(run_id.bytes, None)
-        status: Status = "closed" if last is not None else status_of(error)
+        response, came = kwargs.get("response"), self._runs.cut.pop(run_id.bytes, None)
+        status: Status = "closed" if came is not None else status_of(error)
         self._tasks.ended(run_id.bytes)
-        self._runs.meters.pop(run_id.bytes, None)
+        self._runs.watched.pop(run_id.bytes, None)
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
         report = self._report(run_id.bytes, response) or attempt(reports.of_error, error, response)
-        if last is not None and not attempt(reports.is_so_far, response, getattr(error, "received_tokens", None) or 0):
+        if came is not None and not attempt(reports.is_so_far, response, getattr(error, "received_tokens", None) or 0):
             report = None
         self._recorder.fail(
             run_id.bytes,
@@ -189,7 +189,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             error_type=type(error).__name__,
             report=report,
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=[*(attempt(reading.answer, response) or ()), *(last or ())],
+            output=attempt(reading.answer, response) if came is None else came,
         )
 
     # Chains, graphs and agents
@@ -378,12 +378,12 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         """Have the stream of a call that was let through be watched, where a part wants that."""
         meter = self._recorder.meter(key) if may_cut and self._recorder.cuts_streams else None
         if meter is not None:
-            self._runs.meters[key] = meter
+            self._runs.watched[key] = Watched(meter)
 
     def _forget(self, key: bytes) -> None:
         """Take back a call that is not made, because it or another one of its batch is refused."""
         self._runs.asked.pop(key, None)
-        self._runs.meters.pop(key, None)
+        self._runs.watched.pop(key, None)
         self._runs.batched.discard(key)
         self._tasks.ended(key)
         self._recorder.forget(key)
@@ -466,7 +466,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def _give_up(self, key: bytes, call: OpenCall) -> None:
         """Note that a call will have no end that is told."""
         report = self._report(key, None)
-        self._runs.meters.pop(key, None)
+        self._runs.watched.pop(key, None)
         self._runs.batched.discard(key)
         if self._recorder.is_open(key):
             self._recorder.fail(

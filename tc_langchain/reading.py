@@ -67,7 +67,7 @@ def answer(response: LLMResult | None) -> list[Segment]:
     return [Segment("ai", "text", text)] if text else []
 
 
-def piece(token: object, chunk: object) -> list[Segment]:
+def piece(token: object, chunk: object) -> list[str]:
     """Return the texts of one piece of a streamed answer: what is said, thought, and asked of tools."""
     message: Any = getattr(chunk, "message", None)
     content = token if message is None else message.content
@@ -82,7 +82,7 @@ def piece(token: object, chunk: object) -> list[Segment]:
     if message is not None:
         found.append(message.additional_kwargs.get("reasoning_content"))
         found += [call.get("args") for call in getattr(message, "tool_call_chunks", ())]
-    return [Segment("ai", "text", text) for text in found if isinstance(text, str) and text]
+    return [text for text in found if isinstance(text, str) and text]
 
 
 def tool_result(output: Any) -> list[Segment]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+from typing import NamedTuple
 
 import pytest
 
@@ -67,8 +68,21 @@ def call_in(store):
     return event
 
 
+class Text(NamedTuple):
+    text: str
+
+
+def texts_of(events):
+    """Yield the texts of LangChain's protocol of events."""
+    for event in events:
+        delta = event.get("delta") if event.get("event") == "content-block-delta" else None
+        if delta:
+            yield Text(delta.get("text") or "")
+
+
 LANGCHAIN = {
     "stream": lambda model, came: drawn(model.stream("hello"), came),
+    "events": lambda model, came: drawn(texts_of(model.stream_events("hello", version="v3")), came),
     "astream": lambda model, came: asyncio.run(adrawn(model.astream("hello"), came)),
 }
 
