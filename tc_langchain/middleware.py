@@ -53,13 +53,13 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     It stands first in the list: a middleware before it that repeats what fails would repeat a refusal.
 
     `on_exceeded` says what becomes of a call that a hard budget has no room for: `stop` ends the agent with a message
-    that says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for that either,
-    `trim` makes the messages ever shorter, as `compress_at` does, until there is room, `ask` interrupts the graph, so
-    that a person resumes it with an amount to grant, True to let this call through, or False; `warn` logs it and sends
-    it all the same, `raise` raises the BudgetExceededError. A callable is given the error and the request, and returns
-    the request to make instead, or an answer, or None to stop; in an async agent it may be a coroutine function. The
-    same becomes of a call whose streamed answer is cut (`instrument(cut_streams=True)`), but for `warn`, by which none
-    is.
+    that says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for
+    that either, `trim` makes the messages ever shorter, as `compress_at` does, until there is room, `ask` interrupts
+    the graph, so that a person resumes it with an amount to grant, True to let this call through, or False; `warn` logs
+    it and sends it all the same, `raise` raises the BudgetExceededError. A callable is given the error and the request,
+    and returns the request to make instead, or an answer, or None to stop; in an async agent it may be a coroutine
+    function. The same becomes of a call whose streamed answer is cut (`instrument(cut_streams=True)`), but for `warn`,
+    by which none is.
 
     With `compress_at`, a share of the model's window or a number of tokens, the messages of a request that reaches it
     are made shorter, by `ConversationMonitor`'s strategy "hybrid"; the agent's own state keeps them all.
