@@ -3,8 +3,9 @@
 Five threads ask for room on three nested budgets, one call each 50 ms, and then record the call, whose event settles
 the reservation. Meanwhile a feeder in the same process records events of others at a rate, or as fast as the writer
 takes them. `admit` is all that a framework's hook waits for: which budgets a call counts on, its estimate and its
-price, and the reservation; `reserve` is that alone. At the end nothing may be left reserved, and the books must agree
-with events.
+price, and the reservation; `reserve` is that alone. A streamed answer is watched meanwhile: `piece` is what each of its
+pieces waits for within what is reserved, `grow` what the one waits for that passes it. At the end nothing may be left
+reserved, and the books must agree with events.
 
     python -m benchmarks.budgets [--seconds N] [--rates 0,100,1000,max] [--storage sqlite|postgresql] [--json]
 """
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,17 @@ PROMPT = [
     Segment("user", "text", "To Lisbon, in March. " * 20),
 ]
 MOST_QUEUED = 5_000
+PIECES = 20
+
+
+@dataclass(slots=True)
+class Took:
+    """How long the callers have waited, in microseconds."""
+
+    admit_us: list[float] = field(default_factory=list)
+    reserve_us: list[float] = field(default_factory=list)
+    piece_us: list[float] = field(default_factory=list)
+    grow_us: list[float] = field(default_factory=list)
 
 
 def measure(store: SqlStore, rate: float | None, seconds: float) -> dict[str, Any]:
@@ -49,11 +62,11 @@ def measure(store: SqlStore, rate: float | None, seconds: float) -> dict[str, An
     ):
         budgets.set_budget(1_000_000, "month", filters, name=name, hard=True)
     live, recorder = live_of(store), recorder_for(store)
-    admit_us: list[float] = []
-    reserve_us: list[float] = []
-    _time_reservations(live, reserve_us)
+    live.cut(True)
+    took = Took()
+    _time_reservations(live, took.reserve_us)
     stop = threading.Event()
-    threads = [threading.Thread(target=_caller, args=(live, recorder, admit_us, stop)) for _ in range(THREADS)]
+    threads = [threading.Thread(target=_caller, args=(live, recorder, took, stop)) for _ in range(THREADS)]
     fed = [0]
     feeder = threading.Thread(target=_feed, args=(recorder, rate, stop, fed))
     for thread in (*threads, feeder):
@@ -68,13 +81,14 @@ def measure(store: SqlStore, rate: float | None, seconds: float) -> dict[str, An
     assert {each.state for each in budgets.check()} == {"ok"}
     return {
         "writer": "max" if rate is None else f"{rate:,.0f}/s",
-        "calls": len(admit_us),
+        "calls": len(took.admit_us),
         "events_per_s": round(fed[0] / seconds),
         **{
             f"{name}_{share}_ms": round(value / 1000, 3)
-            for name, values in (("reserve", reserve_us), ("admit", admit_us))
+            for name, values in (("reserve", took.reserve_us), ("admit", took.admit_us), ("grow", took.grow_us))
             for share, value in (("p50", median(values)), ("p99", percentile(values, 0.99)))
         },
+        "piece_p50_us": round(median(took.piece_us), 2),
     }
 
 
@@ -91,7 +105,7 @@ def _time_reservations(live: Live, took: list[float]) -> None:
     live.books.reserve = timed  # type: ignore[assignment,method-assign]  # of this store alone
 
 
-def _caller(live: Live, recorder: Recorder, took: list[float], stop: threading.Event) -> None:
+def _caller(live: Live, recorder: Recorder, took: Took, stop: threading.Event) -> None:
     labels = {"team": "search", "agent_id": "a"}
     while not stop.wait(EVERY_SECONDS):
         scope, root = recorder.place_here(None, labels)
@@ -99,12 +113,26 @@ def _caller(live: Live, recorder: Recorder, took: list[float], stop: threading.E
         request = Request("gpt-4o", "openai", scope=scope, content=PROMPT, event_id=id_, root_id=root)
         began = time.perf_counter_ns()
         live.enforcement.reserve(request)
-        took.append((time.perf_counter_ns() - began) / 1000)
+        took.admit_us.append((time.perf_counter_ns() - began) / 1000)
+        _stream(live, id_, took)
         key = object()
         recorder.start(
             "llm_call", key=key, event_id=id_, model="gpt-4o", provider="openai", content=PROMPT, labels=labels
         )
         recorder.finish(key, usage=Usage(400, 30))
+
+
+def _stream(live: Live, id_: ids.EventId, took: Took) -> None:
+    """Show the pieces of an answer to what watches it: first as many as are reserved for, then one that is too much."""
+    meter = live.enforcement.meter(id_)
+    assert meter is not None
+    began = time.perf_counter_ns()
+    for _ in range(PIECES):
+        meter.piece(4)
+    took.piece_us.append((time.perf_counter_ns() - began) / 1000 / PIECES)
+    began = time.perf_counter_ns()
+    assert meter.piece(4000) is None
+    took.grow_us.append((time.perf_counter_ns() - began) / 1000)
 
 
 def _feed(recorder: Recorder, rate: float | None, stop: threading.Event, fed: list[int]) -> None:

@@ -35,6 +35,8 @@ class BudgetExceededError(TokenCalculatorError, RuntimeError):
 
     `budget` is its name; `amount`, `spent`, `reserved` (for calls under way) and `asked` (what this call was thought to
     take) are dollars, tokens or calls, as `unit` says; `renews_at` is when the next period begins, None for never.
+    `received_tokens` is about how much of a streamed answer had come when that was cut, None for a call that was not
+    made.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class BudgetExceededError(TokenCalculatorError, RuntimeError):
         reserved: float = 0,
         asked: float | None = None,
         renews_at: datetime | None = None,
+        received_tokens: int | None = None,
     ) -> None:
         super().__init__(message)
         self.budget, self.unit, self.amount, self.spent = budget, unit, amount, spent
         self.reserved, self.asked, self.renews_at = reserved, asked, renews_at
+        self.received_tokens = received_tokens
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args, self.__dict__

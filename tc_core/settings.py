@@ -41,6 +41,8 @@ MOST_DAYS = 36_500
 
 Days = Annotated[int, Field(gt=0, le=MOST_DAYS)]
 Text = Annotated[str, Field(min_length=1)]
+Filters = dict[str, str | tuple[str | None, ...] | None]
+"""Names and values as reports take them: several, beginnings (`gpt-4*`), what is left out (`model!`), None for none."""
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -97,6 +99,8 @@ class Tracking(_Part):
     """The function that texts pass before they are kept, as `module:name`."""
     enforce: bool = False
     """Whether hard budgets stop calls before they are made."""
+    cut_streams: bool = False
+    """Whether they also cut streamed answers that get longer than there is room for, where they stop calls."""
     strict: bool = False
     """Whether hooks raise the errors that they otherwise count and swallow."""
 
@@ -125,7 +129,7 @@ class AlertRule(_Named):
     cooldown: Annotated[int, Field(ge=0)] = 300
     budget: Text | None = None
     """The budget that it is about; without it each."""
-    filters: dict[str, str] = Field(default_factory=dict)
+    filters: Filters = Field(default_factory=dict)
     """Which calls count, by dimensions or labels."""
     by: tuple[Text, ...] = ()
     """The dimensions or labels that have an alert each."""
@@ -167,11 +171,12 @@ class Budget(_Named):
 
     amount: Annotated[Decimal, Field(gt=0)]
     period: Text = "monthly"
-    filters: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    filters: Filters = Field(default_factory=dict)
     hard: bool = False
     unit: Literal["usd", "tokens", "calls"] = "usd"
     tz: Text = "UTC"
-    thresholds: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    thresholds: tuple[float | Text, ...] = ()
+    """Shares of the amount, such as 0.8 or "80%", whose passing is logged."""
     unpriced: Text = "refuse"
 
 
@@ -223,6 +228,7 @@ class Environment(BaseSettings):
     health: bool | None = None
     capture_content: bool | None = None
     enforce: bool | None = None
+    cut_streams: bool | None = None
     strict: bool | None = None
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = None
@@ -267,6 +273,7 @@ _PLACES = {
     "health": "tracking.health",
     "capture_content": "tracking.capture_content",
     "enforce": "tracking.enforce",
+    "cut_streams": "tracking.cut_streams",
     "strict": "tracking.strict",
     "webhook_url": "alerts.webhook_url",
     "webhook_secret": "alerts.webhook_secret",

@@ -1,22 +1,17 @@
-"""Asking the parts about each model call before it is made, and stopping what one refuses, by a hook of CrewAI's.
+"""Asking the parts about each model call before it is made, and stopping what one refuses, by a hook of CrewAI's."""
 
-CrewAI lets nothing through that a hook raises but its own `HookAborted`. So what is raised is both that, and of the
-refusal's own type, which the program may catch.
-"""
-
-from collections.abc import Callable, Hashable
-from functools import lru_cache, partial
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
-from crewai.hooks.dispatch import HookAborted
 
 from tc_core import BudgetExceededError
 from tc_core.adapter import Recorder, Request, attempt, never_raises, new_id
-from tc_crewai import host, reading
+from tc_crewai import cutting, host, reading
+from tc_crewai.admission_errors import aborted
 from tc_crewai.runs import current, runs
 
-SOURCE = "token-calculator"
 _current_parent_id: Callable[[], str | None] = host.CURRENT.find(lambda: None)
 
 
@@ -38,26 +33,6 @@ def before_call(context: Any) -> None:
     refusal = _refusal(context)
     if refusal is not None:
         raise aborted(refusal) from refusal
-
-
-def aborted(refusal: Exception) -> HookAborted:
-    """Return a refusal as an error that CrewAI lets through, and of the refusal's own type where that is possible."""
-    kind = _kind(cast(Hashable, type(refusal)))
-    if kind is None:
-        return HookAborted(str(refusal), SOURCE)
-    error: HookAborted = kind.__new__(kind, *refusal.args)
-    error.__dict__.update(refusal.__dict__)
-    error.reason, error.source = str(refusal), SOURCE
-    return error
-
-
-@lru_cache(maxsize=64)
-def _kind(refusal: Any) -> type[HookAborted] | None:
-    bases = (refusal,) if issubclass(refusal, HookAborted) else (HookAborted, refusal)
-    try:
-        return type(refusal.__name__, bases, {"__module__": refusal.__module__})
-    except TypeError:  # two that are laid out differently
-        return None
 
 
 @never_raises
@@ -93,6 +68,7 @@ def _refusal(context: Any) -> Exception | None:
                 runs.trip(event_id, refusal)
             _note(context, event_id, refusal)
             return refusal
+    cutting.watch(admitted)  # before their ids change
     runs.admitted(event_id if context.executor is None else None, _agent_id(context), admitted)
     return None
 

@@ -19,6 +19,10 @@ ADMISSION = (
     HostName("crewai.hooks.dispatch", "HookAborted", _NO_REFUSAL),
 )
 
+_NO_CUT = "streams that get longer than a budget has room for are not cut"
+ADD_SINK = HostName("crewai.events.stream_context", "add_stream_sink", _NO_CUT)
+RESET_SINKS = HostName("crewai.events.stream_context", "reset_stream_sinks", _NO_CUT)
+
 
 def _events(without: str, home: str, *names: str) -> tuple[HostName, ...]:
     return tuple(HostName(f"crewai.events.types.{home}", name, without) for name in names)
@@ -89,6 +93,8 @@ HOST_NAMES = (
     CALL_ID,
     CURRENT,
     *ADMISSION,
+    ADD_SINK,
+    RESET_SINKS,
     *STARTS,
     *ENDS,
     GUARDRAIL,

@@ -1,5 +1,6 @@
 """Recording everything: one listener on CrewAI's bus, which also works in a forked process."""
 
+import logging
 import os
 import threading
 
@@ -11,6 +12,8 @@ from tc_core.adapter import never_raises
 from tc_crewai import host
 from tc_crewai.listener import TokenCalculatorListener, drop, drop_all
 from tc_crewai.runs import runs
+
+log = logging.getLogger("tc_core")
 
 _listener: TokenCalculatorListener | None = None
 _PRIVATE = host.OF_FORKED_BUS
@@ -27,6 +30,8 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     """
     global _listener
     before, _listener = _listener, TokenCalculatorListener(CostTracker(storage))
+    if _listener.recorder.cuts_streams and not (host.ADD_SINK.find() and host.RESET_SINKS.find()):
+        log.warning("token-calculator: this version of CrewAI has no way to cut a stream")
     if before is not None:
         drop(before)
 

@@ -86,6 +86,11 @@ class Runs:
             if event_id is not None:
                 self.scopes.note_refusal(event_id, error_type)
 
+    def cut(self, call_id: str, error_type: str, said: str) -> None:
+        """Note that the stream of a model call is cut, and what had come of its answer."""
+        with self.lock:
+            self.scopes.note_cut(call_id, error_type, said)
+
     def admitted(self, event_id: str | None, agent_id: str | None, ids: Mapping[Recorder, bytes]) -> None:
         """Note under which ids a model call was let through: those of its event in each store.
 
@@ -281,7 +286,8 @@ class Runs:
             report["is_partial"] = True  # Bedrock's class asks again with what the tool said, and tells the last alone
         if is_call and report is None and reading.has_run_a_tool(event):
             self._wait_for(lambda: scope.asked is not None)
-        telling.end(scope, event, report, refused=self.scopes.refusals.pop(scope.key, None))
+        refused, cut = self.scopes.refusals.pop(scope.key, None), self.scopes.cut.pop(scope.call_id or "", None)
+        telling.end(scope, event, report, refused=refused, cut=cut)
         attempt(embeddings.on_end, scope, event, self.sinks)
         self.scopes.close(scope)
         if reading.has_failed(event):

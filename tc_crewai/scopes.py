@@ -119,6 +119,8 @@ class Scopes:
         self.refusals: OrderedDict[str, str] = OrderedDict()
         """The types of the errors by which parts have refused model calls, by the keys of these."""
 
+        self.cut: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        """Of streams that were cut: the type of the error, and what had come, by the ids of their calls."""
         self.admitted: deque[Admitted] = deque(maxlen=MOST_EARLY)
         """Model calls of agents that were let through, and have not begun."""
         self.admitted_as: OrderedDict[str, Admitted] = OrderedDict()
@@ -158,6 +160,12 @@ class Scopes:
         self.refusals[key] = error_type
         if len(self.refusals) > MOST_EARLY:
             self.refusals.popitem(last=False)
+
+    def note_cut(self, call_id: str, error_type: str, said: str) -> None:
+        """Note that a stream was cut, whose call may not have been handled yet."""
+        self.cut[call_id] = (error_type, said)
+        if len(self.cut) > MOST_FAILED:
+            self.cut.popitem(last=False)
 
     def add(self, scope: Scope, state: Any) -> None:
         """Take a scope in."""

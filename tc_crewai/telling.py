@@ -66,17 +66,31 @@ def request(scope: Scope, request: Request) -> None:
         )
 
 
-def end(scope: Scope, event: Any, report: Report | None, *, refused: str | None = None) -> None:
+def end(
+    scope: Scope,
+    event: Any,
+    report: Report | None,
+    *,
+    refused: str | None = None,
+    cut: tuple[str, str] | None = None,
+) -> None:
     """Tell that a run has ended, and what it answered or found where that is needed.
 
     A model call that does not say what it used is counted by that. `report` is what CrewAI has made of the provider's
     usage; where the answers to all requests were seen, these say more. A call that a part has `refused` is
-    none.
+    none; one whose stream was `cut` (with which type of error, and what had come) was closed early.
     """
     has_failed = reading.has_failed(event)
     if refused and has_failed:
         for recorder in scope.recorders:
             recorder.forget(scope.key)
+        return
+    if cut is not None and has_failed:
+        error_type, said = cut
+        output: Content | None = [Segment("assistant", "text", said)]
+        for recorder in scope.recorders:
+            at_us = reading.at_us(event)
+            recorder.fail(scope.key, status="closed", error_type=error_type, output=output, at_us=at_us)
         return
     has_bodies = scope.is_open and bool(scope.bodies) and all(map(_is_told, scope.bodies))
     output = None if has_failed else _output(scope, event, is_needed=not (has_bodies or _is_told(report)))

@@ -17,6 +17,7 @@ class _Asked:
 
     recorder: Recorder
     event_id: bytes
+    may_cut: bool = True
     is_made: bool = False
 
 
@@ -25,12 +26,12 @@ _asked: ContextVar[tuple[_Asked, ...]] = ContextVar("tc_langchain_asked", defaul
 
 
 @contextmanager
-def asked(recorder: Recorder, event_id: bytes) -> Iterator[None]:
+def asked(recorder: Recorder, event_id: bytes, *, may_cut: bool = True) -> Iterator[None]:
     """Have the next model call of a block not asked about again: it is what the parts were asked about.
 
-    Where no call is made in it, the parts are told so.
+    Where no call is made in it, the parts are told so. Its stream is not watched unless it `may_cut`.
     """
-    mine = _Asked(recorder, event_id)
+    mine = _Asked(recorder, event_id, may_cut)
     token = _asked.set((*_asked.get(), mine))
     try:
         yield
@@ -40,8 +41,8 @@ def asked(recorder: Recorder, event_id: bytes) -> Iterator[None]:
             recorder.withdraw(event_id)
 
 
-def asked_as(recorder: Recorder, metadata: Mapping[str, Any]) -> bytes | None:
-    """Return the id under which a call that begins was asked about; then the one after it, such as a retry, was not.
+def asked_as(recorder: Recorder, metadata: Mapping[str, Any]) -> _Asked | None:
+    """Return as what a call that begins was asked about; then the one after it, such as a retry, was not.
 
     What LangChain's own middlewares ask a model for themselves (`lc_source`) is another request.
     """
@@ -50,8 +51,13 @@ def asked_as(recorder: Recorder, metadata: Mapping[str, Any]) -> bytes | None:
     for each in _asked.get():
         if each.recorder is recorder and not each.is_made:
             each.is_made = True  # for all copies of the context
-            return each.event_id
+            return each
     return None
+
+
+def is_asked(recorder: Recorder, metadata: Mapping[str, Any]) -> bool:
+    """Tell whether a call that begins was asked about."""
+    return "lc_source" not in metadata and any(each.recorder is recorder and not each.is_made for each in _asked.get())
 
 
 class Batches:

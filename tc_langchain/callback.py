@@ -13,7 +13,9 @@ from tc_core.adapter import (
     Report,
     Request,
     Segment,
+    Status,
     Usage,
+    admitted_in_time,
     attempt,
     deferred,
     label_texts,
@@ -25,7 +27,9 @@ from tc_core.adapter import (
 )
 from tc_langchain import admission, reading, reports
 from tc_langchain.batches import Batch
-from tc_langchain.runs import Runs, current
+from tc_langchain.either_way import EitherWay
+from tc_langchain.runs import Runs, Watched, current
+from tc_langchain.starts import Start
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
 
 if TYPE_CHECKING:
@@ -77,47 +81,68 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     # Models
 
-    def on_chat_model_start(
-        self,
-        serialized: dict[str, Any],
-        messages: "list[list[BaseMessage]]",
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
+    def _chat_model_starts(
+        self, serialized: dict[str, Any], messages: "list[list[BaseMessage]]", *, run_id: UUID, **kwargs: Any
     ) -> None:
         """Note that a chat model is asked; raises what a part refuses it with."""
-        refusal = self._asked(reading.chat, messages, serialized, run_id, parent_run_id, tags, metadata, kwargs)
-        if refusal is not None:
-            raise refusal
+        self._raise_refusal(Start.of(reading.chat, messages, serialized, run_id, kwargs))
 
-    def on_llm_start(
-        self,
-        serialized: dict[str, Any],
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
+    async def _chat_model_starts_in_time(
+        self, serialized: dict[str, Any], messages: "list[list[BaseMessage]]", *, run_id: UUID, **kwargs: Any
     ) -> None:
+        """Do the same once calls under way have made room, if only these leave none."""
+        start = Start.of(reading.chat, messages, serialized, run_id, kwargs)
+        await self._wait_for_room(start)
+        self._raise_refusal(start)
+
+    def _llm_starts(self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **kwargs: Any) -> None:
         """Note that a completion model is asked; raises what a part refuses it with."""
-        refusal = self._asked(reading.completion, prompts, serialized, run_id, parent_run_id, tags, metadata, kwargs)
-        if refusal is not None:
-            raise refusal
+        self._raise_refusal(Start.of(reading.completion, prompts, serialized, run_id, kwargs))
+
+    async def _llm_starts_in_time(
+        self, serialized: dict[str, Any], prompts: list[str], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Do the same once calls under way have made room, if only these leave none."""
+        start = Start.of(reading.completion, prompts, serialized, run_id, kwargs)
+        await self._wait_for_room(start)
+        self._raise_refusal(start)
+
+    if not TYPE_CHECKING:
+        on_chat_model_start = EitherWay(_chat_model_starts, _chat_model_starts_in_time)
+        on_llm_start = EitherWay(_llm_starts, _llm_starts_in_time)
+
+    @property
+    def may_refuse(self) -> bool:
+        """Whether a part may refuse calls."""
+        return self._recorder.wants_to_admit
+
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
+        """Note a chunk of a stream; raises what a part cuts that with."""
+        cut = self._came(token, chunk, run_id)
+        if cut is not None:
+            raise cut
 
     @never_raises
-    def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any) -> None:
-        """Note a chunk of a stream, and what it says of tokens: some providers tell the sum so far in each."""
+    def _came(self, token: Any, chunk: Any, run_id: UUID) -> Exception | None:
+        """Note a chunk, and what it says of tokens: some providers tell the sum so far in each."""
         self._tasks.piece(run_id.bytes, token)
         reported = reports.of_chunk(chunk)
         if reported:
             key, streamed = run_id.bytes, self._runs.streamed
             before = streamed.get(key)
             streamed[key] = reported if before is None or reports.is_sum_so_far(before, reported) else {}
+        watched = self._runs.watched.get(run_id.bytes)
+        return None if watched is None else self._weighed(watched, run_id.bytes, token, chunk)
+
+    def _weighed(self, watched: Watched, key: bytes, token: Any, chunk: Any) -> Exception | None:
+        """Show a piece to what watches its stream; return what that is cut with."""
+        said = attempt(reading.piece, token, chunk) or ()
+        watched.pieces += said
+        cut = attempt(watched.meter.piece, sum(map(len, said)))
+        if cut is not None:
+            del self._runs.watched[key]
+            self._runs.cut[key] = [Segment("ai", "text", "".join(watched.pieces))]
+        return cut
 
     @never_raises
     def on_llm_end(self, response: "LLMResult", *, run_id: UUID, **kwargs: Any) -> None:
@@ -139,6 +164,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             is_cached=said.cached_run is not None,
         )
         self._tasks.ended(key)
+        self._runs.watched.pop(key, None)
         if said.tool_calls:
             self._runs.asked_for(said.tool_calls, key)
 
@@ -147,18 +173,23 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         """Note that a model call has failed, or that its stream was closed early."""
-        response, status = kwargs.get("response"), status_of(error)
+        response, came = kwargs.get("response"), self._runs.cut.pop(run_id.bytes, None)
+        status: Status = "closed" if came is not None else status_of(error)
         self._tasks.ended(run_id.bytes)
+        self._runs.watched.pop(run_id.bytes, None)
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
             self._runs.failed(run_id.bytes, _key(parent_run_id))
+        report = self._report(run_id.bytes, response) or attempt(reports.of_error, error, response)
+        if came is not None and not attempt(reports.is_so_far, response, getattr(error, "received_tokens", None) or 0):
+            report = None
         self._recorder.fail(
             run_id.bytes,
             status=status,
             error_type=type(error).__name__,
-            report=self._report(run_id.bytes, response) or attempt(reports.of_error, error, response),
+            report=report,
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
-            output=attempt(reading.answer, response),
+            output=attempt(reading.answer, response) if came is None else came,
         )
 
     # Chains, graphs and agents
@@ -278,71 +309,81 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         batch.keys.append(key)
         requesting.set((batch, key))
 
+    def _raise_refusal(self, start: "Start") -> None:
+        refusal = self._asked(start)
+        if refusal is not None:
+            raise refusal
+
+    async def _wait_for_room(self, start: "Start") -> None:
+        """Ask the parts about a call before it begins, so that it may wait; one of several at once does not."""
+        request = self._request_to_wait_for(start)
+        if request is not None:
+            decision = await admitted_in_time(self._recorder, request)
+            start.is_decided, start.refusal = True, decision.refusal
+
     @never_raises
-    def _asked(
-        self,
-        content_of: Callable[[Any, Mapping[str, Any]], Content],
-        prompts: Any,
-        serialized: Mapping[str, Any] | None,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        kwargs: Mapping[str, Any],
-    ) -> Exception | None:
+    def _request_to_wait_for(self, start: "Start") -> Request | None:
+        is_known = self._recorder.is_open(start.key) or admission.is_asked(self._recorder, start.metadata)
+        return None if start.batch_size > 1 or is_known else self._request(start)
+
+    @never_raises
+    def _asked(self, start: "Start") -> Exception | None:
         """Note that a model is asked; return what a part refuses that with, which then is noted too."""
-        metadata, parameters = metadata or {}, kwargs.get("invocation_params") or _EMPTY
-        batch_size, recorder = kwargs.get("batch_size", 1), self._recorder
-        content = content_of(prompts, parameters)
-        asked = attempt(reports.as_asked, parameters, serialized)
+        key, recorder = start.key, self._recorder
+        asked = attempt(reports.as_asked, start.parameters, start.serialized)
         if asked:
-            self._runs.asked[run_id.bytes] = asked
-        if batch_size > 1 and content_of is reading.completion:
-            self._runs.begin_batched(run_id.bytes)
-        if recorder.wants_to_admit and not recorder.is_open(run_id.bytes):
-            refusal = self._batches.refused(parameters) if batch_size > 1 else None
-            refusal = refusal or self._admitted(run_id, parent_run_id, metadata, parameters, content)
-            not_sent = self._batches.admitted(run_id, batch_size, is_refused=refusal is not None)
+            self._runs.asked[key] = asked
+        if start.batch_size > 1 and start.is_completion:
+            self._runs.begin_batched(key)
+        if recorder.wants_to_admit and not recorder.is_open(key):
+            refusal = self._batches.refused(start.parameters) if start.batch_size > 1 else None
+            refusal = refusal or self._refusal(start)
+            not_sent = self._batches.admitted(start.run_id, start.batch_size, is_refused=refusal is not None)
             if refusal is not None:
-                self._batches.note_refusal(parameters, refusal)
+                self._batches.note_refusal(start.parameters, refusal)
                 for each in not_sent:
                     self._forget(each.bytes)
                 return refusal
-        self._start_model(run_id, parent_run_id, tags, metadata, parameters, content)
-        self._requests(run_id, batch_size)
+        self._start_model(start)
+        self._requests(start.run_id, start.batch_size)
         return None
 
-    def _admitted(
-        self,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        metadata: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        content: Content,
-    ) -> Exception | None:
+    def _refusal(self, start: "Start") -> Exception | None:
         """Ask the parts about a call before it is an event, unless a middleware has; return what refuses it."""
-        key, recorder = run_id.bytes, self._recorder
-        asked_as = admission.asked_as(recorder, metadata)
+        key, recorder = start.key, self._recorder
+        asked_as = None if start.is_decided else admission.asked_as(recorder, start.metadata)
         if asked_as is not None:
-            recorder.rename(asked_as, key)
+            recorder.rename(asked_as.event_id, key)
+            self._watch(key, may_cut=asked_as.may_cut)
             return None
-        parent = None if parent_run_id is None else self._runs.parent(parent_run_id.bytes)
-        scope, root = recorder.place_here(parent, self._labels(key, metadata, parent))
-        provider = metadata.get("ls_provider")
-        request = Request(
-            attempt(reading.model_name, metadata, parameters),
-            provider if isinstance(provider, str) else None,
+        refusal = start.refusal if start.is_decided else recorder.admit(self._request(start)).refusal
+        if refusal is None:
+            self._watch(key)
+        return refusal
+
+    def _request(self, start: "Start") -> Request:
+        parent = None if start.above is None else self._runs.parent(start.above)
+        scope, root = self._recorder.place_here(parent, self._labels(start.key, start.metadata, parent))
+        return Request(
+            attempt(reading.model_name, start.metadata, start.parameters),
+            start.provider,
             scope=scope,
-            content=content,
-            most_output_tokens=reading.most_output_tokens(metadata, parameters),
-            event_id=key,
+            content=start.content,
+            most_output_tokens=reading.most_output_tokens(start.metadata, start.parameters),
+            event_id=start.key,
             root_id=root,
         )
-        return recorder.admit(request).refusal
+
+    def _watch(self, key: bytes, *, may_cut: bool = True) -> None:
+        """Have the stream of a call that was let through be watched, where a part wants that."""
+        meter = self._recorder.meter(key) if may_cut and self._recorder.cuts_streams else None
+        if meter is not None:
+            self._runs.watched[key] = Watched(meter)
 
     def _forget(self, key: bytes) -> None:
         """Take back a call that is not made, because it or another one of its batch is refused."""
         self._runs.asked.pop(key, None)
+        self._runs.watched.pop(key, None)
         self._runs.batched.discard(key)
         self._tasks.ended(key)
         self._recorder.forget(key)
@@ -356,32 +397,23 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         """Return texts by reference, where a part reads them."""
         return deferred(read, said) if self._recorder.keeps_texts else None
 
-    def _start_model(
-        self,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: Sequence[str] | None,
-        metadata: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        content: Content,
-    ) -> None:
-        key, above = run_id.bytes, None if parent_run_id is None else parent_run_id.bytes
+    def _start_model(self, start: "Start") -> None:
+        key, above = start.key, start.above
         parent = None if above is None else self._runs.parent(above)
-        provider = metadata.get("ls_provider")
         self._recorder.start(
             "llm_call",
             key=key,
             event_id=key,
             parent=parent,
-            model=attempt(reading.model_name, metadata, parameters),
-            provider=provider if isinstance(provider, str) else None,
-            content=content,
-            labels=self._labels(key, metadata, parent),
+            model=attempt(reading.model_name, start.metadata, start.parameters),
+            provider=start.provider,
+            content=start.content,
+            labels=self._labels(key, start.metadata, parent),
         )
-        self._tasks.began(key, run_id)
+        self._tasks.began(key, start.run_id)
         if above is not None:
-            self._link(key, above, repeats=reading.is_later_attempt(tags))
-            if "lc_source" not in metadata:
+            self._link(key, above, repeats=reading.is_later_attempt(start.tags))
+            if "lc_source" not in start.metadata:
                 self._link_to_followed(key, above)
 
     def _start(
@@ -434,6 +466,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
     def _give_up(self, key: bytes, call: OpenCall) -> None:
         """Note that a call will have no end that is told."""
         report = self._report(key, None)
+        self._runs.watched.pop(key, None)
         self._runs.batched.discard(key)
         if self._recorder.is_open(key):
             self._recorder.fail(

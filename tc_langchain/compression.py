@@ -1,11 +1,11 @@
-"""Making the messages of an agent's request shorter, when they fill too much of the model's window.
+"""Making the messages of an agent's request shorter, when they fill too much of the model's window or of a budget.
 
 What was made shorter stays as it is in the requests that follow, so that a provider's cache is broken once and not at
 each turn; only what has come since is sent behind it, until that is too much again.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain.agents.middleware import ModelRequest
@@ -14,6 +14,7 @@ from langchain_core.messages import AnyMessage
 from tc_core import ConversationMonitor
 
 MOST_REMEMBERED = 64
+MOST_TRIES = 8
 TO = 0.5
 """A request is made as short as this share of what is told as too much."""
 MOST_TOKENS_A_CHARACTER = 3
@@ -24,11 +25,11 @@ _Key = tuple[object, ...]
 class Compression:
     """Knows from how many tokens on a request is too long, and what became of the ones before.
 
-    `at` is a share of the model's window up to 1, or a number of tokens.
+    `at` is a share of the model's window up to 1, or a number of tokens; None is for those who only ask for `shorter`.
     """
 
-    def __init__(self, at: float, strategy: str = "hybrid") -> None:
-        if at <= 0:
+    def __init__(self, at: float | None = None, strategy: str = "hybrid") -> None:
+        if at is not None and at <= 0:
             raise ValueError(f"compress_at must be positive, a share of the window up to 1 or tokens, got {at}")
         self._at, self._strategy = at, strategy
         self._made: OrderedDict[_Key, list[AnyMessage]] = OrderedDict()
@@ -48,8 +49,22 @@ class Compression:
                 self._remember(keys, messages)
         return request if messages is request.messages else request.override(messages=messages)
 
+    def shorter(self, request: "ModelRequest[Any]", model: str | None) -> "Iterator[ModelRequest[Any]]":
+        """Yield the request with ever fewer tokens, half as many each time; the last one asked for is kept to."""
+        keys = tuple(message.id or id(message) for message in request.messages)
+        system = [] if request.system_message is None else [request.system_message]
+        messages, monitor = self._with_what_was_made(keys, request.messages), ConversationMonitor(model or "")
+        monitor.add_messages([*system, *messages])
+        tokens = monitor.tokens
+        for _ in range(MOST_TRIES):
+            before, tokens = messages, int(tokens * TO)
+            messages = list(monitor.compress_context(self._strategy, max(1, tokens))[len(system) :])
+            if messages and messages != before:
+                self._remember(keys, messages)
+                yield request.override(messages=messages)
+
     def _most(self, monitor: ConversationMonitor) -> float | None:
-        if self._at > 1:
+        if self._at is None or self._at > 1:
             return self._at
         window = monitor.window
         return None if window.tokens is None else self._at * (window.tokens - window.reserve)

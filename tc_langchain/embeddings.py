@@ -11,6 +11,7 @@ from tc_core.adapter import (
     Destination,
     Request,
     Segment,
+    admitted_in_time,
     attempt,
     label_texts,
     never_raises,
@@ -71,12 +72,12 @@ class TrackedEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts."""
-        with self._recorded(texts):
+        with self._recorded(texts, await self._asked_in_time(texts)):
             return await self.embeddings.aembed_documents(texts)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Embed a question."""
-        with self._recorded([text]):
+        with self._recorded([text], await self._asked_in_time([text])):
             return await self.embeddings.aembed_query(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -86,9 +87,11 @@ class TrackedEmbeddings(Embeddings):
         return getattr(self.__dict__["embeddings"], name)
 
     @contextmanager
-    def _recorded(self, texts: Sequence[str]) -> Iterator[None]:
-        key, event_id = object(), new_id()
-        refusal = self._refusal(event_id, texts) if self._recorder.wants_to_admit else None
+    def _recorded(self, texts: Sequence[str], asked_as: bytes | None = None) -> Iterator[None]:
+        """Record a block; `asked_as` is under which id the parts were asked about it, where they were."""
+        key, event_id = object(), asked_as or new_id()
+        request = None if asked_as is not None else self._request(event_id, texts)
+        refusal = None if request is None else self._recorder.admit(request).refusal
         if refusal is not None:
             raise refusal
         self._start(key, event_id, texts)
@@ -103,13 +106,25 @@ class TrackedEmbeddings(Embeddings):
         finally:
             requesting.reset(before)
 
+    async def _asked_in_time(self, texts: Sequence[str]) -> bytes | None:
+        """Ask the parts about a request once there may be room for it; raises what one refuses it with."""
+        event_id = new_id()
+        request = self._request(event_id, texts)
+        if request is None:
+            return None
+        decision = await admitted_in_time(self._recorder, request)
+        if decision.refusal is not None:
+            raise decision.refusal
+        return event_id
+
     @never_raises
-    def _refusal(self, event_id: bytes, texts: Sequence[str]) -> Exception | None:
-        """Ask the parts about a request before it is an event; return what one refuses it with."""
+    def _request(self, event_id: bytes, texts: Sequence[str]) -> Request | None:
+        """Return what the parts are asked about before it is an event, None where none wants to be."""
+        if not self._recorder.wants_to_admit:
+            return None
         scope, root = self._recorder.place_here(None, self._labels)
         content = [Segment("human", "text", text) for text in texts]
-        request = Request(self._model, self._provider, "embedding", scope, content, event_id=event_id, root_id=root)
-        return self._recorder.admit(request).refusal
+        return Request(self._model, self._provider, "embedding", scope, content, event_id=event_id, root_id=root)
 
     @never_raises
     def _start(self, key: object, event_id: bytes, texts: Sequence[str]) -> None:

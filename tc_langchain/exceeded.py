@@ -1,14 +1,13 @@
 """What an agent does where a hard budget has no room for its next call."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from langchain.agents.middleware import ModelRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import ToolMessage
 
 from tc_core import BudgetExceededError, BudgetTracker, CostTracker
 from tc_langchain import requests
@@ -28,7 +27,7 @@ GRANTED_BY = "whoever resumed the agent"
 class Retry:
     """Requests to try one after the other; where it `is_granted`, the one that was refused is made all the same."""
 
-    requests: Sequence[ModelRequest[Any]] = ()
+    requests: Iterable[ModelRequest[Any]] = ()
     is_granted: bool = False
 
 
@@ -44,41 +43,24 @@ def check(on_exceeded: str | Reaction, downgrade_to: object) -> None:
 
 def message(error: BudgetExceededError) -> str:
     """Return what the user of an agent is told where it stops."""
-    return f"I had to stop here, before asking the model again: {error}."
+    where = "before asking the model again" if error.received_tokens is None else "in the midst of an answer"
+    return f"I had to stop here, {where}: {error}."
 
 
-def may_pass(error: BudgetExceededError) -> bool:
-    """Tell whether there is room but for what is reserved for calls under way."""
-    return error.asked is not None and error.reserved > 0 and error.spent + error.asked <= error.amount
-
-
-def reaction(way: str, downgrade_to: str | BaseChatModel | None, tracker: CostTracker | None) -> Reaction:
-    """Return what is done in one of the ways."""
+def reaction(
+    way: str,
+    downgrade_to: str | BaseChatModel | None,
+    tracker: CostTracker | None,
+    shorter: Callable[[ModelRequest[Any]], Iterable[ModelRequest[Any]]],
+) -> Reaction:
+    """Return what is done in one of the ways; `shorter` gives ever shorter ones of a request."""
     if way == "downgrade":
         return lambda _error, request: Retry([request.override(model=requests.swapped(request.model, downgrade_to))])
     if way == "trim":
-        return lambda _error, request: _shortened(request)
+        return lambda _error, request: Retry(shorter(request))
     if way == "ask":
         return lambda error, request: _asked(error, request, tracker)
     return {"stop": _stop, "warn": _warn, "raise": _raise}[way]
-
-
-def shorter(messages: Sequence[Any]) -> list[list[Any]]:
-    """Return ever fewer of the latest messages; none begins with the result of a tool whose call is left out."""
-    found: list[list[Any]] = []
-    length = len(messages) // 2
-    while length >= 1:
-        some = list(messages[-length:])
-        while some and isinstance(some[0], ToolMessage):
-            some = some[1:]
-        if some and (not found or len(some) < len(found[-1])):
-            found.append(some)
-        length //= 2
-    return found
-
-
-def _shortened(request: ModelRequest[Any]) -> Retry:
-    return Retry([request.override(messages=each) for each in shorter(request.messages)])
 
 
 def _stop(_error: BudgetExceededError, _request: ModelRequest[Any]) -> None:

@@ -3,16 +3,30 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from tc_core import BudgetExceededError, CostTracker
-from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, new_id, recorder_for, register
+from tc_core.adapter import (
+    LOOK_SECONDS,
+    WAIT_SECONDS,
+    Decision,
+    Recorder,
+    Request,
+    Segment,
+    attempt,
+    may_pass,
+    never_raises,
+    new_id,
+    recorder_for,
+    register,
+)
 from tc_langchain import exceeded, reading, requests
 from tc_langchain.admission import asked
 from tc_langchain.compression import Compression
@@ -22,9 +36,11 @@ from tc_langchain.runs import current
 Asked = ModelRequest[Any]
 Answer = ModelResponse[Any]
 
-WAIT_SECONDS = 1.0
-"""How long a call in an event loop waits for others under way, where only what is reserved for them leaves no room."""
-_LOOK_SECONDS = 0.05
+
+class _Tries(NamedTuple):
+    """What is to be asked about instead, one after the other."""
+
+    requests: Iterable[Asked]
 
 
 class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -38,10 +54,12 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     `on_exceeded` says what becomes of a call that a hard budget has no room for: `stop` ends the agent with a message
     that says why, `downgrade` asks the model `downgrade_to` (a name, or a model) and stops where there is no room for
-    that either, `trim` sends the latest messages alone, `ask` interrupts the graph, so that a person resumes it with an
-    amount to grant, True to let this call through, or False; `warn` logs it and sends it all the same, `raise` raises
-    the BudgetExceededError. A callable is given the error and the request, and returns the request to make instead, or
-    an answer, or None to stop; in an async agent it may be a coroutine function.
+    that either, `trim` makes the messages ever shorter, as `compress_at` does, until there is room, `ask` interrupts
+    the graph, so that a person resumes it with an amount to grant, True to let this call through, or False; `warn` logs
+    it and sends it all the same, `raise` raises the BudgetExceededError. A callable is given the error and the request,
+    and returns the request to make instead, or an answer, or None to stop; in an async agent it may be a coroutine
+    function. The same becomes of a call whose streamed answer is cut (`instrument(cut_streams=True)`), but for `warn`,
+    by which none is.
 
     With `compress_at`, a share of the model's window or a number of tokens, the messages of a request that reaches it
     are made shorter, by `ConversationMonitor`'s strategy "hybrid"; the agent's own state keeps them all.
@@ -62,7 +80,8 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tracker = tracker
         self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
         self.default_labels = default_labels
-        self._compression = None if compress_at is None else Compression(compress_at)
+        is_made_shorter = compress_at is not None or on_exceeded == "trim"
+        self._compression = Compression(compress_at) if is_made_shorter else None
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
@@ -73,17 +92,20 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             return handler(request)
         chosen = self._chosen(request)
         if isinstance(chosen, BudgetExceededError):
-            said = self._reaction(chosen)(chosen, request)
-            if inspect.isawaitable(said):
-                if inspect.iscoroutine(said):
-                    said.close()
-                raise TypeError("on_exceeded is a coroutine function: such an agent is run by ainvoke or astream")
-            chosen = self._settled(request, chosen, said)
+            chosen = self._settled(request, chosen)
         if isinstance(chosen, AIMessage):
             return chosen
-        made, event_id = chosen
-        with asked(self._recorder, event_id):
-            return handler(made)
+        try:
+            with self._asked(chosen):
+                return handler(chosen[0])
+        except BudgetExceededError as error:
+            if error.received_tokens is None:
+                raise
+            made = self._settled(chosen[0], error)
+        if isinstance(made, AIMessage):
+            return made
+        with self._asked(made):
+            return handler(made[0])
 
     async def awrap_model_call(
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
@@ -92,51 +114,78 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return await handler(request)
-        chosen, deadline = self._chosen(request), time.monotonic() + WAIT_SECONDS
-        while isinstance(chosen, BudgetExceededError) and exceeded.may_pass(chosen) and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_SECONDS)
-            chosen = self._chosen(request)
+        chosen = await self._chosen_in_time(request)
         if isinstance(chosen, BudgetExceededError):
-            said = self._reaction(chosen)(chosen, request)
-            chosen = self._settled(request, chosen, await said if inspect.isawaitable(said) else said)
+            chosen = await self._settled_in_time(request, chosen)
         if isinstance(chosen, AIMessage):
             return chosen
-        made, event_id = chosen
-        with asked(self._recorder, event_id):
-            return await handler(made)
+        try:
+            with self._asked(chosen):
+                return await handler(chosen[0])
+        except BudgetExceededError as error:
+            if error.received_tokens is None:
+                raise
+            made = await self._settled_in_time(chosen[0], error)
+        if isinstance(made, AIMessage):
+            return made
+        with self._asked(made):
+            return await handler(made[0])
 
     # Where a budget has no room
 
     def _reaction(self, error: BudgetExceededError) -> Reaction:
         if callable(self.on_exceeded):
             return self.on_exceeded
-        return exceeded.reaction(self.on_exceeded, self.downgrade_to, None if self.tracker is None else self.tracker)
+        return exceeded.reaction(self.on_exceeded, self.downgrade_to, self.tracker, self._ever_shorter)
 
-    def _settled(self, request: Asked, error: BudgetExceededError, said: Any) -> "tuple[Asked, bytes] | AIMessage":
+    def _asked(self, chosen: tuple[Asked, bytes]) -> AbstractContextManager[None]:
+        """Have a request that was let through not asked about again; one that is made whatever it takes is not cut."""
+        return asked(self._recorder, chosen[1], may_cut=self.on_exceeded != "warn")
+
+    def _settled(self, request: Asked, error: BudgetExceededError) -> "tuple[Asked, bytes] | AIMessage":
         """Return what is done in place of a request that was refused: another one that has room, or an answer."""
-        if isinstance(said, str):
-            return AIMessage(said)
-        if isinstance(said, AIMessage):
-            return said
-        if isinstance(said, Retry):
-            if said.is_granted:
-                return request, new_id()
-            tries = list(said.requests)
-        else:
-            tries = [] if said is None else [said]
-        for each in tries:
+        said = self._reaction(error)(error, request)
+        if inspect.isawaitable(said):
+            if inspect.iscoroutine(said):
+                said.close()
+            raise TypeError("on_exceeded is a coroutine function: such an agent is run by ainvoke or astream")
+        meant = _meant(request, said)
+        if not isinstance(meant, _Tries):
+            return meant
+        for each in meant.requests:
             chosen = self._chosen(each)
             if not isinstance(chosen, BudgetExceededError):
                 return chosen
             error = chosen
         return AIMessage(exceeded.message(error))
 
+    async def _settled_in_time(self, request: Asked, error: BudgetExceededError) -> "tuple[Asked, bytes] | AIMessage":
+        """Return the same in an event loop, where what is done may be awaited."""
+        said = self._reaction(error)(error, request)
+        meant = _meant(request, await said if inspect.isawaitable(said) else said)
+        if not isinstance(meant, _Tries):
+            return meant
+        for each in meant.requests:
+            chosen = await self._chosen_in_time(each)
+            if not isinstance(chosen, BudgetExceededError):
+                return chosen
+            error = chosen
+        return AIMessage(exceeded.message(error))
+
+    async def _chosen_in_time(self, request: Asked) -> "tuple[Asked, bytes] | AIMessage | BudgetExceededError":
+        """Return what the parts decide, after a while where only calls under way leave no room."""
+        chosen, deadline = self._chosen(request), time.monotonic() + WAIT_SECONDS
+        while isinstance(chosen, BudgetExceededError) and may_pass(chosen) and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+            chosen = self._chosen(request)
+        return chosen
+
     @never_raises
     def _shortened(self, request: Asked) -> Asked:
-        if self._compression is None:
-            return request
-        said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
-        return self._compression.applied(request, attempt(reading.model_name, said, {}))
+        return request if self._compression is None else self._compression.applied(request, _model(request))
+
+    def _ever_shorter(self, request: Asked) -> Iterable[Asked]:
+        return () if self._compression is None else self._compression.shorter(request, _model(request))
 
     # What the parts decide
 
@@ -190,3 +239,19 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         )
         said = [Segment("ai", "text", decision.answer)]
         recorder.finish(key, is_cached=True, output=said if recorder.keeps_texts else None)
+
+
+def _meant(request: Asked, said: Any) -> "tuple[Asked, bytes] | AIMessage | _Tries":
+    """Return what a reaction has said: an answer, the request all the same, or what to ask about instead."""
+    if isinstance(said, str):
+        return AIMessage(said)
+    if isinstance(said, AIMessage):
+        return said
+    if not isinstance(said, Retry):
+        return _Tries(() if said is None else (said,))
+    return (request, new_id()) if said.is_granted else _Tries(said.requests)
+
+
+def _model(request: Asked) -> str | None:
+    said: Mapping[str, Any] = attempt(requests.parameters, request.model, request.model_settings) or {}
+    return attempt(reading.model_name, said, {})

@@ -67,6 +67,24 @@ def answer(response: LLMResult | None) -> list[Segment]:
     return [Segment("ai", "text", text)] if text else []
 
 
+def piece(token: object, chunk: object) -> list[str]:
+    """Return the texts of one piece of a streamed answer: what is said, thought, and asked of tools."""
+    message: Any = getattr(chunk, "message", None)
+    content = token if message is None else message.content
+    blocks = [{"text": content}] if isinstance(content, str) else content if isinstance(content, list) else []
+    found = [
+        block[name]
+        for block in blocks
+        if isinstance(block, dict)
+        for name in ("text", "thinking", "reasoning")
+        if isinstance(block.get(name), str)
+    ]
+    if message is not None:
+        found.append(message.additional_kwargs.get("reasoning_content"))
+        found += [call.get("args") for call in getattr(message, "tool_call_chunks", ())]
+    return [text for text in found if isinstance(text, str) and text]
+
+
 def tool_result(output: Any) -> list[Segment]:
     """Return what a tool has said: to the model, or where it hands over (a `Command`) in its messages."""
     if isinstance(output, BaseMessage):

@@ -80,6 +80,18 @@ def is_sum_so_far(before: Fields, reported: Fields) -> bool:
     )
 
 
+def is_so_far(response: LLMResult | None, received_tokens: int) -> bool:
+    """Tell whether the pieces of a stream that was cut count what had come: most providers count it at the end alone.
+
+    Anthropic's first piece has the tokens of the prompt, and hardly any of the answer.
+    """
+    candidates = _candidates(response)
+    counts: Fields | None = None
+    if candidates:
+        counts = getattr(getattr(candidates[0], "message", None), "usage_metadata", None)
+    return counts is not None and 2 * counts["output_tokens"] >= received_tokens
+
+
 def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:
     """Return what a request asks for that changes its price, and that its stream will not tell of."""
     places = (parameters, parameters.get("model_kwargs"), (serialized or _EMPTY).get("kwargs"))

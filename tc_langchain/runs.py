@@ -7,11 +7,11 @@ known here while they are open, so that what lies below them finds the recorded 
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder
+from tc_core.adapter import Meter, Recorder, Segment
 from tc_langchain import host
 
 RunKey = bytes
@@ -51,6 +51,14 @@ class ToolCall:
     failed: RunKey | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A stream that may be cut: what watches it, and the texts that have come."""
+
+    meter: Meter
+    pieces: list[str] = field(default_factory=list)
+
+
 class Runs:
     """The open chains of one recorder, shared by all its handlers."""
 
@@ -66,6 +74,10 @@ class Runs:
         """What the last chunk of an open stream reports; empty where chunks report parts, which LangChain adds up."""
         self.asked: dict[RunKey, Mapping[str, Any]] = {}
         """What the requests of open calls ask for that changes their price, where they do."""
+        self.watched: dict[RunKey, Watched] = {}
+        """The streams of open calls that may be cut."""
+        self.cut: dict[RunKey, Sequence[Segment]] = {}
+        """What had come of streams that are cut: LangChain hands on all but the last piece, or nothing."""
         self._batch = threading.local()
 
     @classmethod

@@ -5,14 +5,17 @@ itself; and models that answer a chat by a completion of their own tell of one r
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tc_core.adapter import (
     Content,
     Recorder,
     Relation,
+    Status,
     attempt,
     deferred,
+    never_raises,
     new_id,
     requesting,
     status_of,
@@ -50,8 +53,13 @@ class Calls:
         event_id = None
         if is_new and span is not None and span.is_guarded:
             event_id = new_id()
-            if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id):
+            start = partial(self._start, span, event, content, event_id, is_new=True)
+            if refusals.is_refused(self._recorder, span, event, content, self._labels, event_id, start=start):
                 return
+        self._start(span, event, content, event_id, is_new=is_new)
+
+    @never_raises
+    def _start(self, span: Span | None, event: Any, content: Content, event_id: bytes | None, *, is_new: bool) -> None:
         start_call(self._recorder, "llm_call", span, event, content, self._labels, event_id)
         if is_new and span is not None:
             self.relate(span)
@@ -59,8 +67,17 @@ class Calls:
 
     def piece(self, event: Any) -> None:
         """Note a piece of a stream."""
-        if self._recorder.is_open(event.span_id):
-            self.streams.piece(event.span_id, event.response)
+        key, recorder = event.span_id, self._recorder
+        if recorder.is_open(key) and self.streams.piece(key, event.response) and recorder.cuts_streams:
+            self._weigh(key, event.response)
+
+    def _weigh(self, key: RunKey, response: Any) -> None:
+        """Show a piece to what watches its stream; what that is cut with is raised by the client that reads it."""
+        record = self._recorder.record(key)
+        meter = None if record is None or self._recorder.cut_of(key) else self._recorder.meter(record.id)
+        cut = None if meter is None else attempt(meter.piece, attempt(reading.characters, response) or 0)
+        if cut is not None:
+            self._recorder.cut(key, cut)
 
     def answered(self, event: Any) -> None:
         """Note that a model has answered."""
@@ -88,11 +105,12 @@ class Calls:
         stream = self.streams.end(key)
         if not self._recorder.is_open(key):
             return
-        status = "error" if error is None else status_of(error)
+        is_cut = error is not None and error is self._recorder.cut_of(key)
+        status: Status = "closed" if is_cut else "error" if error is None else status_of(error)
         last = stream.last if stream is not None else None
         said = attempt(reading.said, last) or reading.NOTHING_SAID
         report = attempt(reading.of_error, error)
-        if report is None and stream is not None:
+        if report is None and stream is not None and not is_cut:  # most providers count an answer at its end alone
             report = stream.joined(said.report)
         output = attempt(reading.answer, last, stream.deltas) if stream is not None else None
         self._recorder.fail(

@@ -161,6 +161,11 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         span = self._spans.open.get(id_) or self._spans.enter(id_, parent_span_id, instance)
         if span.kind.name in ("llm", "embedding") and self._wants_to_admit and not span.is_guarded:
             span.is_guarded = bool(attempt(refusals.guard, instance))
+            span.is_patient = (
+                span.kind.name == "llm"
+                and inspect.iscoroutinefunction(getattr(instance, span.method, None))
+                and bool(attempt(refusals.teach_patience, instance))
+            )
             span.texts = (
                 attempt(reading.texts_to_embed, bound_args.arguments) if span.kind.name == "embedding" else None
             )

@@ -16,6 +16,11 @@ ADMISSION = (
     HostName("llama_index.core.callbacks", "EventPayload", _NO_REFUSAL),
     HostName("llama_index.core.callbacks.base_handler", "BaseCallbackHandler", _NO_REFUSAL),
 )
+RATE_LIMITER = HostName(
+    "llama_index.core.rate_limiter",
+    "BaseRateLimiter",
+    "calls in event loops are refused at once where only calls under way leave no room",
+)
 
 HOST_NAMES = (
     HostName(_ROOT, "get_dispatcher", "nothing is recorded"),
@@ -25,6 +30,7 @@ HOST_NAMES = (
     ACTIVE_SPAN,
     ACTIVE_TAGS,
     *ADMISSION,
+    RATE_LIMITER,
     HostName(f"{_ROOT}.events.span", "SpanDropEvent", "calls whose span began unseen stay open when they fail"),
     HostName(f"{_EVENTS}.llm", "LLMChatStartEvent", "chats are not recorded"),
     HostName(f"{_EVENTS}.llm", "LLMChatInProgressEvent", "streamed chats that are broken off lose their tokens"),

@@ -1,5 +1,6 @@
 """Recording everything: one handler on the root dispatcher, to which all others pass on what happens."""
 
+import logging
 import sys
 from importlib import import_module
 
@@ -8,6 +9,8 @@ from tc_core.adapter import recorder_for
 from tc_llamaindex import host
 from tc_llamaindex.handler import TokenCalculatorHandler
 from tc_llamaindex.refusals import GUARD
+
+log = logging.getLogger("tc_core")
 
 _handler: TokenCalculatorHandler | None = None
 
@@ -23,6 +26,11 @@ def instrument(storage: StorageBackend | str | None = None) -> None:
     tracker = CostTracker(storage)
     _handler = TokenCalculatorHandler(tracker).attach()
     recorder = recorder_for(tracker.storage)
+    if recorder.cuts_streams:
+        log.warning(
+            "token-calculator: LlamaIndex has no way to cut a stream but the client that reads it: models need "
+            "http_client=tc_core.tracking_client() and async_http_client=tc_core.async_tracking_client()"
+        )
     if recorder.wants_to_admit and _is_whole() and all(each.find() for each in host.ADMISSION):
         import_module(GUARD).install()
 

@@ -135,6 +135,17 @@ def delta(response: object) -> str | None:
     return added if isinstance(added, str) and added else None
 
 
+def characters(response: Any) -> int:
+    """Return how many characters a piece of a stream adds, with what it asks of tools, as OpenAI's streams tell it."""
+    thought = response.additional_kwargs.get("thinking_delta")
+    asked = (
+        _get(_get(call, "function"), "arguments")
+        for choice in _get(response.raw, "choices") or ()
+        for call in _get(_get(choice, "delta"), "tool_calls") or ()
+    )
+    return sum(len(each) for each in (delta(response), thought, *asked) if isinstance(each, str))
+
+
 _OF_IMAGE = ("image", "detail")
 
 

@@ -67,6 +67,8 @@ class Span:
 
     is_guarded: bool = False
     """Of a model: whether what refuses its calls gets through to the program."""
+    is_patient: bool = False
+    """Of a model: whether what it is asked here may wait for room."""
     texts: "list[str] | None" = None
     """What is to be embedded, where that is asked about before."""
 

@@ -63,18 +63,19 @@ class Streams:
         """Return the streams of a recorder."""
         return cls._of.setdefault(recorder, cls())
 
-    def piece(self, key: RunKey, response: Any) -> None:
-        """Note a piece of an answer; a second handler's note of the same is nothing."""
+    def piece(self, key: RunKey, response: Any) -> bool:
+        """Note a piece of an answer; a second handler's note of the same is nothing, and False is returned."""
         stream = self.open.get(key)
         if stream is None:
             stream = self._begin(key)
         elif stream.last is response:
-            return
+            return False
         stream.last = response
         stream.report = stream.joined(attempt(reading.in_piece, response))
         added = attempt(reading.delta, response)
         if added is not None:
             stream.deltas.append(added)
+        return True
 
     def end(self, key: RunKey) -> Stream | None:
         """Forget a stream, and return what came of it."""

@@ -301,6 +301,7 @@ def test_budgets(storage, capsys):
     result = json.loads(capsys.readouterr().out)
     assert [row["writer"] for row in result["rows"]] == ["0/s", "1,000/s", "max"]
     assert all(row["calls"] and row["admit_p99_ms"] >= row["reserve_p50_ms"] > 0 for row in result["rows"])
+    assert all(row["grow_p99_ms"] * 1000 > row["piece_p50_us"] > 0 for row in result["rows"])
     assert [figure.aim for figure in figures(result)] == ["p50 0.3 ms"] * 2
 
 

@@ -143,10 +143,10 @@ def test_the_examples_about_health_print_what_the_page_says(run_python, model_en
 
 
 def test_the_example_about_budgets_prints_what_the_page_says(run_python):
-    program, enforced, agent = blocks("docs/budgets.md", "python")
-    (printed,) = blocks("docs/budgets.md", "text")
+    program, enforced, agent, cut = blocks("docs/budgets.md", "python")
+    printed, _ = blocks("docs/budgets.md", "text")
     assert run_python(program) == printed
-    run_python(f"import tc_core\n{enforced}")
+    run_python(f"import tc_core\n{enforced}{cut}")
     assert 'on_exceeded="downgrade"' in agent
 
 

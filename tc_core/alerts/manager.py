@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tc_core.alerts import outbox_sql, presets, sql
+from tc_core.alerts.checks import budgets_in, without_budget
 from tc_core.alerts.live import Live, live_of
 from tc_core.alerts.notifiers.function import Function
 from tc_core.alerts.outbox import rows
@@ -36,7 +37,7 @@ class AlertManager:
     def __init__(self, storage: StorageBackend | str | Path | None = None) -> None:
         opened = open_storage(storage)
         if not isinstance(opened, SqlStore):
-            raise StorageError(f"{type(opened).__name__} keeps no alerts: use SQLiteStorage")
+            raise StorageError(f"{type(opened).__name__} keeps no alerts: use SQLiteStorage or PostgreSQLStorage")
         self.storage = opened
 
     @property
@@ -88,6 +89,9 @@ class AlertManager:
             found = [fault for channel in rule.channels if (fault := live.channels.fault(channel)) is not None]
             faults |= {name: tuple(found)} if found else {}
         with self.storage.question() as connection:
+            for name, rule in rules.items():
+                found = [*faults.get(name, ()), *without_budget(rule, budgets_in(connection))]
+                faults |= {name: tuple(found)} if found else {}
             return standings(connection, rules, faults, clock.wall_ns() // 1000)
 
     def rules(self) -> list[AlertRule]:

@@ -1,6 +1,6 @@
 """Rules that most people want, ready made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tc_core import settings
 from tc_core.alerts.rules import AlertRule
@@ -65,7 +65,7 @@ def _rule(
     *,
     budget: str | None = None,
     by: Sequence[str] = (),
-    filters: Mapping[str, str] | None = None,
+    filters: settings.Filters | None = None,
 ) -> AlertRule:
     said = settings.AlertRule(
         name=name,

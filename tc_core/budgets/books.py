@@ -1,7 +1,7 @@
 """The books: what is spent and reserved, by budget and period. What they must do, whichever database has them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -103,6 +103,13 @@ class Books(ABC):
         """Reserve by one statement; return whether it did."""
 
     @abstractmethod
+    def extend(self, event_id: EventId, wanted: Sequence[Wanted]) -> list[Page]:
+        """Have at least what is wanted be reserved under an id, all of it or nothing; return the pages without room.
+
+        Pages on which nothing is reserved under that id are left as they are.
+        """
+
+    @abstractmethod
     def is_reserved(self, event_id: EventId) -> bool:
         """Tell whether anything is reserved under an id."""
 
@@ -161,6 +168,17 @@ class Books(ABC):
 def now_of(budget: Budget, span: Span, now_us: int) -> Span:
     """Return a period with the bounds that it has now: those of a rolling window move."""
     return window(budget.period, now_us) if is_rolling(budget.period) else span
+
+
+def more_of(asked: Mapping[Key, int], reserved: Mapping[Key, int]) -> dict[Key, int]:
+    """Return by how much each reservation must grow, for those that are smaller than what is asked."""
+    return {key: amount - reserved[key] for key, amount in asked.items() if amount > reserved.get(key, amount)}
+
+
+def without_room(pages: Iterable[Page], more: Mapping[Key, int], now_us: int) -> list[Page]:
+    """Return the pages on which so much more cannot be reserved."""
+    found = [(page, more.get((page.budget, page.period), 0)) for page in pages]
+    return [page for page, asked in found if asked and page.spent + page.reserved + asked > page.limit(now_us)]
 
 
 def expiry_us() -> int:

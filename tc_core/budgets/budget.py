@@ -1,13 +1,13 @@
 """A budget: what it limits, which calls it is about, and what a call takes of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from tc_core.budgets import periods
 from tc_core.budgets.periods import Span
-from tc_core.errors import ConfigurationError
+from tc_core.costs.filters import NOT, Condition
 from tc_core.meter import prices
 from tc_core.model import money
 from tc_core.model.event import CALL_TYPES
@@ -30,7 +30,8 @@ class Budget:
     """A limit that is set. Amounts are nano-dollars, tokens or calls; `extra` is granted on top until `extra_until_us`.
 
     Each of `filters` names a dimension, a label (also as `labels.NAME`), `model`, `provider` or `event_type`, and the
-    values that count, None for a call without one. `max_override` is the most that can be granted, as a share.
+    values that count, None for a call without one; values that end in `*` are beginnings, and those of a name that ends
+    in `!` are left out. `max_override` is the most that can be granted, as a share.
     """
 
     id: int
@@ -55,16 +56,21 @@ class Budget:
         """Tell whether a call counts."""
         if event_type not in CALL_TYPES:
             return False
-        for name, wanted in self.filters.items():
+        for condition in self._conditions:
+            name = condition.name
             if name == "event_type":
                 found: str | None = event_type
             elif name in OF_CALLS:
                 found = provider if name == "provider" else model
             else:
                 found = getattr(scope, name) if name in DIMENSIONS else scope.labels.get(name.removeprefix("labels."))
-            if found not in wanted:
+            if not condition.holds(found):
                 return False
         return True
+
+    @cached_property
+    def _conditions(self) -> list[Condition]:
+        return [Condition.of(name, wanted) for name, wanted in self.filters.items()]
 
     def counts(self, booked: Booked, at_us: int) -> int:
         """Return what a recorded call takes of it; an unknown cost takes nothing, unless a price stands in for it."""
@@ -134,30 +140,19 @@ def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: b
 
 
 def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]:
-    """Return filters as they are kept; raise ValueError or ConfigurationError for what no budget can be filtered by."""
+    """Return filters as they are kept; raise ValueError for what no budget can be filtered by."""
     if filters is not None and not isinstance(filters, Mapping):
         raise ValueError(f"filters must be names and values such as {{'agent_id': 'writer'}}, not {filters!r}")
     found: dict[str, list[str | None]] = {}
     for name, value in (filters or {}).items():
-        if name in _NOT_FOR_BUDGETS:
+        if label_text(name).removesuffix(NOT) in _NOT_FOR_BUDGETS:
             known = ", ".join((*DIMENSIONS, *OF_CALLS))
             raise ValueError(f"a budget cannot be filtered by {name!r}: use {known}, or a label")
         several = isinstance(value, (list, tuple, set, frozenset))
         values = [None if each is None else label_text(each) for each in (value if several else [value])]
-        check_exact("a budget", label_text(name), values)
+        Condition.of(label_text(name), values)
         found[label_text(name)] = sorted(set(values), key=lambda each: (each is not None, each or ""))
     return dict(sorted(found.items()))
-
-
-def check_exact(whose: str, name: str, values: Iterable[str | None]) -> None:
-    """Raise ConfigurationError for what is left out, and for beginnings: only reports can filter by these."""
-    if name.endswith("!"):
-        left_out = ",".join(each or "" for each in values)
-        raise ConfigurationError(f"{whose} cannot leave values out ({name}={left_out}): name those that count")
-    for value in values:
-        if value is not None and value.endswith("*"):
-            said = f"{whose} cannot be filtered by a beginning ({name}={value}): name each value that counts"
-            raise ConfigurationError(said)
 
 
 _NOT_FOR_BUDGETS = frozenset(

@@ -1,27 +1,25 @@
 """Whether a call may be made: a reservation of what it will take, on all hard budgets that it counts on, or none."""
 
-import asyncio
 import time
 from collections.abc import Sequence
+from typing import TypeVar
 
 from tc_core.budgets.books import Books, OutdatedError, Page, Wanted
-from tc_core.budgets.budget import ALLOW, REFUSE, Budget
+from tc_core.budgets.budget import Budget
 from tc_core.budgets.definitions import Definitions
 from tc_core.budgets.estimate import Estimator, Expected
 from tc_core.budgets.periods import Span
+from tc_core.budgets.refusals import LOOK_SECONDS, amount_of, deadline, may_wait, refusal
+from tc_core.budgets.streams import StreamMeter
 from tc_core.errors import BudgetExceededError
-from tc_core.meter import prices
 from tc_core.model import ids
 from tc_core.model.clock import clock
-from tc_core.model.event import from_us
 from tc_core.model.ids import EventId
 from tc_core.model.part import ALLOWED, Decision, Request
-from tc_core.model.usage import Usage
 from tc_core.record import context
 
-WAIT_SECONDS = 1.0
-"""How long a call waits for others under way, where only what is reserved for them leaves it no room."""
-_LOOK_SECONDS = 0.02
+T = TypeVar("T")
+
 NEAR = 2
 """Where what is left is more than an estimate divided by this, the prompt's tokens are counted before it is refused."""
 
@@ -35,6 +33,8 @@ class Enforcement:
         self.estimator = Estimator()
         self._open: dict[EventId, None] = {}
         """The calls that this process has let through, and that are not recorded yet."""
+        self.cuts_streams = False
+        self._meters: dict[EventId, StreamMeter] = {}
 
     def admit(self, request: Request) -> Decision | None:
         """Reserve what a call will take; refuse it where a budget has no room."""
@@ -55,9 +55,9 @@ class Enforcement:
         by_hand = context.reserved.get()
         if by_hand is not None and by_hand.take() is not None:  # for the first call of its block
             self._books.rename(by_hand.event_id, event_id)
-            _put(self._open, event_id)
+            self._let_through(event_id, request, expected, concerned)
             return
-        deadline = time.monotonic() + (0.0 if _is_in_event_loop() else WAIT_SECONDS)
+        until = deadline()
         while True:
             wanted = [Wanted(budget, span, amount_of(budget, request, expected, now_us)) for budget, span in concerned]
             try:
@@ -68,17 +68,31 @@ class Enforcement:
                     return
                 continue
             if not full:
-                _put(self._open, event_id)
+                self._let_through(event_id, request, expected, concerned)
                 return
             if not is_exact and request.content is not None and _is_near(full, wanted, now_us):
                 expected, is_exact = _lower(expected, self.estimator.expected(request, exactly=True)), True
                 continue
-            if time.monotonic() > deadline or not _may_wait(full, wanted, now_us):
+            if time.monotonic() > until or not may_wait(full, wanted, now_us):
                 raise refusal(full[0], wanted, now_us)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
+
+    def _let_through(
+        self, event_id: EventId, request: Request, expected: Expected, concerned: Sequence[tuple[Budget, Span]]
+    ) -> None:
+        _put(self._open, event_id, None)
+        if self.cuts_streams and request.event_type == "llm_call":
+            per_character = self.estimator.per_character_of_output(request.model)
+            meter = StreamMeter(self._books, event_id, request, expected, concerned, per_character)
+            _put(self._meters, event_id, meter)
+
+    def meter(self, event_id: EventId) -> StreamMeter | None:
+        """Return what watches the stream of a call that was let through and that a budget is about."""
+        return self._meters.get(event_id)
 
     def withdraw(self, event_id: EventId) -> None:
         """Give back what is reserved for a call that is not made after all."""
+        self._meters.pop(event_id, None)
         if event_id in self._open:
             del self._open[event_id]
             self._books.withdraw(event_id)
@@ -89,14 +103,19 @@ class Enforcement:
             del self._open[event_id]
             self._books.rename(event_id, other)
             self.estimator.renamed(event_id, other)
-            _put(self._open, other)
+            _put(self._open, other, None)
+            meter = self._meters.pop(event_id, None)
+            if meter is not None:
+                meter.event_id = other
+                _put(self._meters, other, meter)
 
     def learn(self, item: object) -> None:
         """Take up what a call was billed: a step on the writer's thread."""
         record = getattr(item, "record", None)
         if record is not None:
             self._open.pop(record.id, None)
-            self.estimator.learn(item)
+            meter = self._meters.pop(record.id, None)
+            self.estimator.learn(item, streamed=0 if meter is None else meter.characters)
 
     def open_ids(self) -> list[EventId]:
         """Return the calls that were let through and have not ended."""
@@ -116,53 +135,10 @@ class Enforcement:
 MOST_OPEN = 10_000
 
 
-def _put(table: dict[EventId, None], event_id: EventId) -> None:
-    table[event_id] = None
+def _put(table: dict[EventId, T], event_id: EventId, value: T) -> None:
+    table[event_id] = value
     if len(table) > MOST_OPEN:
         table.pop(next(iter(list(table))), None)
-
-
-def amount_of(budget: Budget, request: Request, expected: Expected, now_us: int) -> int:
-    """Return what a call will take of a budget; raises BudgetExceededError for a price that is not known."""
-    if budget.unit == "calls":
-        return 1
-    if budget.unit == "tokens":
-        return sum(expected)
-    usage, model = Usage(*expected), request.model
-    price = None if model is None else prices.price_of(usage, model, provider=request.provider, at_us=now_us)
-    if price is None and budget.unpriced not in (REFUSE, ALLOW):
-        price = prices.price_of(usage, budget.unpriced, at_us=now_us)
-    if price is not None:
-        return price.cost_nanos
-    if budget.unpriced == ALLOW:
-        return 0
-    raise BudgetExceededError(
-        f"budget {budget.name!r} cannot tell what a call of {model!r} will cost: the model has no price. Give it one "
-        "in a price file of your own (docs/prices.md), or set the budget with unpriced='allow', or with the name of a "
-        "model whose price stands in for it",
-        budget=budget.name,
-        amount=budget.shown(budget.limit(now_us)),
-    )
-
-
-def refusal(page: Page, wanted: Sequence[Wanted], now_us: int) -> BudgetExceededError:
-    """Return what a program is told of a call that has no room."""
-    asked = next(each for each in wanted if each.key == (page.budget, page.period))
-    budget, limit = asked.budget, page.limit(now_us)
-    renews_at = None if page.end_us is None else from_us(page.end_us)
-    under_way = f", {budget.said(page.reserved)} reserved for calls under way" if page.reserved else ""
-    renews = "" if renews_at is None else f"; it renews at {renews_at:%Y-%m-%d %H:%M} UTC"
-    return BudgetExceededError(
-        f"budget {budget.name!r} has no room for this call: {budget.said(page.spent)} of {budget.said(limit)} spent"
-        f"{under_way}, and it may take {budget.said(asked.amount)}{renews}",
-        budget=budget.name,
-        unit=budget.unit,
-        amount=budget.shown(limit),
-        spent=budget.shown(page.spent),
-        reserved=budget.shown(page.reserved),
-        asked=budget.shown(asked.amount),
-        renews_at=renews_at,
-    )
 
 
 def _is_near(full: Sequence[Page], wanted: Sequence[Wanted], now_us: int) -> bool:
@@ -174,18 +150,3 @@ def _is_near(full: Sequence[Page], wanted: Sequence[Wanted], now_us: int) -> boo
 
 def _lower(guessed: Expected, counted: Expected) -> Expected:
     return min(guessed, counted)
-
-
-def _may_wait(full: Sequence[Page], wanted: Sequence[Wanted], now_us: int) -> bool:
-    """Tell whether there is room but for what is reserved."""
-    asked = {each.key: each.amount for each in wanted}
-    return all(page.spent + asked[page.budget, page.period] <= page.limit(now_us) for page in full)
-
-
-def _is_in_event_loop() -> bool:
-    """Tell whether waiting here would hold up the very calls that are waited for."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -75,6 +75,8 @@ class Estimator:
     _last: dict[tuple[object, ...], _Last] = field(default_factory=dict)
     _outputs: dict[tuple[object, ...], deque[int]] = field(default_factory=dict)
     _ratios: dict[str | None, _Ratio] = field(default_factory=dict)
+    _streamed: dict[str | None, _Ratio] = field(default_factory=dict)
+    """Of the answers that came piece by piece."""
 
     def expected(self, request: Request, *, exactly: bool = False) -> Expected:
         """Return what a call is thought to take; `exactly` counts its prompt by the model's tokenizer."""
@@ -94,8 +96,16 @@ class Estimator:
             return Expected(said, 0)
         return Expected(said, request.most_output_tokens or _output(list(self._outputs.get(agent, ()))))
 
-    def learn(self, item: Any) -> None:
-        """Take up what a call was billed; a step on the writer's thread, once its usage is known."""
+    def per_character_of_output(self, model: str | None) -> float:
+        """Return how many tokens a character of a model's answers has: as so far, else as its prompts."""
+        found = self._streamed.get(model)
+        return (self._ratios.get(model) or _Ratio() if found is None else found).per_character()
+
+    def learn(self, item: Any, *, streamed: int = 0) -> None:
+        """Take up what a call was billed, of whose answer so many characters were `streamed`.
+
+        It is a step on the writer's thread, once its usage is known.
+        """
         record = getattr(item, "record", None)
         if record is None or record.usage is None or record.event_type != "llm_call":
             return
@@ -115,6 +125,9 @@ class Estimator:
             outputs = self._outputs.get(asked.agent) or deque(maxlen=MOST_OUTPUTS)
             outputs.append(output)
             _put(self._outputs, asked.agent, outputs)
+        if streamed and output and record.status == "ok" and record.usage_source == "provider":
+            known = self._streamed.get(asked.model) or _Ratio()
+            _put(self._streamed, asked.model, _Ratio(known.tokens + output, known.characters + streamed))
 
     def renamed(self, event_id: EventId, other: EventId) -> None:
         """Know a call by another id."""

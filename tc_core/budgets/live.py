@@ -7,16 +7,17 @@ from weakref import WeakValueDictionary
 
 from tc_core import settings
 from tc_core.budgets import sql
-from tc_core.budgets.books import Key, books_of
+from tc_core.budgets.books import Key, books_of, now_of
 from tc_core.budgets.budget import Budget
 from tc_core.budgets.definitions import Definitions
 from tc_core.budgets.enforcement import Enforcement
-from tc_core.budgets.periods import is_rolling, window
+from tc_core.budgets.periods import is_each, is_rolling, window
 from tc_core.budgets.setting import declare
 from tc_core.model.clock import clock
 from tc_core.model.event import CALL_TYPES
 from tc_core.model.ids import EventId
 from tc_core.model.part import Booked, Change, Finding, Part, Transaction
+from tc_core.model.scope import EMPTY_SCOPE
 from tc_core.runtime.recorders import parts
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
@@ -64,6 +65,7 @@ class Live:
             enforce=self.enforce,
             withdraw=self.enforcement.withdraw,
             rename=self.enforcement.rename,
+            cut=self.cut,
             steps=[self.enforcement.learn],
             write=self.write,
             committed=self.committed,
@@ -76,6 +78,11 @@ class Live:
         if is_enforced:
             self._declare()
         self.part.admit = self.enforcement.admit if is_enforced else None
+
+    def cut(self, is_cut: bool) -> None:  # noqa: FBT001  # as the part is called
+        """Begin or end to watch streams."""
+        self.enforcement.cuts_streams = is_cut
+        self.part.meter = self.enforcement.meter if is_cut else None
 
     def write(self, transaction: Transaction, changes: Sequence[Change]) -> None:
         """Book what a transaction writes: it gives back what was reserved for it, and counts as spent."""
@@ -140,11 +147,20 @@ class Live:
                     )
 
     def chore(self) -> float:
-        """Book leases that have run out, and let those of calls that are open run on."""
+        """Book leases that have run out, let those of calls that are open run on, and begin periods as they come."""
         self._declare()
         self.books.renew(self.enforcement.open_ids())
         self.books.expire()
+        self._renew()
         return CHORE_SECONDS
+
+    def _renew(self) -> None:
+        """Begin the present periods, so that the history has also those in which nobody asks."""
+        now_us, pages = clock.wall_ns() // 1000, self.books.pages()
+        for budget in self.definitions.current():
+            span = None if is_each(budget.period) else budget.span(now_us, EMPTY_SCOPE, None)
+            if span is not None and (budget.id, span.label) not in pages:
+                self.books.open(budget, now_of(budget, span, now_us))
 
     def _declare(self) -> None:
         """Set the budgets of the settings file, once."""

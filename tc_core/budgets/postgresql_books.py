@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tc_core.budgets import sql
-from tc_core.budgets.books import Books, Key, Page, Wanted, expiry_us
+from tc_core.budgets.books import Books, Key, Page, Wanted, expiry_us, more_of, without_room
 from tc_core.budgets.budget import Budget
 from tc_core.budgets.periods import Span
 from tc_core.model.clock import clock
@@ -63,6 +63,33 @@ class PostgreSQLBooks(Books):
         rest = (now_us, len(wanted), version, event_id, event_id, expiry_us())
         done, _ = self._database.do_at_once(_TAKE, (*columns, *rest))
         return done == len(wanted)
+
+    def extend(self, event_id: EventId, wanted: Sequence[Wanted]) -> list[Page]:
+        """Reserve more under an id, with the pages locked in the order of their keys."""
+        asked, now_us = {each.key: each.amount for each in wanted}, clock.wall_ns() // 1000
+        page = (
+            f"SELECT {_COLUMNS} FROM budget_period WHERE (budget, period) IN "
+            "(SELECT * FROM unnest(%s::bigint[], %s::text[])) ORDER BY budget, period FOR UPDATE"
+        )
+        reserved = "SELECT budget, period, amount FROM reservation WHERE event = %s AND state = 0"
+        grown = (
+            "UPDATE reservation SET amount = reservation.amount + more.amount "
+            "FROM unnest(%s::bigint[], %s::bigint[]) AS more(budget, amount) "
+            "WHERE event = %s AND reservation.budget = more.budget"
+        )
+
+        def do(connection: Connection) -> list[Page]:
+            pages = [Page(*row) for row in connection.exec_driver_sql(page, _columns(sorted(asked))).all()]
+            found = connection.exec_driver_sql(reserved, (event_id,)).all()
+            more = more_of(asked, {(budget, period): amount for budget, period, amount in found})
+            full = without_room(pages, more, now_us)
+            if more and not full:
+                budgets = [budget for budget, _ in more]
+                connection.exec_driver_sql(grown, (budgets, list(more.values()), event_id))
+                _add(connection, {key: (0, amount) for key, amount in more.items()})
+            return full
+
+        return self.store.database.transact(do)
 
     def is_reserved(self, event_id: EventId) -> bool:
         """Tell whether anything is reserved under an id."""

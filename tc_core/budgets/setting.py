@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, cast
 
 from tc_core import settings
 from tc_core.budgets import periods, sql
@@ -22,6 +22,8 @@ from tc_core.store.sql import SqlStore
 _OF_THE_BOOKS = ("period", "filters", "unit", "tz")
 """What the books are kept by: where it changes, they are worked out anew from events."""
 
+_MOST_PERCENT = 10_000
+
 FROM_FILE = "the settings file"
 
 
@@ -34,7 +36,7 @@ def made(
     hard: bool,
     unit: str,
     tz: str | tzinfo,
-    thresholds: Iterable[float],
+    thresholds: Iterable[float | str],
     unpriced: str,
     max_override: float,
 ) -> Budget:
@@ -70,14 +72,27 @@ def made(
 
 
 def _shares(thresholds: object) -> tuple[float, ...]:
-    given: list[Any] = list(thresholds) if isinstance(thresholds, Iterable) else [thresholds]
+    several = isinstance(thresholds, Iterable) and not isinstance(thresholds, str)
+    return tuple(sorted({_share(each) for each in (cast("Iterable[object]", thresholds) if several else [thresholds])}))
+
+
+def _share(threshold: object) -> float:
+    """Return a threshold as a share; above 1 it must be written as a percentage, since 80 may well mean 80 %."""
+    percent = threshold.strip().removesuffix("%") if isinstance(threshold, str) and "%" in threshold else None
     try:
-        shares = tuple(sorted({float(each) for each in given}))
+        share = float(threshold) if percent is None else float(percent) / 100  # type: ignore[arg-type]  # else it raises
     except (TypeError, ValueError) as error:
-        raise ValueError(f"thresholds must be shares such as 0.8, not {thresholds!r}") from error
-    if any(not 0 < share <= 100 for share in shares):
-        raise ValueError(f"thresholds must be shares such as 0.8, not {given!r}")
-    return shares
+        raise ValueError(f"thresholds must be shares such as 0.8, or '80%', not {threshold!r}") from error
+    if percent is None and 1 < share <= _MOST_PERCENT:
+        raise ValueError(
+            f"thresholds must be shares such as 0.8, or '80%', not {threshold!r}: that would be {share:g} times the "
+            f"amount; write '{share:g}%' or, if it is meant, '{100 * share:g}%'"
+        )
+    if not 0 < share <= _MOST_PERCENT / 100:
+        raise ValueError(
+            f"thresholds must be shares such as 0.8, or '80%', up to '{_MOST_PERCENT}%', not {threshold!r}"
+        )
+    return share
 
 
 def set_in(store: SqlStore, books: Books, wanted: Budget, *, by: str | None, why: str | None) -> Budget:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -9,10 +10,14 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tc_core.budgets.budget import ALLOW, REFUSE, Budget
 from tc_core.budgets.periods import Span, is_each
 from tc_core.budgets.tables import BudgetChangeRow, BudgetRow, BudgetUsageRow, SettlementRow
+from tc_core.costs import filters as filtering
 from tc_core.meter import prices
-from tc_core.model.event import to_us
+from tc_core.model.event import from_us, to_us
+from tc_core.model.gaps import Gaps
 from tc_core.model.ids import EventId
-from tc_core.model.ports import Filters
+from tc_core.model.period import Period
+from tc_core.model.ports import Filters, GroupKey
+from tc_core.model.totals import Totals
 from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ROOT
 from tc_core.store.read.query import Reader
@@ -140,7 +145,7 @@ def history(connection: Connection, name: str | None) -> list[Change]:
 
 def spent(store: SqlStore, connection: Connection, budget: Budget, span: Span) -> int:
     """Return what events and what was booked by hand have taken of a budget in a period."""
-    filters: dict[str, Any] = {name: list(values) for name, values in budget.filters.items()}
+    filters = _filters(store, connection, budget, span)
     if is_each(budget.period):
         filters[budget.key_filter] = _key_of(budget, span)
     bounds = (span.start_us, span.end_us)
@@ -158,8 +163,34 @@ def spent(store: SqlStore, connection: Connection, budget: Budget, span: Span) -
 
 def calls(store: SqlStore, connection: Connection, budget: Budget, span: Span) -> int:
     """Return how many calls of a period are recorded that a budget is about."""
-    filters: Filters = {name: list(values) for name, values in budget.filters.items()}
+    filters = _filters(store, connection, budget, span)
     return Summing(connection, store.database, store.interned, (), filters).totals(span.start_us, span.end_us)[()].calls
+
+
+class _Asked(NamedTuple):
+    """Sums of the transaction that is open, as those who work out filters ask for them."""
+
+    store: SqlStore
+    connection: Connection
+
+    def totals(
+        self,
+        group_by: Sequence[str] = (),
+        filters: Filters | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        *,
+        gaps: Gaps | None = None,  # as a reader is asked
+    ) -> dict[GroupKey, Totals]:
+        asked = Summing(self.connection, self.store.database, self.store.interned, group_by, filters or {})
+        return asked.totals(*(None if each is None else to_us(each) for each in (start_time, end_time)))
+
+
+def _filters(store: SqlStore, connection: Connection, budget: Budget, span: Span) -> dict[str, Any]:
+    """Return the filters of a budget by the values that the calls of a period have."""
+    start, end = (None if each is None else from_us(each) for each in (span.start_us, span.end_us))
+    given = {name: list(values) for name, values in budget.filters.items()}
+    return dict(filtering.resolved(_Asked(store, connection), given, Period(start, end)))
 
 
 def _key_of(budget: Budget, span: Span) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from tc_core.budgets import sql
-from tc_core.budgets.books import Books, Key, Page, Wanted, expiry_us
+from tc_core.budgets.books import Books, Key, Page, Wanted, expiry_us, more_of, without_room
 from tc_core.budgets.budget import Budget
 from tc_core.budgets.periods import Span
 from tc_core.budgets.sqlite_file import BooksFile
@@ -59,6 +59,24 @@ class SQLiteBooks(Books):
         asked = [value for each in wanted for value in (*each.key, each.amount)]
         parameters = (*asked, now_us, event_id.hex(), expiry_us(), len(wanted), version)
         return self._file.run(statement, parameters) == len(wanted)
+
+    def extend(self, event_id: EventId, wanted: Sequence[Wanted]) -> list[Page]:
+        """Reserve more under an id, in one transaction."""
+        if not self._is_there:
+            return []
+        asked, now_us = {each.key: each.amount for each in wanted}, clock.wall_ns() // 1000
+        reserved = "SELECT budget, period, amount FROM reservation WHERE event = ? AND state = 0"
+        page = f"SELECT {_COLUMNS} FROM budget_period WHERE budget = ? AND period = ?"
+        with self._file.transaction() as books:
+            found = books.execute(reserved, (event_id.hex(),)).fetchall()
+            more = more_of(asked, {(budget, period): amount for budget, period, amount in found})
+            full = without_room([Page(*row) for key in more for row in books.execute(page, key)], more, now_us)
+            for (budget, period), amount in () if full else more.items():
+                grown = "UPDATE reservation SET amount = amount + ? WHERE event = ? AND budget = ?"
+                books.execute(grown, (amount, event_id.hex(), budget))
+                held = "UPDATE budget_period SET reserved = reserved + ? WHERE budget = ? AND period = ?"
+                books.execute(held, (amount, budget, period))
+        return full
 
     def is_reserved(self, event_id: EventId) -> bool:
         """Tell whether anything is reserved under an id."""

@@ -9,8 +9,8 @@ from typing import Any
 from tc_core.budgets import periods, setting, sql
 from tc_core.budgets.books import OutdatedError, Wanted
 from tc_core.budgets.budget import Budget, amount_of
-from tc_core.budgets.enforcement import refusal
 from tc_core.budgets.live import Live, live_of
+from tc_core.budgets.refusals import refusal
 from tc_core.budgets.reservation import Reservation
 from tc_core.budgets.standing import Standing
 from tc_core.budgets.status import BudgetStatus
@@ -79,7 +79,7 @@ class BudgetTracker:
         hard: bool = False,
         unit: str = "usd",
         tz: str | tzinfo = "UTC",
-        thresholds: Iterable[float] = (),
+        thresholds: Iterable[float | str] = (),
         unpriced: str = "refuse",
         max_override: float = 1.0,
         by: str | None = None,
@@ -91,12 +91,12 @@ class BudgetTracker:
         quarter, year (also hourly, daily, ...) in the zone `tz`, a rolling window (`last-7-days`, a timedelta), a fixed
         range (`2026-01-01..2026-03-31`, or a pair), `total`, or one `run`, `session` or `workflow`: then each of these
         has the amount for itself. `filters` choose the calls that count, by dimensions, labels, model, provider or
-        event type. A `hard` budget stops calls where that is switched on. `thresholds` are shares of the amount whose
-        passing is logged as a warning. `unpriced` says what becomes of calls whose model has no price under a hard
-        budget: `refuse`, `allow`, or the name of a model by whose price they are counted. `max_override` is the most
-        that an override may grant, as a share of the amount. It begins with what was spent in the present period. The
-        same name again changes the limit, not what is spent; with another period, zone, unit or filters its books are
-        worked out anew. Raises ValueError or ConfigurationError, which name the value.
+        event type. A `hard` budget stops calls where that is switched on. `thresholds` are shares of the amount, such
+        as 0.8 or "80%", whose passing is logged as a warning. `unpriced` says what becomes of calls whose model has no
+        price under a hard budget: `refuse`, `allow`, or the name of a model by whose price they are counted.
+        `max_override` is the most that an override may grant, as a share of the amount. It begins with what was spent
+        in the present period. The same name again changes the limit, not what is spent; with another period, zone, unit
+        or filters its books are worked out anew. Raises ValueError or ConfigurationError, which name the value.
         """
         wanted = setting.made(
             amount,

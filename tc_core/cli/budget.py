@@ -49,7 +49,7 @@ def set_budget(
         typer.Option(
             "--filter",
             metavar="NAME=VALUE",
-            help="Only these calls count; can be given again.",
+            help="Only these calls count; NAME=BEGINNING*, NAME!=VALUE; again for more.",
             show_default=False,
         ),
     ] = None,
@@ -59,8 +59,8 @@ def set_budget(
     unit: Annotated[str, typer.Option(metavar="UNIT", help="usd, tokens or calls.")] = "usd",
     tz: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone of its periods.")] = "UTC",
     threshold: Annotated[
-        list[float] | None,
-        typer.Option(metavar="SHARE", help="Warn in the log from here on, such as 0.8.", show_default=False),
+        list[str] | None,
+        typer.Option(metavar="SHARE", help="Warn in the log from here on: 0.8 or 80%.", show_default=False),
     ] = None,
     unpriced: Annotated[
         str,

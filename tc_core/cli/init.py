@@ -35,6 +35,7 @@ tracking:
   # content_retention_days: 30    # for so long after they were sent
   # redaction: mypackage:redact   # a function each text passes first; None is not kept
   # enforce: false                # hard budgets stop calls           TOKEN_CALC_ENFORCE
+  # cut_streams: false            # ... and streams without room        TOKEN_CALC_CUT_STREAMS
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES

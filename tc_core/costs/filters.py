@@ -1,6 +1,7 @@
 """Filters as people say them: several values, beginnings (`gpt-4*`), and what is left out (`model!`)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
 
 from tc_core.costs.zones import TIME_UNITS
 from tc_core.errors import ConfigurationError
@@ -27,7 +28,8 @@ def resolved(reader: AggregateReader, filters: Filters, period: Period) -> Filte
             if bare in TIME_UNITS:
                 raise ConfigurationError(f"cannot filter by {name}={value}: limit the period by its start and end")
             there = [key for (key,) in reader.totals([bare], None, period.start, period.end)]
-            wanted = [each for each in there if _is_meant(each, wanted) != is_not]
+            condition = Condition.of(name, wanted)
+            wanted = [each for each in there if condition.holds(each)]
         if bare in plain:
             wanted = [each for each in _as_list(plain[bare]) if each in wanted]
         plain[bare] = wanted
@@ -49,8 +51,24 @@ def _as_list(value: object) -> Sequence[str | None]:
     return [None if each is None else label_text(each) for each in several]
 
 
-def _is_meant(value: str | None, wanted: Sequence[str | None]) -> bool:
-    if value in wanted:
-        return True
-    beginnings = [each.removesuffix(ANY) for each in wanted if each is not None and each.endswith(ANY)]
-    return value is not None and any(value.startswith(each) for each in beginnings)
+class Condition(NamedTuple):
+    """What one filter says, for calls that are looked at one by one."""
+
+    name: str
+    """Without what says that values are left out."""
+    values: frozenset[str | None]
+    beginnings: tuple[str, ...]
+    is_not: bool
+
+    @classmethod
+    def of(cls, name: str, value: object) -> Self:
+        """Return what a filter of this name says; raise ValueError for what is none."""
+        _checked({name: value})
+        wanted, is_not = _as_list(value), name.endswith(NOT)
+        beginnings = tuple(each.removesuffix(ANY) for each in wanted if each is not None and each.endswith(ANY))
+        return cls(name.removesuffix(NOT), frozenset(wanted), beginnings, is_not)
+
+    def holds(self, value: str | None) -> bool:
+        """Tell whether a call that has this value counts; None is a call without one."""
+        is_meant = value in self.values or (value is not None and value.startswith(self.beginnings))
+        return is_meant != self.is_not

@@ -8,7 +8,7 @@ from tc_core.http import retries
 from tc_core.http.endpoints import Asked, asked
 from tc_core.http.reading import Answer, answer, prompt, reported
 from tc_core.http.retries import Held, fingerprint
-from tc_core.http.streams import Passed, watch
+from tc_core.http.streams import Passed, guard, watch
 from tc_core.model.clock import clock
 from tc_core.model.event import Status
 from tc_core.model.segment import Segment
@@ -42,12 +42,14 @@ class Attempt:
     """A request of a model call that a framework tells of."""
 
     def __init__(self, request: Any, note: context.Note) -> None:
-        self._note, self._retry = note, _retry(request)
+        self._note, self._retry, self._cut = note, _retry(request), context.cutter()
         self._started_ns = clock.steady_ns()
 
     @never_raises
     def answered(self, response: Any) -> None:
-        """Note an answer; the body of a stream is the framework's to read."""
+        """Note an answer; the body of a stream is the framework's to read, until it is cut."""
+        if self._cut is not None and response.is_success and not response.is_stream_consumed:
+            guard(response, self._cut)
         self._tell(response.status_code, attempt(reported, response))
 
     @never_raises

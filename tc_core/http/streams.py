@@ -86,11 +86,57 @@ class _AsyncBody(_Watching):
         await self._stream.aclose()
 
 
+def guard(response: Any, cut: Callable[[], Exception | None]) -> None:
+    """Have the body of a response end with the error that `cut` returns, once it does."""
+    guarding = _guarding(type(response).__module__.partition(".")[0])
+    is_async = not hasattr(response.stream, "__iter__")
+    response.stream = guarding[is_async](response.stream, cut)
+
+
+class _Guarding:
+    def __init__(self, stream: Any, cut: Callable[[], Exception | None]) -> None:
+        self._stream, self._cut = stream, cut
+
+    def _look(self) -> None:
+        error = self._cut()
+        if error is not None:
+            raise error
+
+
+class _GuardedBody(_Guarding):
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            self._look()
+            yield piece
+            self._look()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncGuardedBody(_Guarding):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            self._look()
+            yield piece
+            self._look()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 @cache
 def _kinds(library: str) -> tuple[type[Any], type[Any]]:
     """Return the classes for a library, whose responses take nothing but streams of its own."""
     module = importlib.import_module(library)
     return type("Body", (_Body, module.SyncByteStream), {}), type("AsyncBody", (_AsyncBody, module.AsyncByteStream), {})
+
+
+@cache
+def _guarding(library: str) -> tuple[type[Any], type[Any]]:
+    module = importlib.import_module(library)
+    kinds = ((_GuardedBody, module.SyncByteStream), (_AsyncGuardedBody, module.AsyncByteStream))
+    return type("GuardedBody", kinds[0], {}), type("AsyncGuardedBody", kinds[1], {})
 
 
 def _nothing(_passed: Passed) -> None:

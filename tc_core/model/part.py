@@ -53,6 +53,13 @@ class Decision:
 ALLOWED = Decision()
 
 
+class Meter(Protocol):
+    """Watches how long an answer gets that comes piece by piece, on the thread that reads it."""
+
+    def piece(self, characters: int) -> Exception | None:
+        """Note that so many characters have come; return what the stream is cut with, None where it may go on."""
+
+
 class Booked(NamedTuple):
     """What an event counts for at one time: what sums are made of."""
 
@@ -117,14 +124,15 @@ class Part:
     `admit` is asked on the caller's thread before a request; set and taken away while recording, it costs nothing
     where no part has one; `enforce` is called with whether calls may be stopped, where `instrument` says so. Of a
     request that was let through, `withdraw` is told that it is not made after all, and `rename` that its event will
-    have another id. `steps` complete a record on the writer's thread, also at replay. `write` is called wherever
-    sums are booked, in the same transaction and after them; it may run again after a conflict, and writes its rows in
-    the order of their keys. `committed` is called on the writer's thread right after a commit, and again after an
-    error. `after` gets texts once the events are in the store, on a thread of its own, in order and at most once;
-    what it has no time for is counted as a fault and not held. `listen` gets events after their commit. `chore` does a
-    small step on the writer's thread, and returns in how many seconds it wants to be called again, or None for never.
-    `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a function of a call's
-    TrackingEvent that returns the figure which a threshold is held against, or None.
+    have another id. `cut` is called with whether streams may be cut, and `meter` gives what watches the answer to a
+    request that was let through, None where nothing does. `steps` complete a record on the writer's thread, also at
+    replay. `write` is called wherever sums are booked, in the same transaction and after them; it may run again after a
+    conflict, and writes its rows in the order of their keys. `committed` is called on the writer's thread right after a
+    commit, and again after an error. `after` gets texts once the events are in the store, on a thread of its own, in
+    order and at most once; what it has no time for is counted as a fault and not held. `listen` gets events after their
+    commit. `chore` does a small step on the writer's thread, and returns in how many seconds it wants to be called
+    again, or None for never. `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a
+    function of a call's TrackingEvent that returns the figure which a threshold is held against, or None.
     """
 
     name: str
@@ -132,6 +140,8 @@ class Part:
     enforce: Callable[[bool], object] | None = None
     withdraw: Callable[[EventId], object] | None = None
     rename: Callable[[EventId, EventId], object] | None = None
+    cut: Callable[[bool], object] | None = None
+    meter: Callable[[EventId], Meter | None] | None = None
     steps: Sequence[Callable[[Any], object]] = ()
     write: WritePart | None = None
     committed: Callable[[], object] | None = None

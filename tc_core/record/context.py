@@ -198,6 +198,17 @@ def caller(event_type: str | None) -> Note | None:
     return next((note for note in found if note is not None), None)
 
 
+def cutter() -> Callable[[], Exception | None] | None:
+    """Return what tells with which error the stream of the model call that is open here is cut; None for no call.
+
+    A framework that cannot end a stream itself has the client do it, by `Recorder.cut`.
+    """
+    belongs = requesting.get()
+    if belongs is None or not getattr(belongs[0], "cuts_streams", False):
+        return None
+    return functools.partial(belongs[0].cut_of, belongs[1])
+
+
 def bind_context(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function run with the labels, session and open events of this place, in whatever thread.
 

@@ -17,7 +17,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt, answered
 from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
-from tc_core.model.part import ALLOWED, Decision, Part, Request
+from tc_core.model.part import ALLOWED, Decision, Meter, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
@@ -72,6 +72,7 @@ class Recorder:
         self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
+        self._cuts: dict[Key, Exception] = {}  # what reads their answers asks for it
         self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
 
     def start(
@@ -202,6 +203,7 @@ class Recorder:
                 if self.keeps_texts:
                     call.keep_texts(output)
                 self._queue(call)
+                self._cuts.pop(key, None)
                 self._open.pop(key, None)  # only now: an interrupt (Ctrl-C) before leaves the run open
         finally:
             inside.is_busy = False
@@ -336,6 +338,25 @@ class Recorder:
         for part in self.parts:
             if part.rename is not None:
                 attempt(part.rename, event_id, other)
+
+    @property
+    def cuts_streams(self) -> bool:
+        """Whether a part wants to watch streams, and may have them cut."""
+        return any(part.meter is not None for part in self.parts)
+
+    def meter(self, event_id: ids.EventId) -> Meter | None:
+        """Return what watches the stream of a request that was let through, None where nothing does."""
+        found = (attempt(part.meter, event_id) for part in self.parts if part.meter is not None)
+        return next((meter for meter in found if meter is not None), None)
+
+    def cut(self, key: Key, error: Exception) -> None:
+        """Have what reads the answer to a request of an open run end it with an error, where that can."""
+        if key in self._open:
+            self._cuts[key] = error
+
+    def cut_of(self, key: Key) -> Exception | None:
+        """Return what the answer to a request of an open run is to be ended with, None where it may go on."""
+        return self._cuts.get(key)
 
     def forget(self, key: Key) -> None:
         """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""

@@ -44,6 +44,7 @@ def instrument(
     labels: Mapping[str, object] | None = None,
     strict: bool | None = None,
     enforce: bool | None = None,
+    cut_streams: bool | None = None,
 ) -> tuple[str, ...]:
     """Record every model call of the installed frameworks from now on, and return the frameworks' names.
 
@@ -53,10 +54,11 @@ def instrument(
     the recording to some; one that is asked for and missing raises ImportError with the line that installs it. `labels`
     are given to every event. `strict` has hooks raise the errors that they otherwise count and swallow, for tests.
     `enforce` has hard budgets stop calls before they are made; without it the settings say so (TOKEN_CALC_ENFORCE),
-    else no. A framework that cannot be hooked is left out and costs no other one; `framework_states` and `token-calc
-    doctor` say why. Settings are read here, and hold from now on wherever the program goes; calling it again reads them
-    anew, and is harmless. Raises StorageError for a store that cannot be opened or written, ConfigurationError for
-    settings that cannot be read.
+    else no. `cut_streams` has them also cut streamed answers that get longer than there is room for
+    (TOKEN_CALC_CUT_STREAMS), as far as each framework has a way for it: docs/budgets.md. A framework that cannot be
+    hooked is left out and costs no other one; `framework_states` and `token-calc doctor` say why. Settings are read
+    here, and hold from now on wherever the program goes; calling it again reads them anew, and is harmless. Raises
+    StorageError for a store that cannot be opened or written, ConfigurationError for settings that cannot be read.
     """
     settings.fix()
     store = recorders.open_storage(storage)
@@ -73,6 +75,16 @@ def instrument(
     enforcing = [part.enforce for part in recorder.parts if part.enforce is not None]
     for enforce_in in enforcing:  # before the frameworks are hooked, which look at whether calls may be stopped
         enforce_in(is_enforced)
+    is_cut = settings.load().tracking.cut_streams if cut_streams is None else cut_streams
+    if cut_streams is None and enforce is False:
+        is_cut = False
+    if is_cut and not is_enforced:
+        raise ConfigurationError(
+            "cut_streams=True has hard budgets cut streams, but they stop no calls so far: give enforce=True as well, "
+            "or TOKEN_CALC_ENFORCE=true"
+        )
+    for cut_in in (part.cut for part in recorder.parts if part.cut is not None):
+        cut_in(is_cut)
     if is_enforced and not enforcing:
         log.warning("token-calculator: %s keeps no budgets: no call will be stopped", type(store).__name__)
     chosen = _installed() if frameworks is None else [_asked_for(name) for name in frameworks]

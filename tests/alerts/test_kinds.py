@@ -253,6 +253,28 @@ def test_filters_choose_the_calls(told):
     assert told.fired() == [("writer", False)]
 
 
+@pytest.mark.parametrize(
+    ("filters", "keys"),
+    [
+        ({"agent_id": "wri*"}, ["writer"]),
+        ({"agent_id": ["writer", "critic"]}, ["writer", "critic"]),
+        ({"agent_id!": "wri*"}, ["critic", "none"]),
+        ({"agent_id": "*"}, ["writer", "critic"]),
+        ({"agent_id": None}, ["none"]),
+        ({"model": "gpt-4*", "agent_id!": ["critic", None]}, ["writer"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "said", [{"kind": "cost", "threshold": 1}, {"kind": "burn_rate", "threshold": 1}, {"kind": "latency"}]
+)
+def test_filters_are_those_of_reports(told, said, filters, keys):
+    told.rule(filters=filters, by=("agent_id",), **said)
+    for agent in ("writer", "critic", None):
+        for _ in range(5):
+            told.call(tokens=400_000, latency_ms=40_000, **({} if agent is None else {"agent_id": agent}))
+    assert {key for key, _ in told.fired()} == set(keys)
+
+
 def test_a_kind_of_another_branch(told, monkeypatch):
     module = ModuleType("a_branch_with_a_kind")
     module.part = lambda store: Part(name="of the tests", rule_kinds={"letters": lambda event: len(event.model or "")})
@@ -277,8 +299,14 @@ def test_a_kind_of_another_branch(told, monkeypatch):
         ({"type": "burn_rate", "window": "900d"}, "window must be written as 30m, 1h or 7d, not '900d'"),
         ({"type": "errors", "threshold": 20}, "alert rule 'r': threshold of 'errors' must be at most 1, not 20"),
         ({"type": "context_rot", "threshold": 101}, "threshold of 'context_rot' must be at most 100, not 101"),
-        ({"type": "cost", "filters": {"agent_id": "wri*"}}, r"rule 'r' cannot be filtered by a beginning \(agent_id="),
-        ({"type": "burn_rate", "filters": {"model!": "m"}}, r"rule 'r' cannot leave values out \(model!=m\)"),
+        ({"type": "cost", "window": "1h"}, "alert rule 'r': 'cost' has no window, which is '1h': leave it out"),
+        ({"type": "budget", "window": "1h"}, "'budget' has no window"),
+        ({"type": "no_data", "window": "1h"}, "'no_data' has no window"),
+        ({"type": "monthly_forecast", "window": "1d"}, "'monthly_forecast' has no window"),
+        ({"type": "cost", "budget": "b"}, "'cost' is about no budget, which is 'b'"),
+        ({"type": "budget", "filters": {"agent_id": "a"}}, "'budget' takes the filters of the budget"),
+        ({"type": "budget", "threshold": 80}, "threshold of 'budget' is a share of the budget, .* not 80"),
+        ({"type": "forecast", "threshold": 120}, "threshold of 'forecast' is a share of the budget, .* not 120"),
     ],
 )
 def test_what_a_rule_cannot_mean_is_said(store, said, wrong):

@@ -222,7 +222,7 @@ def test_twenty_calls_at_once_never_spend_more_than_the_budget(store, budgets, c
 
     done = asyncio.run(all_of_them())
     refused = [each for each in done if isinstance(each, BudgetExceededError)]
-    assert len(refused) == 20 - len(server.exchanges) > 0
+    assert len(refused) == 20 - len(server.exchanges)  # most wait until others are through
     assert budgets.get_remaining().spent <= 0.004
     settled(budgets, calls=len(server.exchanges))
 

@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from tc_core import BudgetExceededError, BudgetTracker, CostTracker, SQLiteStorage, instrument
-from tc_langchain import TokenCalculatorMiddleware, exceeded
+from tc_langchain import TokenCalculatorMiddleware
 from tests.parts.clients import Clients
 
 QUESTION = {"messages": [("user", "hello")]}
@@ -81,19 +81,56 @@ def test_it_asks_a_cheaper_model_and_stops_where_that_has_no_room_either(budgets
     assert len(server.exchanges) == 2
 
 
-def test_it_sends_the_latest_messages_alone(budgets, agent, server):
+def test_it_makes_the_messages_shorter_until_they_have_room(budgets, agent, server):
+    # $0.001 is for the answer; of $0.004 for the input there is room for 1,600 tokens, or 1,066 half as much again
     budgets.set_budget(0.005, "total", hard=True)
-    long = [("user", "word " * 2000), ("ai", "yes"), ("user", "hello")]
+    long = [("user", "word " * 2000), ("ai", "yes"), ("user", "My order is A-17."), ("ai", "Noted."), ("user", "hello")]
     for answer in in_both_ways(agent(on_exceeded="trim"), {"messages": long}):
         assert not answer["messages"][-1].text.startswith("I had to stop")
-    assert [exchange.request["messages"][-1]["content"] for exchange in server.exchanges] == ["hello"] * 2
-    assert {len(exchange.request["messages"]) for exchange in server.exchanges} == {1}
+        assert len(answer["messages"]) == len(long) + 1, "the state keeps all"
+    assert len(server.exchanges) == 2
+    for exchange in server.exchanges:
+        sent = [message["content"] for message in exchange.request["messages"]]
+        assert sent[-1] == "hello"
+        assert sum(map(len, sent)) < 4300
+        assert "A-17" in " ".join(sent), "what is newer and short stays"
+    assert budgets.get_remaining().spent <= 0.005
 
 
-def test_what_is_trimmed_begins_with_no_result_of_a_tool_that_is_left_out():
-    messages = [HumanMessage("a"), AIMessage("b"), ToolMessage("c", tool_call_id="1"), AIMessage("d")]
-    assert exceeded.shorter(messages) == [messages[3:]]
-    assert exceeded.shorter([*messages, HumanMessage("e"), HumanMessage("f")])[0][0].content == "d"
+def test_what_was_made_shorter_stays_so_in_the_next_request(budgets, agent, server):
+    budgets.set_budget(0.005, "total", hard=True)
+    made = agent(on_exceeded="trim")
+    state = made.invoke({"messages": [("user", "word " * 2000), ("ai", "yes"), ("user", "hello")]})
+    budgets.set_budget(1, "total", hard=True)
+    made.invoke({"messages": [*state["messages"], ("user", "and now?")]})
+    first, second = (exchange.request["messages"] for exchange in server.exchanges)
+    assert second[: len(first)] == first, "the front that a provider has cached"
+    assert second[-1]["content"] == "and now?"
+
+
+def test_it_stops_where_even_the_shortest_messages_have_no_room(budgets, agent, server):
+    budgets.set_budget(0.0001, "total", hard=True)
+    for answer in in_both_ways(agent(on_exceeded="trim"), {"messages": [("user", "word " * 2000), ("user", "hello")]}):
+        assert answer["messages"][-1].text.startswith("I had to stop")
+    assert server.exchanges == []
+
+
+def test_what_is_made_shorter_has_no_result_of_a_tool_without_its_call(budgets, agent, server):
+    call = {"name": "look", "args": {"at": "it"}, "id": "1", "type": "tool_call"}
+    messages = [
+        HumanMessage("word " * 1500),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("found " * 500, tool_call_id="1"),
+        AIMessage("It is there."),
+        HumanMessage("hello"),
+    ]
+    budgets.set_budget(0.004, "total", hard=True)
+    agent(on_exceeded="trim").invoke({"messages": messages})
+    (exchange,) = server.exchanges
+    sent = exchange.request["messages"]
+    asked = [each["id"] for message in sent for each in message.get("tool_calls") or ()]
+    assert [message["tool_call_id"] for message in sent if message["role"] == "tool"] == asked
+    assert sent[-1]["content"] == "hello"
 
 
 @pytest.mark.parametrize(

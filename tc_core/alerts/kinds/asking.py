@@ -1,16 +1,19 @@
 """What kinds of rules share: thresholds and their defaults, and which events they are about."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from tc_core import settings
 from tc_core.alerts.rules import Signal, named, value_of
 from tc_core.alerts.state import is_over
 from tc_core.alerts.words import read_span
+from tc_core.costs import filters as filtering
+from tc_core.costs.filters import Condition
 from tc_core.errors import ConfigurationError
 from tc_core.model.event import TrackingEvent
+from tc_core.model.period import Period
 from tc_core.store.sql import SqlStore
 
 
@@ -30,11 +33,14 @@ class Level(ABC):
     every_seconds = 1.0
     threshold = 1.0
     window = "1h"
+    has_window = True
+    """Whether it looks back so far, and no other way."""
 
     def __init__(self, said: settings.AlertRule, store: SqlStore) -> None:
         self.said, self.store = said, store
         self.limit = self.threshold if said.threshold is None else said.threshold
         self.span = span(said, self.window)
+        self.chosen = Chosen(said, store)
 
     def see(self, events: Sequence[TrackingEvent]) -> Iterable[Signal]:
         """Return nothing: the store is asked instead."""
@@ -68,6 +74,17 @@ def span(said: settings.AlertRule, default: str) -> timedelta:
     return found
 
 
-def matches(event: TrackingEvent, filters: Mapping[str, str]) -> bool:
-    """Tell whether an event is one that a rule is about."""
-    return all(value_of(event, name) == value for name, value in filters.items())
+class Chosen:
+    """Which calls a rule is about; its filters are those of reports: several values, beginnings, what is left out."""
+
+    def __init__(self, said: settings.AlertRule, store: SqlStore) -> None:
+        self._store, self._said = store, said.filters
+        self._conditions = [Condition.of(name, value) for name, value in said.filters.items()]
+
+    def has(self, event: TrackingEvent) -> bool:
+        """Tell whether an event is one of them."""
+        return all(condition.holds(value_of(event, condition.name)) for condition in self._conditions)
+
+    def filters(self, since: datetime | None = None, until: datetime | None = None) -> dict[str, Any]:
+        """Return filters that name each value which the calls of a while have."""
+        return dict(filtering.resolved(self._store, self._said, Period(since, until)))

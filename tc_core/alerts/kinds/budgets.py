@@ -12,7 +12,7 @@ from tc_core.model import clock
 class BudgetShare(Level):
     """The share of a budget that is spent: 1.0 is all of it."""
 
-    threshold = 0.8
+    threshold, has_window = 0.8, False
     every_seconds = 1.0
 
     def figures(self) -> Iterable[Figure]:

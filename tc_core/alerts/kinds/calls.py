@@ -9,7 +9,7 @@ from statistics import median
 
 from tc_core import settings
 from tc_core.alerts.conditions import ended_us, said_of
-from tc_core.alerts.kinds.asking import matches, span
+from tc_core.alerts.kinds.asking import Chosen
 from tc_core.alerts.rules import Signal, key_of
 from tc_core.alerts.words import usd
 from tc_core.errors import PriceNotFoundError
@@ -31,12 +31,12 @@ class CallKind(ABC):
     repeats, tells_end = True, False
     every_seconds = 10.0
     threshold = 1.0
-    window = "7d"
+    has_window = False
 
     def __init__(self, said: settings.AlertRule, store: SqlStore) -> None:
         self.said, self.store = said, store
         self.limit = self.threshold if said.threshold is None else said.threshold
-        self.span = span(said, self.window)
+        self.chosen = Chosen(said, store)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.RLock()  # calls are told on one thread, and looked for on another
 
@@ -46,7 +46,7 @@ class CallKind(ABC):
             return [self._signal(event) for event in events if event.is_call and self._is_news(event)]
 
     def _is_news(self, event: TrackingEvent) -> bool:
-        if event.event_id in self._seen or not matches(event, self.said.filters):
+        if event.event_id in self._seen or not self.chosen.has(event):
             return False
         self._seen[event.event_id] = None
         if len(self._seen) > MOST_SEEN:
@@ -56,7 +56,7 @@ class CallKind(ABC):
     def look(self, firing: Collection[str]) -> Iterable[Signal]:
         """Return what there is to say of calls that nobody here was told of."""
         since = clock.now() - LOOK_BACK
-        found = self.store.query_events(self.said.filters, since, limit=MOST_CALLS, descending=True)
+        found = self.store.query_events(self.chosen.filters(since), since, limit=MOST_CALLS, descending=True)
         ended = [event for event in reversed(found) if event.status != "open"]
         return [signal for signal in self.see(ended) if signal.is_on]
 
@@ -112,7 +112,7 @@ class CostSpike(CallKind):
         if model not in self._costs:
             if len(self._costs) >= MOST_MODELS:
                 self._costs.clear()
-            wanted = {**self.said.filters, "model": event.model}
+            wanted = {**self.chosen.filters(None, event.timestamp), "model": event.model}
             before = self.store.query_events(wanted, None, event.timestamp, limit=self.remembered, descending=True)
             costs = [each.cost for each in reversed(before) if each.cost is not None]
             self._costs[model] = deque(costs, maxlen=self.remembered)

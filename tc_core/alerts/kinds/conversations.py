@@ -25,9 +25,10 @@ class Conversation(Level):
 
     def figures(self) -> Iterable[Figure]:
         """Return the figure of each session, or of each run that has none."""
-        since_us = to_us(clock.now() - self.span)
+        since = clock.now() - self.span
         newest = {
-            found.session_id or found.run_id: found for found in health.read(self.store, self.said.filters, since_us)
+            found.session_id or found.run_id: found
+            for found in health.read(self.store, self.chosen.filters(since), to_us(since))
         }
         for key, found in newest.items():
             value = self._read(found)

@@ -38,14 +38,14 @@ class Anomalies(Level):
 class MonthlyForecast(Level):
     """What this month will cost, in US dollars."""
 
-    threshold = 100.0
+    threshold, has_window = 100.0, False
     every_seconds = 300.0
 
     def figures(self) -> Iterable[Figure]:
         """Return the forecast of the whole month."""
         from tc_core.costs.forecasts.forecaster import CostForecaster  # numpy, for those who ask
 
-        found = CostForecaster(self.store).forecast_monthly(filters=self.said.filters or None)
+        found = CostForecaster(self.store).forecast_monthly(filters=self.chosen.filters() or None)
         total = found.this_month
         if total is not None and found.spent is not None:
             said = (

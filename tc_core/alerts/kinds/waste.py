@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from tc_core import settings
-from tc_core.alerts.kinds.asking import span
+from tc_core.alerts.kinds.asking import Chosen, span
 from tc_core.alerts.rules import Signal
 from tc_core.alerts.words import usd
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -22,6 +22,7 @@ class Waste:
     def __init__(self, kind: PatternKind, said: settings.AlertRule, store: SqlStore) -> None:
         self._kind, self._said, self._store = kind, said, store
         self._span = span(said, "1h")
+        self._chosen = Chosen(said, store)
 
     def see(self, events: Sequence[TrackingEvent]) -> Iterable[Signal]:
         """Return nothing: patterns are of several events, which the store has."""
@@ -30,8 +31,9 @@ class Waste:
     def look(self, firing: Collection[str]) -> Iterable[Signal]:
         """Return the patterns of the last while, each by its first event; those that are past are over."""
         keys = set()
+        begin = clock.now() - self._span
         found = ProvenanceAnalyzer(self._store).patterns(
-            [self._kind], start_date=clock.now() - self._span, filters=self._said.filters or None
+            [self._kind], start_date=begin, filters=self._chosen.filters(begin) or None
         )
         for pattern in found:
             if (pattern.wasted_cost or 0.0) >= (self._said.threshold or 0.0):

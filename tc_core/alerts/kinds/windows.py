@@ -19,7 +19,8 @@ class Windowed(Level):
 
     def figures(self) -> Iterable[Figure]:
         """Return the figure of each group."""
-        groups = self.store.totals(self.said.by, self.said.filters, clock.now() - self.span, None)
+        since = clock.now() - self.span
+        groups = self.store.totals(self.said.by, self.chosen.filters(since), since, None)
         for values, totals in groups.items():
             figure = self.figure(totals)
             if figure is not None:
@@ -64,7 +65,8 @@ class Unpriced(Level):
 
     def figures(self) -> Iterable[Figure]:
         """Return the unpriced calls of each model."""
-        groups = self.store.totals(["model"], self.said.filters, clock.now() - self.span, None)
+        since = clock.now() - self.span
+        groups = self.store.totals(["model"], self.chosen.filters(since), since, None)
         for (model,), totals in groups.items():
             if totals.unpriced:
                 calls = "1 call" if totals.unpriced == 1 else f"{totals.unpriced:,} calls"
@@ -80,8 +82,8 @@ class Latency(Level):
 
     def figures(self) -> Iterable[Figure]:
         """Return the 95th percentile of each group."""
-        wanted = {"event_type": "llm_call", **self.said.filters}
         since = clock.now() - self.span
+        wanted = {"event_type": "llm_call", **self.chosen.filters(since)}
         calls = self.store.query_events(wanted, since, limit=MOST_CALLS, descending=True)
         groups: dict[str, list[float]] = {}
         for event in calls:
@@ -98,11 +100,11 @@ class Latency(Level):
 class NoData(Level):
     """For how many seconds nothing was recorded."""
 
-    threshold, window = 3600.0, "1h"
+    threshold, has_window = 3600.0, False
 
     def figures(self) -> Iterable[Figure]:
         """Return how long the newest event is ago; a store without any waits for the first."""
-        newest = self.store.query_events(self.said.filters, limit=1, descending=True)
+        newest = self.store.query_events(self.chosen.filters(), limit=1, descending=True)
         if newest:
             silent = (clock.now() - newest[0].timestamp).total_seconds()
             said = f"nothing was recorded since {newest[0].timestamp:%Y-%m-%d %H:%M} UTC"
