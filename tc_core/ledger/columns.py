@@ -24,14 +24,51 @@ def places(keys: Numbers, wanted: Numbers) -> Numbers:
     return np.where(keys[found] == wanted, found, NOWHERE)
 
 
+def distinct(numbers: Numbers) -> Numbers:
+    """Return each number once, in order; numpy's own `unique` of many different ones takes ten times as long."""
+    found = np.sort(numbers)
+    is_new = np.ones(len(found), np.bool_)
+    np.not_equal(found[1:], found[:-1], out=is_new[1:])
+    return found[is_new]
+
+
+def are_among(numbers: Numbers, others: Numbers) -> Mask:
+    """Tell which numbers are among others."""
+    return places(distinct(others), numbers) != NOWHERE
+
+
+def ordered(columns: Sequence[Numbers]) -> Numbers:
+    """Return the places of rows in the order of the first column, then of the second, and so on; then as they are.
+
+    numpy's own `lexsort` takes ten times as long.
+    """
+    return np.argsort(_packed(columns), kind="stable")
+
+
 def grouped(columns: Sequence[Numbers]) -> tuple[Numbers, Numbers]:
     """Return a number for each row, from 0 on, the same for equal rows, and where each number comes first."""
-    code, first = np.zeros(len(columns[0]), np.int64), np.zeros(0, np.int64)
-    for column in columns:
-        _, of_column = np.unique(column, return_inverse=True)
-        pairs = code * (int(of_column.max(initial=0)) + 1) + of_column
-        _, first, code = np.unique(pairs, return_index=True, return_inverse=True)
+    _, first, code = np.unique(_packed(columns), return_index=True, return_inverse=True)
     return code, first
+
+
+def _packed(columns: Sequence[Numbers]) -> Numbers:
+    """Return one number for each row, which are in the order of the rows."""
+    code, size = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        if not column.size or (low := int(column.min())) == (high := int(column.max())):
+            continue
+        if high - low >= _MOST_SPAN:
+            low, (_, column) = 0, np.unique(column, return_inverse=True)  # noqa: PLW2901  # the same, in small numbers
+            high = int(column.max())
+        if size * (high - low + 1) >= _MOST_CODE:
+            _, code = np.unique(code, return_inverse=True)
+            size = int(code.max()) + 1
+        code, size = code * (high - low + 1) + (column - low), size * (high - low + 1)
+    return code
+
+
+_MOST_SPAN = 1 << 31
+_MOST_CODE = 1 << 62
 
 
 def joined(names: Iterable[str], parts: Sequence[Columns]) -> Columns:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tc_core.ledger.columns import NOWHERE, UNKNOWN, Columns, Mask, Numbers, spread
+from tc_core.ledger.columns import NOWHERE, UNKNOWN, Columns, Mask, Numbers, grouped, joined, ordered, spread
 from tc_core.ledger.paths import Paths
 
 
@@ -28,33 +28,41 @@ class Firsts(NamedTuple):
 
 def first_sends(chosen: Columns, others: Columns, paths: Paths) -> Firsts:
     """Return what the chosen calls send first; all calls of a session or run tell what was sent before."""
-    both = {name: np.concatenate([chosen[name], others[name]]) for name in ("key", "at", "root", "session_id", "node")}
-    order = np.lexsort((both["key"], both["at"]))
-    ends = paths.places(both["node"])[order].tolist()
+    both = joined(("key", "at", "root", "session_id", "node"), (chosen, others))
+    order = ordered((both["at"], both["key"]))
     has_session = both["session_id"] != UNKNOWN
-    scopes = np.where(has_session, both["session_id"] * 2 + 1, both["root"] * 2)[order].tolist()
-    calls: list[int] = []
-    nodes: list[int] = []
-    is_first_call = np.zeros(len(chosen["key"]), np.bool_)
-    parents, segments = paths.parents.tolist(), paths.segments.tolist()
-    known: dict[int, tuple[set[int], set[int]]] = {}
-    for call, scope, end in zip(order.tolist(), scopes, ends, strict=True):
-        is_chosen = call < len(is_first_call)
-        if scope not in known:
-            known[scope] = set(), set()
-            if is_chosen:
-                is_first_call[call] = True
-        visited, sent = known[scope]
-        way, node = [], end
-        while node != NOWHERE and node not in visited:
-            visited.add(node)
-            way.append(node)
-            node = parents[node]
-        for node in reversed(way):
-            if segments[node] not in sent:
-                sent.add(segments[node])
-                if is_chosen:
-                    calls.append(call)
-                    nodes.append(node)
-    by_call = np.argsort(np.array(calls, np.int64), kind="stable")
-    return Firsts(np.array(calls, np.int64)[by_call], np.array(nodes, np.int64)[by_call], is_first_call)
+    scope, _ = grouped((has_session, np.where(has_session, both["session_id"], both["root"])))
+    is_chosen = np.arange(len(order)) < len(chosen["key"])
+    is_first_call = np.zeros(len(order), np.bool_)
+    is_first_call[order[np.unique(scope[order], return_index=True)[1]]] = True
+    calls, nodes = _new_nodes(order, scope, paths.places(both["node"]), paths)
+    _, first = grouped((scope[calls], paths.segments[nodes]))
+    first = first[is_chosen[calls[first]]]
+    first = first[np.argsort(calls[first], kind="stable")]
+    return Firsts(calls[first], nodes[first], is_first_call[: len(chosen["key"])])
+
+
+def _new_nodes(order: Numbers, scope: Numbers, ends: Numbers, paths: Paths) -> tuple[Numbers, Numbers]:
+    """Return the nodes that each call is the first of its session to go through, call by call as they were made."""
+    gone: dict[tuple[int, int], int] = {}
+    begins: list[int] = []
+    counts: list[int] = []
+    goers: list[int] = []
+    starts, attached, stretches = paths.starts.tolist(), paths.attached.tolist(), paths.stretches.tolist()
+    for call, where, end in zip(order.tolist(), scope[order].tolist(), ends[order].tolist(), strict=True):
+        node, at = end, len(begins)
+        while node != NOWHERE:
+            stretch = stretches[node]
+            start = starts[stretch]
+            before = gone.get((where, stretch), start - 1)
+            if before >= node:
+                break
+            gone[where, stretch] = node
+            begins.insert(at, before + 1)
+            counts.insert(at, node - before)
+            goers.append(call)
+            if before >= start:
+                break
+            node = attached[stretch]
+    of_each = np.array(counts, np.int64)
+    return np.repeat(np.array(goers, np.int64), of_each), spread(np.array(begins, np.int64), of_each)

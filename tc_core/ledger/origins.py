@@ -8,7 +8,18 @@ from sqlalchemy import Connection
 
 from tc_core.ledger import sql
 from tc_core.ledger.canonical import ASSISTANT, RESULT, SCHEMA, SYSTEM
-from tc_core.ledger.columns import NOWHERE, UNKNOWN, Columns, Mask, Numbers, grouped, places
+from tc_core.ledger.columns import (
+    NOWHERE,
+    UNKNOWN,
+    Columns,
+    Mask,
+    Numbers,
+    are_among,
+    distinct,
+    grouped,
+    ordered,
+    places,
+)
 from tc_core.ledger.relations import LEAST_DERIVED
 from tc_core.ledger.tree import PER_SEGMENT
 from tc_core.model import ids
@@ -51,12 +62,14 @@ def makers_of(connection: Connection, database: Database, segments: Numbers, cho
     A tool's own result comes before its echo by a model.
     """
     made = sql.produced(connection, database, segments)
-    events = _events(connection, database, np.unique(made["event"]), chosen)
+    events = _events(connection, database, distinct(made["event"]), chosen)
     place = places(events["key"], made["event"])
     segment, place = made["segment"][place != NOWHERE], place[place != NOWHERE]
-    is_elsewhere = ~np.isin(events["root"], chosen["root"])
+    is_elsewhere = ~are_among(events["root"], chosen["root"])
     is_model = events["event_type"] == sql.LLM_CALL
-    order = np.lexsort((events["key"][place], events["at"][place], is_model[place], is_elsewhere[place], segment))
+    order = ordered(
+        (segment, is_elsewhere[place], is_model[place], events["at"][place], events["key"][place]),
+    )
     found, first = np.unique(segment[order], return_index=True)
     best = place[order][first]
     return Makers(found, *(events[name][best] for name in ("key", "event_type", "name", "agent_id")))
@@ -64,10 +77,10 @@ def makers_of(connection: Connection, database: Database, segments: Numbers, cho
 
 def _events(connection: Connection, database: Database, keys: Numbers, chosen: Columns) -> Columns:
     """Return some events in the order of their keys; of those that are chosen all is known."""
-    is_chosen = np.isin(chosen["key"], keys)
+    is_chosen = are_among(chosen["key"], keys)
     known = {name: chosen[name][is_chosen] for name in ("key", "name", "agent_id", "root", "at")}
     known["event_type"] = np.full(len(known["key"]), sql.LLM_CALL)
-    missing = keys[~np.isin(keys, known["key"])]
+    missing = keys[~are_among(keys, known["key"])]
     read = sql.makers(connection, database, missing)
     order = np.argsort(np.concatenate([known["key"], read["key"]]))
     return {name: np.concatenate([known[name], column])[order] for name, column in read.items()}
@@ -86,11 +99,10 @@ class Origins:
 
     def __init__(self, contents: Contents, makers: Makers, is_short: Mask, *, is_single: bool) -> None:
         self._contents, self._makers = contents, makers
-        roles, kinds = contents.whats >> 3, contents.whats & 7
         maker = makers.of(contents.segments)
         has_type = np.isin(makers.types, _TYPES)[maker] if makers.types.size else np.zeros(len(maker), np.bool_)
-        can_be_short = (roles != ASSISTANT) & (kinds != RESULT)
-        is_made = (maker != NOWHERE) & has_type & (kinds != SCHEMA) & ~(can_be_short & is_short)
+        is_free = is_short & can_be_short(contents.whats)
+        is_made = (maker != NOWHERE) & has_type & (contents.whats & 7 != SCHEMA) & ~is_free
         self._maker = np.where(is_made, maker, NOWHERE)
         if is_single:
             columns = [contents.segments, contents.whats]
@@ -107,14 +119,14 @@ class Origins:
     @property
     def named(self) -> set[int]:
         """The keys of the texts that `origins` needs."""
-        makers = np.unique(self._maker[self._examples])
+        makers = distinct(self._maker[self._examples])
         makers = makers[makers != NOWHERE]
         return {*self._makers.names[makers].tolist(), *self._makers.agents[makers].tolist()} - {UNKNOWN}
 
     @property
     def events(self) -> set[int]:
         """The keys of the events whose ids `origins` needs."""
-        makers = np.unique(self._maker[self._examples]) if self._is_single else self._examples[:0]
+        makers = distinct(self._maker[self._examples]) if self._is_single else self._examples[:0]
         return set(self._makers.events[makers[makers != NOWHERE]].tolist())
 
     def _origin(self, place: int, texts: Mapping[int, str], event_ids: Mapping[int, bytes]) -> Origin:
@@ -147,6 +159,11 @@ def _of_words(role: int, kind: int, id_: str | None) -> Origin:
     if role == SYSTEM:
         return Origin("system", id_, "system prompt")
     return Origin("answer", id_, "answers") if role == ASSISTANT else Origin("user", id_, "user")
+
+
+def can_be_short(whats: Numbers) -> Mask:
+    """Tell of which contents it matters how short they are: not of what a model or a tool has surely said."""
+    return (whats >> 3 != ASSISTANT) & (whats & 7 != RESULT) & (whats & 7 != SCHEMA)
 
 
 def are_short(weights: Numbers) -> Mask:

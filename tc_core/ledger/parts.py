@@ -8,15 +8,15 @@ from sqlalchemy import Connection
 
 from tc_core.ledger import sql
 from tc_core.ledger.canonical import RESULT, TOOL, what
-from tc_core.ledger.columns import NOWHERE, Columns, Mask, Numbers, grouped
-from tc_core.ledger.origins import Contents, Makers, Origin, Origins, are_short, makers_of
+from tc_core.ledger.columns import NOWHERE, Columns, Mask, Numbers, distinct, grouped, ordered
+from tc_core.ledger.origins import Contents, Makers, Origin, Origins, are_short, can_be_short, makers_of
 from tc_core.ledger.paths import Paths, blocks
 from tc_core.store.sql import SqlStore
 
 QUOTED = what(TOOL, RESULT)
 """What a quotation is taken for: however short, it is its maker's."""
 
-_MOST_AT_ONCE = 1 << 18
+MOST_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Parts:
 def parts_of(store: SqlStore, connection: Connection, paths: Paths, calls: Columns, *, is_single: bool) -> Parts:
     """Return the parts of some calls' prompts, and tell `paths` how many each node has."""
     database, asked = store.database, slice(paths.asked)
-    segments = np.unique(paths.segments[asked])
+    segments = distinct(paths.segments[asked])
     quoted = sql.quoted(connection, database, segments)
-    makers = makers_of(connection, database, np.union1d(segments, quoted["source"]), calls)
+    makers = makers_of(connection, database, distinct(np.concatenate([segments, quoted["source"]])), calls)
     is_known = makers.of(quoted["source"]) != NOWHERE
     contents = _contents(paths, {name: column[is_known] for name, column in quoted.items()})
     origins = Origins(contents, makers, _are_short(contents, makers, paths, calls), is_single=is_single)
@@ -73,16 +73,17 @@ def _are_short(contents: Contents, makers: Makers, paths: Paths, calls: Columns)
     The same content may weigh more or less where it was counted for another model.
     """
     found = are_short(contents.weights)
-    asked = np.flatnonzero(makers.of(contents.segments) != NOWHERE)
+    asked = np.flatnonzero(can_be_short(contents.whats))
+    asked = asked[makers.of(contents.segments[asked]) != NOWHERE]
     code, first = grouped([contents.segments[asked], contents.whats[asked]])
     if (found[asked] == found[asked][first][code]).all():
         return found
     code_of_part = np.full(len(found), NOWHERE)
     code_of_part[asked] = code
     is_known, is_short = np.zeros(len(first), np.bool_), np.zeros(len(first), np.bool_)
-    ends = paths.places(calls["node"][np.lexsort((calls["key"], calls["at"]))])
+    ends = paths.places(calls["node"][ordered((calls["at"], calls["key"]))])
     ends = ends[ends != NOWHERE]
-    for some in blocks(paths.lengths[ends], _MOST_AT_ONCE):
+    for some in blocks(paths.lengths[ends], MOST_AT_ONCE):
         parts, _ = paths.flat(ends[some])
         parts = parts[code_of_part[parts] != NOWHERE]
         codes, at = np.unique(code_of_part[parts], return_index=True)

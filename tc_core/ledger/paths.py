@@ -1,14 +1,14 @@
 """The prompts of many calls at once, as flat arrays: each one is a few stretches of an array of all nodes.
 
-Nodes are laid out way by way, the longest first, so that the earlier turns of a conversation are the front of its last.
+Nodes are laid out in stretches that go down the tree, so that a conversation's earlier turns are the front of its last.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from tc_core.ledger.columns import NOWHERE, UNKNOWN, Columns, Numbers, places, spread
+from tc_core.ledger.columns import NOWHERE, UNKNOWN, Columns, Mask, Numbers, distinct, ordered, places, spread
 from tc_core.ledger.tree import PER_REQUEST
 
 
@@ -27,41 +27,38 @@ class Paths:
     """
 
     def __init__(self, node_columns: Columns, ends: Numbers, others: Numbers) -> None:
-        ids, prefixes = node_columns["id"], node_columns["prefix"]
-        above = places(ids, node_columns["parent"])
-        weights = prefixes - np.where(above == NOWHERE, PER_REQUEST, prefixes[above])
-        layout = _Layout(above.tolist())
-        for some in (ends, others):
-            rows = np.unique(places(ids, some[some != UNKNOWN]))
-            layout.take(rows[np.argsort(-prefixes[rows], kind="stable")].tolist())
-            if some is ends:
-                self.asked = len(layout.rows)
-                """So many nodes are on the ways to `ends`."""
-        rows = np.array(layout.rows, np.int64)
-        place_of_row = np.array([*layout.places, NOWHERE], np.int64)
-        self._ids, self._place_of_row = ids, place_of_row
+        self._ids, prefixes = node_columns["id"], node_columns["prefix"]
+        above = places(self._ids, node_columns["parent"])
+        is_asked = _with_all_above(above, places(self._ids, distinct(ends[ends != UNKNOWN])))
+        head, steps = _stretches(above, is_asked)
+        rows = ordered((~is_asked[head], prefixes[head], head, steps))  # a stretch comes behind what it hangs below
+        self._place_of_row = np.full(len(rows) + 1, NOWHERE)
+        self._place_of_row[rows] = np.arange(len(rows))
+        self.asked = int(is_asked.sum())
+        """So many nodes are on the ways to `ends`."""
         self.segments, self.whats = node_columns["segment"][rows], node_columns["what"][rows]
-        self.weights, self.prefixes = weights[rows], prefixes[rows]
-        self.parents = place_of_row[above[rows]]
-        self._starts, self._attached = np.array(layout.starts, np.int64), np.array(layout.attached, np.int64)
-        begins = np.zeros(len(rows), np.int64)
-        begins[self._starts[1:]] = 1
-        self._stretches = np.cumsum(begins)
+        self.prefixes = prefixes[rows]
+        self.weights = (prefixes - np.where(above == NOWHERE, PER_REQUEST, prefixes[above]))[rows]
+        self.starts = np.flatnonzero(head[rows] == rows)
+        self.attached = self._place_of_row[above[rows[self.starts]]]
+        """Where each stretch begins, and the node below which it hangs."""
+        self.stretches = np.cumsum(head[rows] == rows) - 1
+        """The stretch of each node."""
         self.cut(np.ones(len(rows), np.int64))
 
     def cut(self, counts: Numbers) -> None:
         """Let each node have so many parts, one behind the other."""
         self.first_part = np.zeros(len(counts) + 1, np.int64)
         np.cumsum(counts, out=self.first_part[1:])
-        before = [0] * len(self._starts)
+        before = [0] * len(self.starts)
         first = self.first_part.tolist()
-        starts, stretches = self._starts.tolist(), self._stretches.tolist()
-        for stretch, above in enumerate(self._attached.tolist()):
+        starts, stretches = self.starts.tolist(), self.stretches.tolist()
+        for stretch, above in enumerate(self.attached.tolist()):
             if above != NOWHERE:
                 begin = stretches[above]
                 before[stretch] = before[begin] + first[above + 1] - first[starts[begin]]
-        shift = np.array(before, np.int64) - self.first_part[self._starts]
-        self.before = self.first_part[:-1] + shift[self._stretches] if len(counts) else self.first_part[:0]
+        shift = np.array(before, np.int64) - self.first_part[self.starts]
+        self.before = self.first_part[:-1] + shift[self.stretches] if len(counts) else self.first_part[:0]
         """How many parts lie on the way to each node."""
         self.lengths = self.before + counts
         """How many parts the way to each node has, with its own."""
@@ -78,11 +75,11 @@ class Paths:
         prompts, last = np.arange(len(ends)), ends
         pieces = [] if behind is None else [(starts + lengths - 1, np.full(len(ends), behind), np.ones_like(lengths))]
         while prompts.size:
-            stretch = self._stretches[last]
-            begin = self._starts[stretch]
+            stretch = self.stretches[last]
+            begin = self.starts[stretch]
             low = self.first_part[begin]
             pieces.append((starts[prompts] + self.before[begin], low, self.first_part[last + 1] - low))
-            above = self._attached[stretch]
+            above = self.attached[stretch]
             goes_on = above != NOWHERE
             prompts, last = prompts[goes_on], above[goes_on]
         at, low, counts = (np.concatenate(columns) for columns in zip(*pieces, strict=True)) if pieces else [starts] * 3
@@ -103,29 +100,33 @@ def blocks(lengths: Numbers, most: int) -> Iterator[slice]:
         start = stop
 
 
-class _Layout:
-    """Puts nodes behind each other: stretches that go down the tree, each attached below a node before it."""
+def _with_all_above(above: Numbers, ends: Numbers) -> Mask:
+    """Return which nodes are on the ways to some ends, in ever longer steps."""
+    found = np.zeros(len(above) + 1, np.bool_)
+    found[ends] = True
+    found[NOWHERE] = False
+    step = np.append(above, NOWHERE)
+    while (step[:-1] != NOWHERE).any():
+        found[step[found]] = True
+        found[NOWHERE] = False
+        step = step[step]
+    return found[:-1]
 
-    def __init__(self, above: Sequence[int]) -> None:
-        self._above = above
-        self.places = [NOWHERE] * len(above)
-        self.rows: list[int] = []
-        self.starts: list[int] = []
-        self.attached: list[int] = []
 
-    def take(self, ends: Sequence[int]) -> None:
-        """Add what is missing on the ways to some nodes."""
-        places, above = self.places, self._above
-        for end in ends:
-            way, node = [], end
-            while node != NOWHERE and places[node] == NOWHERE:
-                way.append(node)
-                node = above[node]
-            if way:
-                start = len(self.rows)
-                self.starts.append(start)
-                self.attached.append(NOWHERE if node == NOWHERE else places[node])
-                way.reverse()
-                self.rows += way
-                for place, row in enumerate(way, start):
-                    places[row] = place
+def _stretches(above: Numbers, is_asked: Mask) -> tuple[Numbers, Numbers]:
+    """Return for each node where its stretch begins, and how many steps above it that is.
+
+    A stretch goes on with one child of each node: of several rather with one that has children.
+    """
+    rows = np.arange(len(above))
+    below = np.flatnonzero(above != NOWHERE)
+    has_child = np.zeros(len(above), np.bool_)
+    has_child[above[below]] = True
+    child = np.full(len(above), NOWHERE)
+    for some in (below[~has_child[below]], below[has_child[below]]):
+        child[above[some]] = some
+    is_head = (above == NOWHERE) | (child[above] != rows) | (is_asked[above] != is_asked)
+    head, steps = np.where(is_head, rows, above), np.where(is_head, 0, 1)
+    while not is_head[head].all():
+        steps, head = steps + steps[head], head[head]
+    return head, steps

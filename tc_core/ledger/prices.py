@@ -1,7 +1,7 @@
 """What the inputs of calls cost, zone by zone: read from a cache, written to one, and the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ _CACHED, _WRITTEN, _INPUT = "cached", "cache write", ("input", "audio input", "i
 _ZONES = 3
 _MOST = 1 << 62
 
-Selection = slice | NDArray[Any]
-
 
 class Zones(NamedTuple):
     """What each of some inputs costs, in the order in which the zones lie: their tokens, and nano-dollars.
@@ -30,25 +28,19 @@ class Zones(NamedTuple):
     sizes: Numbers
     nanos: Numbers
 
-    def of(self, some: Selection) -> "Zones":
-        """Return those of some inputs."""
-        return Zones(self.is_priced[some], self.sizes[:, some], self.nanos[:, some])
+    def up_to(self, edges: Numbers, inputs: Numbers) -> Numbers:
+        """Return what the front of some inputs costs, in nano-dollars, rounded down within a zone.
 
-    def up_to(self, edges: Numbers) -> Numbers:
-        """Return what so many tokens of the front of each input cost, in nano-dollars, rounded down within a zone."""
+        `edges` say how many tokens of each one; `inputs` are their places, any number of times.
+        """
         sizes, nanos = self.sizes, self.nanos
         if int(sizes.max(initial=0)) * int(np.abs(nanos).max(initial=0)) >= _MOST:
             sizes, nanos, edges = sizes.astype(object), nanos.astype(object), edges.astype(object)
-        found = np.zeros_like(edges)
-        start, paid = np.zeros_like(edges), np.zeros_like(edges)
-        is_open = np.ones(len(edges), np.bool_)
-        for zone in range(_ZONES):
-            size = sizes[zone]
-            is_here = is_open if zone == _ZONES - 1 else is_open & (edges <= start + size)
-            within = nanos[zone] * (edges - start) // np.maximum(size, 1)
-            found = np.where(is_here, paid + np.where(size > 0, within, 0), found)
-            is_open = is_open & ~is_here
-            start, paid = start + size, paid + nanos[zone]
+        ends, paid = np.cumsum(sizes, axis=0), np.cumsum(nanos, axis=0) - nanos
+        zone = (edges > ends[0][inputs]).astype(np.int64) + (edges > ends[1][inputs]).astype(np.int64)
+        at = zone * sizes.shape[1] + inputs
+        sizes, nanos, starts, paid = (each.ravel()[at] for each in (sizes, nanos, ends - sizes, paid))
+        found: Numbers = paid + nanos * (edges - starts) // np.maximum(sizes, 1)
         return found.astype(np.int64)
 
 

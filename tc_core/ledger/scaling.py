@@ -33,13 +33,17 @@ def largest_remainders_of_each(weights: "Numbers", starts: "Numbers", totals: "N
     """
     import numpy as np
 
+    from tc_core.ledger.columns import ordered
+
     groups = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(weights)))
     wholes = np.add.reduceat(weights, starts)
-    shares, rests = np.divmod(weights * totals[groups], wholes[groups])
+    parts, whole = weights * totals[groups], wholes[groups]
+    shares = parts // whole
+    rests = parts - shares * whole
     missing = totals - np.add.reduceat(shares, starts)
     is_short = np.flatnonzero((missing > 0)[groups])
     if is_short.size:
-        order = is_short[np.lexsort((-rests[is_short], groups[is_short]))]
+        order = is_short[ordered((groups[is_short], -rests[is_short]))]
         sizes = np.bincount(groups[is_short], minlength=len(starts))
         rank = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[groups[order]]
         shares[order[rank < missing[groups[order]]]] += 1

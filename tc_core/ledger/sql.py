@@ -5,9 +5,9 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, func, select
 
-from tc_core.ledger.columns import UNKNOWN, Columns, Numbers, joined
+from tc_core.ledger.columns import UNKNOWN, Columns, Numbers, distinct, joined, ordered
 from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow, QuotedRow
 from tc_core.model.ports import Filters
 from tc_core.model.usage import Usage
@@ -47,7 +47,7 @@ def of_same_scopes(connection: Connection, database: Database, chosen: Columns) 
     """Return the other calls that were billed in the sessions and runs of some calls: they may have sent it first."""
     columns = [EVENT.c.key, EVENT.c.at, EVENT.c.root, EVENT.c.session_id, _PROMPT.c.node]
     has_session = chosen["session_id"] != UNKNOWN
-    sessions, roots = np.unique(chosen["session_id"][has_session]), np.unique(chosen["root"][~has_session])
+    sessions, roots = distinct(chosen["session_id"][has_session]), distinct(chosen["root"][~has_session])
     is_before = EVENT.c.at <= int(chosen["at"].max(initial=0))
     is_other = EVENT.c.key.not_in(database.listed(chosen["key"].tolist()))
     tables = EVENT.join(_PROMPT, _PROMPT.c.event == EVENT.c.key)
@@ -70,7 +70,7 @@ def nodes_to(connection: Connection, database: Database, ends: set[int]) -> Colu
     known: set[int] = set()
     wanted = ends
     while wanted:
-        listed = _NODE.c.id.in_(database.listed(sorted(wanted)))
+        listed = _NODE.c.id.in_(database.listed(distinct(np.array([*wanted], np.int64)).tolist()))
         if len(wanted) > FEW:
             part = _columns(connection, columns, _NODE, listed)
         else:
@@ -89,7 +89,7 @@ def quoted(connection: Connection, database: Database, segments: Numbers) -> Col
     """Return what some segments quote: the segments of outputs, and how many of their tokens are each one's."""
     columns = [_QUOTED.c.segment, _QUOTED.c.source, _QUOTED.c.tokens]
     found = _columns(connection, columns, _QUOTED, _QUOTED.c.segment.in_(database.listed(segments.tolist())))
-    order = np.lexsort((found["source"], found["segment"]))
+    order = ordered((found["segment"], found["source"]))
     return {name: column[order] for name, column in found.items()}
 
 
@@ -112,7 +112,7 @@ def ids_of(connection: Connection, database: Database, keys: Iterable[int]) -> d
 
 
 def _columns(
-    connection: Connection, columns: Sequence[ColumnElement[Any]], tables: FromClause, *conditions: ColumnElement[bool]
+    connection: Connection, columns: Sequence[Column[Any]], tables: FromClause, *conditions: ColumnElement[bool]
 ) -> Columns:
     """Return columns of whole numbers as the driver gives them: an object for each row would take longer than all."""
     question = select(*(func.coalesce(column, UNKNOWN) for column in columns))

@@ -96,7 +96,7 @@ class _Adding:
     def add_whole(self, rows: Numbers) -> None:
         """Add calls of which the ledger has nothing."""
         tokens = self._calls["input_tokens"][rows]
-        self._put(np.full(len(rows), self._no_details), rows, tokens, tokens, self._zones.of(rows).up_to(tokens))
+        self._put(np.full(len(rows), self._no_details), rows, tokens, tokens, self._zones.up_to(tokens, rows))
 
     def add(self, rows: Numbers, ends: Numbers, paths: Paths, firsts: Firsts, most_scale: float) -> None:
         """Add calls whose prompts end in some nodes."""
@@ -114,15 +114,14 @@ class _Adding:
         is_first[starts + sizes - 1] = firsts.is_first_call[rows]
         edges = np.cumsum(tokens)
         edges -= (edges[starts] - tokens[starts])[call]
-        zones = self._zones.of(rows)
-        paid = zones.of(call).up_to(edges)
+        paid = self._zones.up_to(edges, rows[call])
         costs = np.diff(paid, prepend=0)
         costs[starts] = paid[starts]
         self._put(self._codes[parts], rows[call], tokens, tokens * is_first, costs)
         over = np.flatnonzero(read > billed)
-        beyond, zones = (read - billed)[over], zones.of(over)
-        costs = zones.up_to(read[over]) - zones.up_to(billed[over])
-        self._put(np.full(len(over), self._unexplained), rows[over], beyond, beyond, costs)
+        edges, beyond, rows = billed[over], (read - billed)[over], rows[over]
+        costs = self._zones.up_to(edges + beyond, rows) - self._zones.up_to(edges, rows)
+        self._put(np.full(len(over), self._unexplained), rows, beyond, beyond, costs)
 
     def _put(self, codes: Numbers, rows: Numbers, tokens: Numbers, first: Numbers, costs: Numbers) -> None:
         self._sends += np.bincount(codes, minlength=len(self._sends))

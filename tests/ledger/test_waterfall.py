@@ -178,8 +178,9 @@ def test_costs_of_parts_sum_to_those_of_the_zones(tokens, front):
     assert sum(costs) == sum(nanos for _, nanos in zones)
     assert all(cost >= 0 for cost in costs)
     sizes, nanos = np.array(zones).T
-    same = Zones(np.ones(1, bool), sizes[:, None], nanos[:, None]).of(np.zeros(len(tokens), int))
-    assert np.diff(same.up_to(np.cumsum(tokens)), prepend=0).tolist() == costs
+    same = Zones(np.ones(1, bool), sizes[:, None], nanos[:, None])
+    paid = same.up_to(np.cumsum(tokens), np.zeros(len(tokens), int))
+    assert np.diff(paid, prepend=0).tolist() == costs
 
 
 def test_what_is_kept_of_a_trimmed_history_is_sent_again(ledger):
