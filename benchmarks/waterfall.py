@@ -2,7 +2,7 @@
 
 Conversations of 18 calls that call a tool each, so that a prompt has 3 to 37 parts, 20 on average; half of the calls
 are billed for a few per cent more than was counted, a third of the input was read from a cache, and each fourth call is
-another agent's. The answer is compared with that of the plain algorithm, which the tests keep, for the smallest size.
+another agent's. That the answer is right to the token is for the tests to say.
 
     python -m benchmarks.waterfall [--calls 1000,10000,100000] [--rounds N] [--json]
 """

@@ -34,10 +34,11 @@ def distinct(numbers: Numbers) -> Numbers:
 
 def are_among(numbers: Numbers, others: Numbers) -> Mask:
     """Tell which numbers are among others."""
-    return places(distinct(others), numbers) != NOWHERE
+    found: Mask = places(distinct(others), numbers) != NOWHERE
+    return found
 
 
-def ordered(columns: Sequence[Numbers]) -> Numbers:
+def ordered(columns: Sequence[Numbers | Mask]) -> Numbers:
     """Return the places of rows in the order of the first column, then of the second, and so on; then as they are.
 
     numpy's own `lexsort` takes ten times as long.
@@ -45,13 +46,13 @@ def ordered(columns: Sequence[Numbers]) -> Numbers:
     return np.argsort(_packed(columns), kind="stable")
 
 
-def grouped(columns: Sequence[Numbers]) -> tuple[Numbers, Numbers]:
+def grouped(columns: Sequence[Numbers | Mask]) -> tuple[Numbers, Numbers]:
     """Return a number for each row, from 0 on, the same for equal rows, and where each number comes first."""
     _, first, code = np.unique(_packed(columns), return_index=True, return_inverse=True)
     return code, first
 
 
-def _packed(columns: Sequence[Numbers]) -> Numbers:
+def _packed(columns: Sequence[Numbers | Mask]) -> Numbers:
     """Return one number for each row, which are in the order of the rows."""
     code, size = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:

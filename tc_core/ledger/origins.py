@@ -163,7 +163,8 @@ def _of_words(role: int, kind: int, id_: str | None) -> Origin:
 
 def can_be_short(whats: Numbers) -> Mask:
     """Tell of which contents it matters how short they are: not of what a model or a tool has surely said."""
-    return (whats >> 3 != ASSISTANT) & (whats & 7 != RESULT) & (whats & 7 != SCHEMA)
+    found: Mask = (whats >> 3 != ASSISTANT) & (whats & 7 != RESULT) & (whats & 7 != SCHEMA)
+    return found
 
 
 def are_short(weights: Numbers) -> Mask:

@@ -1,12 +1,11 @@
 """What the inputs of calls cost, zone by zone: read from a cache, written to one, and the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tc_core.ledger.columns import UNKNOWN, Columns, Numbers, grouped
+from tc_core.ledger.columns import UNKNOWN, Columns, Mask, Numbers, grouped
 from tc_core.ledger.sql import USAGE
 from tc_core.meter import prices
 from tc_core.meter.arithmetic import PlainRates
@@ -24,7 +23,7 @@ class Zones(NamedTuple):
     Both have a row for each zone. Of an input without a price `is_priced` is False, and all is 0.
     """
 
-    is_priced: NDArray[np.bool_]
+    is_priced: Mask
     sizes: Numbers
     nanos: Numbers
 
@@ -92,6 +91,14 @@ def _billed(of_table: _Prices, cost_nanos: int) -> list[int]:
     return [each * cost_nanos // of_table.whole for each in nanos]
 
 
+class _Named(TypedDict):
+    """What a call was answered by, beside the model that it names."""
+
+    served_model: str | None
+    provider: str | None
+    service_tier: str | None
+
+
 class _Table:
     """Prices calls by the table of prices; those that are alike are priced once."""
 
@@ -125,14 +132,15 @@ class _Table:
             self._known[key] = self._priced(row)
         return self._known[key]
 
-    def _is_plain(self, rows: Numbers, most_tokens: int) -> NDArray[np.bool_]:
+    def _is_plain(self, rows: Numbers, most_tokens: int) -> Mask:
         """Tell whose counts agree with each other, and have no audio."""
         used = {name: _or_none(self._calls[name][rows]) for name in USAGE}
         is_whole = used["cached_tokens"] + used["cache_write_tokens"] <= used["input_tokens"]
         is_whole &= used["cache_write_1h_tokens"] <= used["cache_write_tokens"]
         has_audio = (used["audio_input_tokens"] != 0) | (used["audio_output_tokens"] != 0)
         is_large = np.maximum(used["input_tokens"], used["output_tokens"]) > most_tokens
-        return is_whole & ~has_audio & ~is_large
+        found: Mask = is_whole & ~has_audio & ~is_large
+        return found
 
     def _rates(self, row: int) -> PlainRates | None:
         model, named = self._named(row)
@@ -144,7 +152,7 @@ class _Table:
             return None
         counts = {name: int(self._calls[name][row]) for name in USAGE}
         usage = Usage(**{name: None if count == UNKNOWN else count for name, count in counts.items()})
-        parts = prices.cost_parts(usage, model, **named, at_us=int(self._calls["at"][row]))
+        parts = prices.cost_parts(usage, model, at_us=int(self._calls["at"][row]), **named)
         costs = [(part.kind, part.cost_nanos) for part in parts]
         if any(cost is None for _, cost in costs):
             return None
@@ -156,9 +164,9 @@ class _Table:
             sum(cost for _, cost in known),
         )
 
-    def _named(self, row: int) -> tuple[str | None, dict[str, str | None]]:
+    def _named(self, row: int) -> tuple[str | None, _Named]:
         model, served, provider, tier = (self._names.get(int(self._calls[name][row])) for name in _NAMES)
-        return model or served, {"served_model": served, "provider": provider, "service_tier": tier}
+        return model or served, _Named(served_model=served, provider=provider, service_tier=tier)
 
 
 _NAMES = ("model", "served_model", "provider", "service_tier")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tc_core.ledger.sql import Numbers
+    from tc_core.ledger.columns import Numbers
 
 
 def largest_remainders(weights: Sequence[int], total: int) -> list[int]:

@@ -27,7 +27,17 @@ _PRODUCED = table(ProducedRow)
 _QUOTED = table(QuotedRow)
 
 USAGE = tuple(name for name in Usage._fields if name != "reasoning_tokens")
-_OF_CALLS = ("key", "at", "root", "session_id", "name", "agent_id", "model", "served_model", "provider")
+_OF_CALLS: tuple[str, ...] = (
+    "key",
+    "at",
+    "root",
+    "session_id",
+    "name",
+    "agent_id",
+    "model",
+    "served_model",
+    "provider",
+)
 _OF_CALLS += ("service_tier", "usage_source", "cost_nanos", *USAGE)
 
 

@@ -103,3 +103,30 @@ def test_it_is_that_of_one_part_after_the_other(seed, most_at_once, few, tmp_pat
         assert everything >= {"tools", "system", "user", "answer", "tool", "format", "unexplained", "no_details"}
         with store.question() as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM quoted").scalar_one() > 0
+
+
+@pytest.mark.parametrize("shorter", [0, 1], ids=["where it is sent first", "where it is sent again"])
+def test_what_weighs_less_for_another_model_is_judged_by_where_it_is_sent_first(shorter, ledger):
+    """As if one call's process had counted the text with another tokenizer: 25 tokens, where 32 are asked for."""
+    text = " ".join(["word"] * 35)
+    ledger.tool("docs", text, kind="retrieval")
+    for start in ("hello", "good morning"):
+        ledger.call([SYSTEM, user(start), user(text)], [said("yes")], tokens=400)
+    assert wait_for_parts(ledger.store, 60)
+    with ledger.store.database.writing() as connection:
+        nodes = connection.exec_driver_sql("SELECT node FROM prompt ORDER BY event").scalars().all()
+        connection.exec_driver_sql(f"UPDATE node SET prefix = prefix - 10 WHERE id = {nodes[shorter]}")
+    found = waterfall(ledger.store)
+    assert found == plain_waterfall.waterfall(ledger.store)
+    assert ("passages of docs" in {row.name for row in found.rows}) == (shorter == 1)
+
+
+def test_a_cost_too_large_for_64_bits_within_is_split_all_the_same(ledger):
+    """A million tokens for a billion dollars: their product is 10 to the 24th nano-dollars."""
+    ledger.call([SYSTEM, user("hello")], [said("yes")], tokens=10**6)
+    assert wait_for_parts(ledger.store, 60)
+    with ledger.store.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE event SET cost_nanos = {10**18}")
+    found = waterfall(ledger.store)
+    assert found == plain_waterfall.waterfall(ledger.store)
+    assert found.total_cost_nanos > 9 * 10**17
