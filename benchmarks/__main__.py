@@ -25,6 +25,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("queries", ["--events", "{events}"]),
     ("reports", ["--events", "{events}"]),
     ("lineage", ["--events", "{events}"]),
+    ("waterfall", []),
     ("memory", []),
     ("analysis", ["--events", "{events}"]),
     ("anomalies", []),

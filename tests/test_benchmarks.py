@@ -103,6 +103,16 @@ def test_lineage(capsys):
     assert {"1 ms", "1000 ms"} <= {figure.aim for figure in figures(result)} <= {"1 ms", "2 ms", "8 ms", "1000 ms"}
 
 
+def test_waterfall(capsys):
+    from benchmarks.waterfall import figures, main
+
+    main(["--calls", "200,1000", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert [round(row["calls"], -2) for row in result["rows"]] == [200, 1000]
+    assert all(row["tokens"] > 0 < row["cpu_s"] for row in result["rows"])
+    assert [figure.aim for figure in figures(result)] == ["", "0.1 s"]
+
+
 def test_size(capsys):
     from benchmarks.size import figures, main
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from tc_core.ledger.sends import nodes_to
 from tc_core.ledger.tables import PromptRow
+from tc_core.ledger.tree import PER_REQUEST
 from tc_core.model import ids
 from tc_core.model.ports import Filters
 from tc_core.store.read.filters import EVENT, Conditions
@@ -38,6 +38,9 @@ def shared_prefixes(
 
     A prompt counts as sent before for `lifetime_s` from when it was last sent, as caches keep it.
     """
+    from tc_core.ledger import sql  # numpy, for those who ask
+    from tc_core.ledger.columns import places
+
     with store.question() as connection:
         conditions = Conditions(connection, store.database, store.interned).of(filters, start_us, end_us)
         question = (
@@ -49,34 +52,20 @@ def shared_prefixes(
             .order_by(EVENT.c.at, EVENT.c.key)
         )
         calls = connection.execute(question).all()
-        nodes = nodes_to(connection, {call.node for call in calls})
-    weights = _weights(nodes)
+        nodes = sql.nodes_to(connection, store.database, {call.node for call in calls})
+    above, prefixes = places(nodes["id"], nodes["parent"]).tolist(), nodes["prefix"].tolist()
+    place_of = {id_: place for place, id_ in enumerate(nodes["id"].tolist())}
     sent: dict[tuple[Any, int], int] = {}
     for call in calls:
-        way, node = [], call.node
-        while node is not None:
+        way, node = [], place_of[call.node]
+        while node >= 0:
             way.append(node)
-            node = nodes[node].parent
+            node = above[node]
         alive = call.at - lifetime_s * _PER_SECOND
         before = next((each for each in way if sent.get((call.model, each), -1) >= max(0, alive)), None)
-        whole = weights.get(call.node, 0)
-        shared = 0 if before is None or not whole else call.input_tokens * weights[before] // whole
+        whole = prefixes[way[0]] - PER_REQUEST
+        shared = 0 if before is None or not whole else call.input_tokens * (prefixes[before] - PER_REQUEST) // whole
         age = None if before is None else (call.at - sent[call.model, before]) / _PER_SECOND
         for each in way:
             sent[call.model, each] = call.at
         yield SharedPrefix(call.value or ids.to_text(call.id), call.input_tokens, shared, age)
-
-
-def _weights(nodes: Any) -> dict[int, int]:
-    """Return what the way to each node weighs."""
-    found: dict[int, int] = {}
-    for start in nodes:
-        way, node = [], start
-        while node is not None and node not in found:
-            way.append(node)
-            node = nodes[node].parent
-        weight = 0 if node is None else found[node]
-        for each in reversed(way):
-            weight += nodes[each].weight
-            found[each] = weight
-    return found

@@ -1,16 +1,77 @@
-"""What the input of a call costs, zone by zone: read from a cache, written to one, and the rest."""
+"""What the inputs of calls cost, zone by zone: read from a cache, written to one, and the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
+import numpy as np
+
+from tc_core.ledger.columns import UNKNOWN, Columns, Mask, Numbers, grouped
+from tc_core.ledger.sql import USAGE
 from tc_core.meter import prices
+from tc_core.meter.arithmetic import PlainRates
 from tc_core.model.usage import Usage
 from tc_core.store.schema.days import US_PER_DAY
 
-Zones = Sequence[tuple[int, int]]
-"""Tokens and what they cost in nano-dollars, in the order in which they lie in the prompt."""
-
 _CACHED, _WRITTEN, _INPUT = "cached", "cache write", ("input", "audio input", "image input", "video input")
+_ZONES = 3
+_MOST = 1 << 62
+
+
+class Zones(NamedTuple):
+    """What each of some inputs costs, in the order in which the zones lie: their tokens, and nano-dollars.
+
+    Both have a row for each zone. Of an input without a price `is_priced` is False, and all is 0.
+    """
+
+    is_priced: Mask
+    sizes: Numbers
+    nanos: Numbers
+
+    def up_to(self, edges: Numbers, inputs: Numbers) -> Numbers:
+        """Return what the front of some inputs costs, in nano-dollars, rounded down within a zone.
+
+        `edges` say how many tokens of each one; `inputs` are their places, any number of times.
+        """
+        sizes, nanos = self.sizes, self.nanos
+        if int(sizes.max(initial=0)) * int(np.abs(nanos).max(initial=0)) >= _MOST:
+            sizes, nanos, edges = sizes.astype(object), nanos.astype(object), edges.astype(object)
+        ends, paid = np.cumsum(sizes, axis=0), np.cumsum(nanos, axis=0) - nanos
+        zone = (edges > ends[0][inputs]).astype(np.int64) + (edges > ends[1][inputs]).astype(np.int64)
+        at = zone * sizes.shape[1] + inputs
+        sizes, nanos, starts, paid = (each.ravel()[at] for each in (sizes, nanos, ends - sizes, paid))
+        found: Numbers = paid + nanos * (edges - starts) // np.maximum(sizes, 1)
+        return found.astype(np.int64)
+
+
+def input_zones(calls: Columns, names: Mapping[int, str]) -> Zones:
+    """Price the inputs of calls, which are columns as `sql.calls` gives them; `names` are of models and providers."""
+    read, costs = calls["input_tokens"], calls["cost_nanos"]
+    cached = np.minimum(_or_none(calls["cached_tokens"]), read)
+    written = np.minimum(_or_none(calls["cache_write_tokens"]), read - cached)
+    is_priced, nanos = costs != UNKNOWN, np.zeros((_ZONES, len(read)), np.int64)
+    table = _Table(calls, names)
+    plain, others = table.sorted_out(np.flatnonzero(is_priced & (costs != 0)))
+    for rates, rows in plain:
+        cached[rows] *= rates.read is not None
+        written[rows] *= rates.write is not None
+        parts = rates.parts(*(_or_none(calls[name][rows]) for name in _PLAIN))
+        nanos[:, rows] = parts.cached, parts.written, parts.rest
+        billed = np.flatnonzero((parts.whole != 0) & (parts.whole != costs[rows]))
+        for place in billed.tolist():
+            row, whole = rows[place], int(parts.whole[place])
+            nanos[:, row] = [int(each) * int(costs[row]) // whole for each in nanos[:, row]]
+    for row in others.tolist():
+        of_table = table.of(row)
+        if of_table is None:
+            is_priced[row] = False
+            continue
+        cached[row] *= of_table.cached is not None
+        written[row] *= of_table.written is not None
+        nanos[:, row] = _billed(of_table, int(costs[row]))
+    return Zones(is_priced, np.array([cached, written, read - cached - written]), nanos)
+
+
+_PLAIN = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 
 
 class _Prices(NamedTuple):
@@ -22,64 +83,76 @@ class _Prices(NamedTuple):
     whole: int
 
 
-class InputZones:
-    """Prices the input of calls; those that are alike are priced once."""
+def _billed(of_table: _Prices, cost_nanos: int) -> list[int]:
+    """Return what the zones cost: of a bill of the provider's own, the shares that they have by the table."""
+    nanos = [of_table.cached or 0, of_table.written or 0, of_table.rest]
+    if of_table.whole in (0, cost_nanos):
+        return nanos
+    return [each * cost_nanos // of_table.whole for each in nanos]
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self._names = names
-        self._known: dict[tuple[Any, ...], _Prices | None] = {}
 
-    def of(self, row: Any) -> Zones | None:
-        """Return the zones of a call's input, None where it has no price."""
-        if row.cost_nanos is None:
-            return None
-        cached = min(row.cached_tokens or 0, row.input_tokens)
-        written = min(row.cache_write_tokens or 0, row.input_tokens - cached)
-        sizes = (cached, written, row.input_tokens - cached - written)
-        if row.cost_nanos == 0:
-            return [(size, 0) for size in sizes]
-        of_table = self._of_table(row)
-        if of_table is None:
-            return None
-        cached, written = 0 if of_table.cached is None else cached, 0 if of_table.written is None else written
-        sizes = (cached, written, row.input_tokens - cached - written)
-        nanos = (of_table.cached or 0, of_table.written or 0, of_table.rest)
-        if of_table.whole not in (0, row.cost_nanos):  # a bill of the provider's own, split as the table would
-            nanos = tuple(each * row.cost_nanos // of_table.whole for each in nanos)
-        return list(zip(sizes, nanos, strict=True))
+class _Named(TypedDict):
+    """What a call was answered by, beside the model that it names."""
 
-    def _of_table(self, row: Any) -> _Prices | None:
-        """Return what the three zones cost by the table, and the whole call."""
-        key = (
-            row.model,
-            row.served_model,
-            row.provider,
-            row.service_tier,
-            row.at // US_PER_DAY,
-            row.input_tokens,
-            row.output_tokens,
-            row.cached_tokens,
-            row.cache_write_tokens,
-            row.audio_input_tokens,
-            row.audio_output_tokens,
-            row.cache_write_1h_tokens,
-        )
+    served_model: str | None
+    provider: str | None
+    service_tier: str | None
+
+
+class _Table:
+    """Prices calls by the table of prices; those that are alike are priced once."""
+
+    def __init__(self, calls: Columns, names: Mapping[int, str]) -> None:
+        self._calls, self._names = calls, names
+        self._days = calls["at"] // US_PER_DAY
+        self._known: dict[tuple[int, ...], _Prices | None] = {}
+
+    def sorted_out(self, rows: Numbers) -> tuple[list[tuple[PlainRates, Numbers]], Numbers]:
+        """Return those calls that can be priced many at once, by their prices, and all others."""
+        code, first = grouped([self._calls[name][rows] for name in _NAMES] + [self._days[rows]])
+        rates = [self._rates(row) for row in rows[first].tolist()]
+        of_rates: dict[PlainRates | None, list[int]] = {}
+        for number, each in enumerate(rates):
+            of_rates.setdefault(each, []).append(number)
+        plain: list[tuple[PlainRates, Numbers]] = []
+        others = np.isin(code, of_rates.pop(None, []))
+        for each, numbers in of_rates.items():
+            if each is None:
+                continue
+            is_meant = np.isin(code, numbers)
+            is_plain = is_meant & self._is_plain(rows, each.most_tokens)
+            others |= is_meant & ~is_plain
+            plain.append((each, rows[is_plain]))
+        return plain, rows[others]
+
+    def of(self, row: int) -> _Prices | None:
+        """Return what the parts of one call's input cost, line by line."""
+        key = (int(self._days[row]), *(int(self._calls[name][row]) for name in (*_NAMES, *USAGE)))
         if key not in self._known:
             self._known[key] = self._priced(row)
         return self._known[key]
 
-    def _priced(self, row: Any) -> _Prices | None:
-        model = self._names.get(row.model) or self._names.get(row.served_model)
+    def _is_plain(self, rows: Numbers, most_tokens: int) -> Mask:
+        """Tell whose counts agree with each other, and have no audio."""
+        used = {name: _or_none(self._calls[name][rows]) for name in USAGE}
+        is_whole = used["cached_tokens"] + used["cache_write_tokens"] <= used["input_tokens"]
+        is_whole &= used["cache_write_1h_tokens"] <= used["cache_write_tokens"]
+        has_audio = (used["audio_input_tokens"] != 0) | (used["audio_output_tokens"] != 0)
+        is_large = np.maximum(used["input_tokens"], used["output_tokens"]) > most_tokens
+        found: Mask = is_whole & ~has_audio & ~is_large
+        return found
+
+    def _rates(self, row: int) -> PlainRates | None:
+        model, named = self._named(row)
+        return None if model is None else prices.plain_rates_of_day(model, **named, day=int(self._days[row]))
+
+    def _priced(self, row: int) -> _Prices | None:
+        model, named = self._named(row)
         if model is None:
             return None
-        parts = prices.cost_parts(
-            Usage(**{name: getattr(row, name) for name in Usage._fields if name != "reasoning_tokens"}),
-            model,
-            served_model=self._names.get(row.served_model),
-            provider=self._names.get(row.provider),
-            service_tier=self._names.get(row.service_tier),
-            at_us=row.at,
-        )
+        counts = {name: int(self._calls[name][row]) for name in USAGE}
+        usage = Usage(**{name: None if count == UNKNOWN else count for name, count in counts.items()})
+        parts = prices.cost_parts(usage, model, at_us=int(self._calls["at"][row]), **named)
         costs = [(part.kind, part.cost_nanos) for part in parts]
         if any(cost is None for _, cost in costs):
             return None
@@ -91,7 +164,19 @@ class InputZones:
             sum(cost for _, cost in known),
         )
 
+    def _named(self, row: int) -> tuple[str | None, _Named]:
+        model, served, provider, tier = (self._names.get(int(self._calls[name][row])) for name in _NAMES)
+        return model or served, _Named(served_model=served, provider=provider, service_tier=tier)
+
+
+_NAMES = ("model", "served_model", "provider", "service_tier")
+
 
 def _sum(costs: Sequence[tuple[str, int]], is_meant: Callable[[str], bool]) -> int | None:
     found = [cost for kind, cost in costs if is_meant(kind)]
     return sum(found) if found else None
+
+
+def _or_none(column: Numbers) -> Numbers:
+    """Return counts with 0 where none is known."""
+    return np.where(column == UNKNOWN, 0, column)

@@ -1,6 +1,10 @@
 """Sharing whole numbers out so that the shares sum to the whole exactly."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tc_core.ledger.columns import Numbers
 
 
 def largest_remainders(weights: Sequence[int], total: int) -> list[int]:
@@ -22,22 +26,25 @@ def largest_remainders(weights: Sequence[int], total: int) -> list[int]:
     return shares
 
 
-def split_cost(tokens: Sequence[int], zones: Sequence[tuple[int, int]]) -> list[int]:
-    """Return what each of some parts costs, which lie one behind the other over zones with prices of their own.
+def largest_remainders_of_each(weights: "Numbers", starts: "Numbers", totals: "Numbers") -> "Numbers":
+    """Return the same of many groups, one behind the other: whole numbers that sum to the total of each group.
 
-    A zone is its tokens and its whole cost in nano-dollars; together they have as many tokens as the parts. The costs
-    sum to those of the zones exactly.
+    A group begins at each of `starts`; it has at least one weight, and its weights sum to more than 0.
     """
-    costs = []
-    left = iter(zones)
-    size, nanos = next(left, (0, 0))
-    start = paid = edge = before = 0
-    for count in tokens:
-        edge += count
-        while edge > start + size and (following := next(left, None)) is not None:
-            start, paid = start + size, paid + nanos
-            size, nanos = following
-        now = paid + (nanos * (edge - start) // size if size else 0)
-        costs.append(now - before)
-        before = now
-    return costs
+    import numpy as np
+
+    from tc_core.ledger.columns import ordered
+
+    groups = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(weights)))
+    wholes = np.add.reduceat(weights, starts)
+    parts, whole = weights * totals[groups], wholes[groups]
+    shares = parts // whole
+    rests = parts - shares * whole
+    missing = totals - np.add.reduceat(shares, starts)
+    is_short = np.flatnonzero((missing > 0)[groups])
+    if is_short.size:
+        order = is_short[ordered((groups[is_short], -rests[is_short]))]
+        sizes = np.bincount(groups[is_short], minlength=len(starts))
+        rank = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[groups[order]]
+        shares[order[rank < missing[groups[order]]]] += 1
+    return shares

@@ -1,11 +1,8 @@
 """The waterfall: every billed input token of some calls, by where it comes from, and what was sent again."""
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from tc_core.ledger.scaling import largest_remainders, split_cost
-from tc_core.ledger.sends import Call, Origins, Send, read
 from tc_core.model import money
 from tc_core.model.ports import Filters
 from tc_core.store.sql import SqlStore
@@ -89,96 +86,27 @@ def waterfall(
 
     With `is_single` each content is a row of its own: one tool's one result, one answer, one message.
     """
-    calls, origins = read(store, filters or {}, start_us, end_us)
-    return _Adding(origins, is_single=is_single).of(calls)
+    from tc_core.ledger.sums import sums  # numpy, for those who ask
 
-
-@dataclass(slots=True)
-class _Sum:
-    tokens: int = 0
-    first: int = 0
-    sends: int = 0
-    cost: int | None = None
-
-    def add(self, tokens: int, first: int, sends: int, cost: int | None) -> None:
-        self.tokens += tokens
-        self.first += first
-        self.sends += sends
-        if cost is not None:
-            self.cost = (self.cost or 0) + cost
-
-
-class _Key(NamedTuple):
-    kind: OriginKind
-    id: str | None
-    name: str
-
-
-_FORMAT = _Key("format", None, "message format")
-_UNEXPLAINED = _Key("unexplained", None, "images, audio, unseen")
-_NO_DETAILS = _Key("no_details", None, "calls without details")
-
-
-class _Adding:
-    def __init__(self, origins: Origins, *, is_single: bool) -> None:
-        self._origins, self._is_single = origins, is_single
-        self._sums: dict[_Key, _Sum] = {}
-        self._billed = self._weighed = 0
-
-    def of(self, calls: Iterable[Call]) -> Waterfall:
-        number = cached = unpriced = estimated = 0
-        for call in calls:
-            number += 1
-            cached += min(call.cached_tokens, call.input_tokens)
-            unpriced += call.zones is None
-            estimated += call.is_estimated
-            self._add(call)
-        rows = [
-            WaterfallRow(*key, each.tokens, each.first, each.tokens - each.first, each.sends, each.cost)
-            for key, each in self._sums.items()
-        ]
-        rows.sort(key=lambda row: (-(row.cost_nanos or 0), -row.tokens, row.name, row.origin_id or ""))
-        costs = [row.cost_nanos for row in rows if row.cost_nanos is not None]
-        return Waterfall(
-            calls=number,
-            total_tokens=sum(row.tokens for row in rows),
-            cached_tokens=cached,
-            first_tokens=sum(row.first_tokens for row in rows),
-            resent_tokens=sum(row.resent_tokens for row in rows),
-            total_cost_nanos=sum(costs) if costs else None,
-            unpriced_calls=unpriced,
-            estimated_calls=estimated,
-            scale=self._billed / self._weighed if self._weighed else None,
-            rows=tuple(rows),
-        )
-
-    def _add(self, call: Call) -> None:
-        parts = list(self._parts(call))
-        tokens = [part[1] for part in parts]
-        costs: Sequence[int | None] = [None] * len(parts) if call.zones is None else split_cost(tokens, call.zones)
-        for (key, count, is_first, sends), cost in zip(parts, costs, strict=True):
-            self._sums.setdefault(key, _Sum()).add(count, count if is_first else 0, sends, cost)
-
-    def _parts(self, call: Call) -> Iterator[tuple[_Key, int, bool, int]]:
-        """Yield origin, tokens, whether it is sent for the first time, and how many sends it is; in the order sent."""
-        if call.sends is None:
-            yield _NO_DETAILS, call.input_tokens, True, 1
-            return
-        weights = [send.weight for send in call.sends]
-        weighed = sum(weights) + call.format_weight
-        billed = call.input_tokens if call.input_tokens <= weighed * MOST_SCALE else weighed
-        counts = largest_remainders([*weights, call.format_weight], billed)
-        self._billed += billed
-        self._weighed += weighed
-        for send, count in zip(call.sends, counts, strict=False):
-            yield self._key(send), count, send.is_first, 1
-        yield _FORMAT, counts[-1], call.is_first, 1
-        if call.input_tokens > billed:
-            yield _UNEXPLAINED, call.input_tokens - billed, True, 1
-
-    def _key(self, send: Send) -> _Key:
-        origin = self._origins.of(send)
-        return _Key(origin.kind, origin.id if self._is_single else None, origin.name)
+    found = sums(store, filters or {}, start_us, end_us, is_single=is_single, most_scale=MOST_SCALE)
+    rows = [
+        WaterfallRow(*origin, tokens, first_tokens, tokens - first_tokens, sends, cost_nanos)
+        for origin, (tokens, first_tokens, sends, cost_nanos) in found.of_origins.items()
+    ]
+    rows.sort(key=lambda row: (-(row.cost_nanos or 0), -row.tokens, row.name, row.origin_id or ""))
+    costs = [row.cost_nanos for row in rows if row.cost_nanos is not None]
+    return Waterfall(
+        calls=found.calls,
+        total_tokens=sum(row.tokens for row in rows),
+        cached_tokens=found.cached_tokens,
+        first_tokens=sum(row.first_tokens for row in rows),
+        resent_tokens=sum(row.resent_tokens for row in rows),
+        total_cost_nanos=sum(costs) if costs else None,
+        unpriced_calls=found.unpriced_calls,
+        estimated_calls=found.estimated_calls,
+        scale=found.scale,
+        rows=tuple(rows),
+    )
 
 
 @dataclass(frozen=True, slots=True)

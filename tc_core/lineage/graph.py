@@ -147,7 +147,8 @@ class LineageGraph:
         """
         made: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         made.add_nodes_from(self._ids(self._graph(), None))
-        made.add_edges_from(self.edges())
+        for edge in self.edges():  # `add_edges_from` looks each one up again, for attributes that they do not have
+            made.add_edge(*edge)
         if details:
             nx.set_node_attributes(made, {event.event_id: event for event in self.events()}, "event")
         return made

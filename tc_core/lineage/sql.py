@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, FromClause, bindparam, select, text
+from sqlalchemy import Connection, FromClause, TextClause, bindparam, select, text
 
 from tc_core.lineage.bare_graph import NOWHERE, Numbers
 from tc_core.model import ids
@@ -72,13 +72,11 @@ class Found(NamedTuple):
 
 def of_scope(connection: Connection, column: Literal["root", "workflow_id"], value: int) -> Found:
     """Return the events of a run or a workflow, with all that they came from and all that came from them elsewhere."""
-    rows = connection.execute(text(f"{_ROWS}{column} = :value"), {"value": value}).all()
+    rows = list(_asked(connection, text(f"{_ROWS}{column} = :value"), value=value))
     within = _WITHIN.format(column)
-    facts = {
-        tuple(fact)
-        for end in ("source", "target")
-        for fact in connection.execute(text(f"{_FACTS}{end} IN {within}"), {"value": value}).all()
-    }
+    facts: set[tuple[int, ...]] = set()
+    for end in ("source", "target"):
+        facts.update(_asked(connection, text(f"{_FACTS}{end} IN {within}"), value=value))
     names = {key: external or ids.to_text(id_) for key, _, id_, external in rows}
     parents = {key: parent for key, parent, *_ in rows}
     older, newer = {fact[2] for fact in facts} - names.keys(), {fact[0] for fact in facts} - names.keys()
@@ -216,6 +214,12 @@ def _some(connection: Connection, question: str, keys: Iterable[int]) -> Iterabl
 
 def _lost_parents(connection: Connection) -> dict[int, int]:
     return {event: parent for event, parent in connection.execute(text(_LOST_PARENTS))}  # noqa: C416  # the same
+
+
+def _asked(connection: Connection, question: TextClause, **parameters: object) -> Iterable[tuple[Any, ...]]:
+    """Yield rows as the driver gives them."""
+    cursor: Any = connection.execute(question, parameters).cursor
+    yield from cursor
 
 
 def _raw(connection: Connection, question: str) -> Iterable[Sequence[int]]:

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from decimal import Decimal
 from operator import mul
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tc_core.meter import bill
 from tc_core.model import money
 from tc_core.model.usage import MOST_TOKENS, Usage
 
 if TYPE_CHECKING:
+    import numpy as np
     from genai_prices.types import TieredPrices
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
 
 _TOKENS_PER_PRICE = 1_000_000
 
@@ -57,6 +61,92 @@ def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
         return nanos + (rest * 2 > _TOKENS_PER_PRICE or (rest * 2 == _TOKENS_PER_PRICE and nanos % 2 == 1))
 
     return cost
+
+
+class InputParts(NamedTuple):
+    """What parts of some calls cost, in nano-dollars: what was read from a cache, written to one, and other input.
+
+    The parts and the output add up to `whole`, what each call costs.
+    """
+
+    cached: "Numbers"
+    written: "Numbers"
+    rest: "Numbers"
+    whole: "Numbers"
+
+
+Tiers = tuple[tuple[int, int], ...]
+"""Pairs (above so many input tokens, nano-dollars per million tokens), the highest tier first."""
+
+
+class PlainRates(NamedTuple):
+    """Prices per token of input, output and cache alone; None where cached tokens cost what other input does."""
+
+    input: Tiers
+    output: Tiers
+    read: Tiers | None
+    write: Tiers | None
+    hour: Tiers | None
+
+    @property
+    def most_tokens(self) -> int:
+        """Calls of more are not for `parts`: the products would be too large."""
+        highest = max(rate for tiers in self if tiers is not None for _, rate in tiers)
+        return (1 << 60) // max(highest, 1)
+
+    def parts(
+        self, tokens_in: "Numbers", tokens_out: "Numbers", cached: "Numbers", written: "Numbers", hour: "Numbers"
+    ) -> InputParts:
+        """Return what the lines of `bill.parts` say of many calls without audio or charges, in one go.
+
+        What was cached and written to a cache must be within the input, and what was written for an hour within that.
+        """
+        import numpy as np
+
+        none = np.zeros_like(tokens_in)
+        cached = none if self.read is None else cached
+        written = none if self.write is None else written
+        hour = none if self.hour is None else np.minimum(hour, written)
+        counts = (tokens_in - cached - written, tokens_out, cached, written - hour, hour)
+        tiers = (self.input, self.output, self.read, self.write, self.hour)
+        exact = [
+            none if each is None else count * _at(each, tokens_in) for count, each in zip(counts, tiers, strict=True)
+        ]
+        whole, rests = np.divmod(np.array(exact), _TOKENS_PER_PRICE)
+        nanos, rest = np.divmod(rests.sum(axis=0), _TOKENS_PER_PRICE)
+        is_odd = (whole.sum(axis=0) + nanos) % 2 == 1
+        nanos += (rest * 2 > _TOKENS_PER_PRICE) | ((rest * 2 == _TOKENS_PER_PRICE) & is_odd)
+        order = np.argsort(-rests, axis=0, kind="stable")
+        is_more = np.arange(len(exact))[:, None] < nanos
+        np.put_along_axis(whole, order, np.take_along_axis(whole, order, 0) + is_more, 0)
+        return InputParts(whole[2], whole[3] + whole[4], whole[0], whole.sum(axis=0))
+
+
+_PLAIN = frozenset({"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"})
+_BESIDE = ("audio", "image", "video", "searches", "executions")
+"""Prices of what no call has that `PlainRates` are for."""
+
+
+def plain_rates(given: bill.Rates) -> PlainRates | None:
+    """Return prices in the form in which many calls are priced at once, where they are as plain as most are."""
+    prices = given.prices
+    if prices is None or prices.input_mtok is None or given.per:
+        return None
+    named = {key: value for key, value in vars(prices).items() if value is not None}
+    if any(key not in _PLAIN and not any(word in key for word in _BESIDE) for key in named):
+        return None
+    plain = [named.get(key) for key in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")]
+    hour = named.get("cache_write_1h_mtok")
+    if not all(_is_whole(price) for price in (*plain, hour) if price is not None) or (hour and plain[-1] is None):
+        return None
+    read, write, of_hour = (None if price is None else tuple(_tiers(price)) for price in (*plain[2:], hour))
+    return PlainRates(tuple(_tiers(plain[0])), tuple(_tiers(plain[1])), read, write, of_hour)
+
+
+def _at(tiers: Tiers, tokens_in: "Numbers") -> "Numbers":
+    import numpy as np
+
+    return np.select([tokens_in > start for start, _ in tiers], [rate for _, rate in tiers])
 
 
 def _tiers(price: "Decimal | TieredPrices | None") -> list[tuple[int, int]]:

@@ -119,6 +119,19 @@ def cost_of_day(
     return rates.cost
 
 
+def plain_rates_of_day(
+    model: str, *, served_model: str | None, provider: str | None, service_tier: str | None, day: int
+) -> arithmetic.PlainRates | None:
+    """Return the prices of a whole day where `cost_parts` of many calls without charges can be had at once."""
+    if model.endswith(catalogue.ONLINE):
+        return None
+    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
+    rates = _rates_of_call(model, served_model, provider, service_tier, first)
+    if rates is None or rates.has_fee or rates is not _rates_of_call(model, served_model, provider, service_tier, last):
+        return None
+    return arithmetic.plain_rates(rates.rates)
+
+
 def cost_parts(
     usage: Usage,
     model: str,

@@ -1,5 +1,6 @@
 """Where input tokens come from: rows that sum to what was billed, first sends, re-sends, and who made what."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +8,12 @@ from hypothesis import strategies as st
 from tc_core import InMemoryStorage, LineageError, StorageError
 from tc_core.adapter import usage_part
 from tc_core.costs.tracker import CostTracker
-from tc_core.ledger.scaling import largest_remainders, split_cost
+from tc_core.ledger.prices import Zones
+from tc_core.ledger.scaling import largest_remainders, largest_remainders_of_each
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.store.base import StorageBackend
 from tests.ledger.conftest import LONG, SCHEMAS, SYSTEM, Ledger, asked, brought, of, said, user
+from tests.ledger.plain_waterfall import split_cost
 
 
 def conversation(ledger, turns=3, **options):
@@ -153,7 +156,18 @@ def test_shares_are_whole_and_sum_to_the_total(weights, total):
             assert abs(share - weight * total / sum(weights)) < 1
 
 
-@given(COUNTS, st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10**9)), max_size=4))
+@given(st.lists(st.tuples(COUNTS.filter(any), st.integers(0, 200_000)), min_size=1, max_size=20))
+def test_shares_of_many_groups_are_those_of_each(groups):
+    weights, totals = zip(*groups, strict=True)
+    starts = np.cumsum([0, *map(len, weights)])[:-1]
+    shares = largest_remainders_of_each(np.concatenate(weights), starts, np.array(totals))
+    assert shares.tolist() == [each for some, total in groups for each in largest_remainders(some, total)]
+
+
+ZONE = st.tuples(st.integers(0, 10_000), st.integers(0, 10**9) | st.integers(10**14, 10**17))
+
+
+@given(COUNTS, st.tuples(ZONE, ZONE))
 def test_costs_of_parts_sum_to_those_of_the_zones(tokens, front):
     left, zones = sum(tokens), []
     for size, nanos in front:
@@ -163,6 +177,10 @@ def test_costs_of_parts_sum_to_those_of_the_zones(tokens, front):
     costs = split_cost(tokens, zones)
     assert sum(costs) == sum(nanos for _, nanos in zones)
     assert all(cost >= 0 for cost in costs)
+    sizes, nanos = np.array(zones).T
+    same = Zones(np.ones(1, bool), sizes[:, None], nanos[:, None])
+    paid = same.up_to(np.cumsum(tokens), np.zeros(len(tokens), int))
+    assert np.diff(paid, prepend=0).tolist() == costs
 
 
 def test_what_is_kept_of_a_trimmed_history_is_sent_again(ledger):

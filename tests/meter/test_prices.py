@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from genai_prices import Usage as TableUsage
 from genai_prices.data import providers
@@ -241,6 +242,39 @@ def test_our_arithmetic_is_the_librarys_for_every_price_in_its_table(read, cache
         assert arithmetic.cost_function(bill.Rates(model, each))(usage) == money.to_nanos(
             each.calc_price(table)["total_price"]
         ), model
+
+
+def input_parts(lines):
+    """Return what was read from a cache, written to one, and other input, and the whole, as `bill.parts` says."""
+    costs = {part.kind: part.cost_nanos for part in lines}
+    written = costs.get("cache write", 0) + costs.get("cache write 1 h", 0)
+    return costs.get("cached", 0), written, costs.get("input", 0), sum(costs.values())
+
+
+def test_what_parts_cost_is_the_same_for_many_calls_at_once():
+    counts = [
+        (0, 0, 0, 0, 7),
+        (7, 3, 3, 2, 11),
+        (999, 333, 333, 333, 1),
+        (200_001, 101, 37, 0, 13),
+        (300_000, 1, 9, 4, 0),
+    ]
+    counts += [(read, read // 3, read // 7, read // 11, read // 2) for read in range(1, 400_000, 1_237)]
+    used = np.array([counts[at] for at in range(len(counts))]).T
+    plain = 0
+    for model, prices_of_model in ALL_PRICES:
+        given = bill.Rates(model, prices_of_model)
+        rates = arithmetic.plain_rates(given)
+        if rates is None:
+            continue
+        plain += 1
+        found = np.array(rates.parts(used[0], used[4], used[1], used[2], used[3])).T
+        for place in range(plain % 80, len(counts), 80):
+            read, cached, written, hour, answered = counts[place]
+            usage = Usage(read, answered, cached, written, cache_write_1h_tokens=hour)
+            expected = input_parts(bill.parts(bill.lines(given, usage, {})))
+            assert tuple(found[place]) == expected, (model, usage)
+    assert plain > 0.8 * len(ALL_PRICES)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine
+from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 from tc_core.errors import StorageError
 from tc_core.model.foreign import let_pass
@@ -273,6 +273,10 @@ class Database(ABC):
     def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         """Return the condition that a column has one of some values, and its parameters."""
         return f"{column} IN ({', '.join([self.placeholder] * len(values))})", tuple(values)
+
+    @abstractmethod
+    def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
+        """Return a question for some whole numbers, to be used with IN, however many they are: one parameter."""
 
     @abstractmethod
     def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:

@@ -19,11 +19,13 @@ from sqlalchemy import (
     Float,
     Integer,
     LargeBinary,
+    Select,
     Text,
     cast,
     func,
+    select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError, TimeoutError  # noqa: A004  # the pool's own
 
@@ -284,6 +286,10 @@ class PostgreSQL(Database):
         """Return the condition that a column has one of some values: as one array, which is read at once."""
         kind = "bytea" if isinstance(values[0], bytes) else "text"
         return f"{column} = ANY(%s::{kind}[])", (_array(values),)
+
+    def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
+        """Return a question for some whole numbers."""
+        return select(func.unnest(cast(list(values), ARRAY(BigInteger))))
 
     def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
         """Return the value of a label in a JSON object."""

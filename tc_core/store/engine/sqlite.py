@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
@@ -347,6 +348,10 @@ class SQLite(Database):
     def _insert(self, connection: Connection, statement: str, rows: Rows) -> None:
         if rows:
             connection.exec_driver_sql(statement, list(rows))
+
+    def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
+        """Return a question for some whole numbers."""
+        return select(func.json_each(orjson.dumps(values).decode()).table_valued("value").c.value)
 
     def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
         """Return the value of a label in a JSON object, whatever characters its name has."""

@@ -4,6 +4,7 @@ Both ways give the same figures to the last digit; `model.totals` is the definit
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -159,7 +160,8 @@ class Summing:
             self._add_span(add_rolled, (start_us, end_us), _HOUR)
         else:
             self._add_span(add_rolled, (start_us, end_us), _DAY, _HOUR)
-        found = {key: total for key, total in self._groups.items() if total != Totals()}
+        nothing = Totals()
+        found = {key: total for key, total in self._groups.items() if total != nothing}
         return found if self._group_by else {(): found.get((), Totals())}
 
     def _add_span(self, add_rolled: _AddRolled, span: Span, unit: _Unit, *finer: _Unit) -> None:
@@ -197,13 +199,7 @@ class Summing:
             if name in self._filters:
                 column, wanted = func.nullif(cube.c[name], 0), as_list(self._filters[name])
                 conditions.append(self._conditions.interned(column, name, wanted))
-        sums = [
-            case((cube.c.event_type.in_(CALLS), cube.c[name]), else_=0)
-            if unit is _HOUR and name in CALLS_ONLY and not self._all_types
-            else cube.c[name]
-            for name in MEASURES
-        ]
-        return _grouped(groups, [func.coalesce(func.sum(column), 0) for column in sums]).where(*conditions)
+        return _grouped(groups, _cell_sums(cube, all_types=self._all_types)).where(*conditions)
 
     def _add_label(self, unit: _Unit, span: Span) -> None:
         """Add a label's groups; what the whole has beyond them is the group of events without the label."""
@@ -214,8 +210,7 @@ class Summing:
             wanted = as_list(self._filters[name])
             conditions.append(self._conditions.interned(cells.c.value, "label_value", wanted))
         groups = [_number(cells, unit, each) if each in TIME_GROUPS else cells.c.value for each in self._group_by]
-        sums = [func.coalesce(func.sum(cells.c[each]), 0) for each in MEASURES]
-        found = self._asked(_grouped(groups, sums).where(*conditions))
+        found = self._asked(_grouped(groups, _cell_sums(cells, all_types=True)).where(*conditions))
         self._add(found)
         if name in self._group_by and name not in self._filters:
             without = [_NONE if each == name else self._cube_group(unit, each) for each in self._group_by]
@@ -231,21 +226,31 @@ class Summing:
             source = source.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
             source = source.outerjoin(ORPHAN, ORPHAN.c.event == EVENT.c.key)
             source = source.outerjoin(ROOT, ROOT.c.key == EVENT.c.root)
-        if any(is_label(name) for name in self._group_by):
-            source = source.outerjoin(_LABEL_SET, _LABEL_SET.c.id == EVENT.c.labels)
-        groups = [self._row_group(name) for name in self._group_by]
+        plain = [name for name in self._group_by if not is_label(name)]
+        has_labels = len(plain) < len(self._group_by)
+        groups = [*([EVENT.c.labels] if has_labels else []), *(self._row_group(name) for name in plain)]
         conditions = self._conditions.of(self._filters, *span)
-        question = _grouped(groups, row_measures(all_types=self._all_types))
-        self._add(self._asked(question.select_from(source).where(*conditions)))
+        question = _grouped(groups, row_measures(all_types=self._all_types)).select_from(source).where(*conditions)
+        self._add(self._asked(self._by_labels(question, plain) if has_labels else question))
+
+    def _by_labels(self, by_set: Select[Any], plain: Sequence[str]) -> Select[Any]:
+        """Put sums by label set together by labels, so that a label is read once from each set, not for each event."""
+        sets = by_set.subquery()
+        groups = [
+            sets.c[f"group{plain.index(name) + 1}"]
+            if name in plain
+            else self._database.label_value(_LABEL_SET.c.body, label_name(name))
+            for name in self._group_by
+        ]
+        sums = [func.sum(sets.c[name]) for name in MEASURES]
+        return _grouped(groups, sums).select_from(sets.outerjoin(_LABEL_SET, _LABEL_SET.c.id == sets.c.group0))
 
     def _row_group(self, name: str) -> ColumnElement[Any]:
         if name in TIME_GROUPS:
             return EVENT.c.at // (US_PER_HOUR if name == "hour" else US_PER_DAY)
         if name in INTERNED:
             return EVENT.c[name]
-        if name in ID_COLUMNS:
-            return ID_COLUMNS[name]
-        return self._database.label_value(_LABEL_SET.c.body, label_name(name))
+        return ID_COLUMNS[name]
 
     # Both
 
@@ -278,7 +283,7 @@ class Summing:
         width = len(self._group_by)
         columns = [self._texts(name, [row[place] for row in found]) for place, name in enumerate(self._group_by)]
         keys = zip(*columns, strict=True) if columns else [()] * len(found)
-        return [(key, row[width:]) for key, row in zip(keys, found, strict=True)]
+        return [(key, tuple(row)[width:]) for key, row in zip(keys, found, strict=True)]
 
     def _add(
         self,
@@ -290,8 +295,12 @@ class Summing:
         for key, sums in found:
             if instead:
                 key = tuple(instead.get(place, text) for place, text in enumerate(key))  # noqa: PLW2901
-            total = self._groups.setdefault(key, Totals())
-            total.add(sign * int(value) for value in sums)  # PostgreSQL sums to Decimal
+            whole = [sign * int(value) for value in sums]  # PostgreSQL sums to Decimal
+            total = self._groups.get(key)
+            if total is None:
+                self._groups[key] = Totals(*whole)
+            else:
+                total.add(whole)
 
     def _texts(self, name: str, values: list[Any]) -> list[str | None]:
         """Return a group's values as users write them."""
@@ -310,6 +319,19 @@ def _grouped(groups: Sequence[ColumnElement[Any]], sums: Sequence[ColumnElement[
     return select(*named, *sums).group_by(
         *(name for name, group in zip(named, groups, strict=True) if group is not _NONE)
     )
+
+
+@cache
+def _cell_sums(cells: Table, *, all_types: bool) -> Sequence[ColumnElement[int]]:
+    """Return the sums over cells of a roll-up; of hours with each type of event, those of calls alone where asked."""
+    has_types = "event_type" in cells.c and not all_types
+    columns = [
+        case((cells.c.event_type.in_(CALLS), cells.c[name]), else_=0)
+        if has_types and name in CALLS_ONLY
+        else cells.c[name]
+        for name in MEASURES
+    ]
+    return [func.coalesce(func.sum(column), 0) for column in columns]
 
 
 def _whole(span: Span, unit_us: int) -> tuple[Span | None, list[Span]]:

@@ -1,25 +1,29 @@
-"""Reading what was sent: the calls that a question is about, their prompts, and who made what is in them."""
+"""The waterfall as it is defined, one part of one prompt after the other: what `ledger.sums` must equal."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, FromClause, select
 
 from tc_core.ledger.canonical import ASSISTANT, RESULT, SCHEMA, SYSTEM, TOOL, what
-from tc_core.ledger.prices import InputZones, Zones
 from tc_core.ledger.relations import LEAST_DERIVED
+from tc_core.ledger.scaling import largest_remainders
 from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow, QuotedRow
 from tc_core.ledger.tree import PER_REQUEST, PER_SEGMENT
+from tc_core.ledger.waterfall import MOST_SCALE, Waterfall, WaterfallRow
+from tc_core.meter import prices
 from tc_core.model import ids
 from tc_core.model.ports import Filters
 from tc_core.model.usage import Usage
 from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ROOT, Conditions
+from tc_core.store.schema.days import US_PER_DAY
 from tc_core.store.schema.tables import SEED_KEYS, table
 from tc_core.store.sql import SqlStore
 
-if TYPE_CHECKING:
-    from tc_core.ledger.waterfall import OriginKind
+Zones = Sequence[tuple[int, int]]
+
 
 QUOTED = what(TOOL, RESULT)
 """What a quotation is taken for: however short, it is its maker's."""
@@ -60,7 +64,7 @@ class Call(NamedTuple):
 class Origin(NamedTuple):
     """Where a content comes from."""
 
-    kind: "OriginKind"
+    kind: str
     id: str | None
     name: str
 
@@ -289,3 +293,215 @@ def _makers(
         segment: (row.id, row.event_type, names.get(row.name), names.get(row.agent_id))
         for segment, (_, row) in best.items()
     }
+
+
+_CACHED, _WRITTEN, _INPUT = "cached", "cache write", ("input", "audio input", "image input", "video input")
+
+
+class _Prices(NamedTuple):
+    """What a call costs by the table, in nano-dollars; None where the table has no such price, so that it is input."""
+
+    cached: int | None
+    written: int | None
+    rest: int
+    whole: int
+
+
+class InputZones:
+    """Prices the input of calls; those that are alike are priced once."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self._names = names
+        self._known: dict[tuple[Any, ...], _Prices | None] = {}
+
+    def of(self, row: Any) -> Zones | None:
+        """Return the zones of a call's input, None where it has no price."""
+        if row.cost_nanos is None:
+            return None
+        cached = min(row.cached_tokens or 0, row.input_tokens)
+        written = min(row.cache_write_tokens or 0, row.input_tokens - cached)
+        sizes = (cached, written, row.input_tokens - cached - written)
+        if row.cost_nanos == 0:
+            return [(size, 0) for size in sizes]
+        of_table = self._of_table(row)
+        if of_table is None:
+            return None
+        cached, written = 0 if of_table.cached is None else cached, 0 if of_table.written is None else written
+        sizes = (cached, written, row.input_tokens - cached - written)
+        nanos = (of_table.cached or 0, of_table.written or 0, of_table.rest)
+        if of_table.whole not in (0, row.cost_nanos):  # a bill of the provider's own, split as the table would
+            nanos = tuple(each * row.cost_nanos // of_table.whole for each in nanos)
+        return list(zip(sizes, nanos, strict=True))
+
+    def _of_table(self, row: Any) -> _Prices | None:
+        """Return what the three zones cost by the table, and the whole call."""
+        key = (
+            row.model,
+            row.served_model,
+            row.provider,
+            row.service_tier,
+            row.at // US_PER_DAY,
+            row.input_tokens,
+            row.output_tokens,
+            row.cached_tokens,
+            row.cache_write_tokens,
+            row.audio_input_tokens,
+            row.audio_output_tokens,
+            row.cache_write_1h_tokens,
+        )
+        if key not in self._known:
+            self._known[key] = self._priced(row)
+        return self._known[key]
+
+    def _priced(self, row: Any) -> _Prices | None:
+        model = self._names.get(row.model) or self._names.get(row.served_model)
+        if model is None:
+            return None
+        parts = prices.cost_parts(
+            Usage(**{name: getattr(row, name) for name in Usage._fields if name != "reasoning_tokens"}),
+            model,
+            served_model=self._names.get(row.served_model),
+            provider=self._names.get(row.provider),
+            service_tier=self._names.get(row.service_tier),
+            at_us=row.at,
+        )
+        costs = [(part.kind, part.cost_nanos) for part in parts]
+        if any(cost is None for _, cost in costs):
+            return None
+        known = [(kind, cost or 0) for kind, cost in costs]
+        return _Prices(
+            _sum(known, lambda kind: kind.startswith(_CACHED)),
+            _sum(known, lambda kind: kind.startswith(_WRITTEN)),
+            _sum(known, lambda kind: kind in _INPUT) or 0,
+            sum(cost for _, cost in known),
+        )
+
+
+def _sum(costs: Sequence[tuple[str, int]], is_meant: Callable[[str], bool]) -> int | None:
+    found = [cost for kind, cost in costs if is_meant(kind)]
+    return sum(found) if found else None
+
+
+def split_cost(tokens: Sequence[int], zones: Sequence[tuple[int, int]]) -> list[int]:
+    """Return what each of some parts costs, which lie one behind the other over zones with prices of their own.
+
+    A zone is its tokens and its whole cost in nano-dollars; together they have as many tokens as the parts. The costs
+    sum to those of the zones exactly.
+    """
+    costs = []
+    left = iter(zones)
+    size, nanos = next(left, (0, 0))
+    start = paid = edge = before = 0
+    for count in tokens:
+        edge += count
+        while edge > start + size and (following := next(left, None)) is not None:
+            start, paid = start + size, paid + nanos
+            size, nanos = following
+        now = paid + (nanos * (edge - start) // size if size else 0)
+        costs.append(now - before)
+        before = now
+    return costs
+
+
+def waterfall(
+    store: SqlStore,
+    filters: Filters | None = None,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    *,
+    is_single: bool = False,
+) -> Waterfall:
+    """Return where the input of the calls that match comes from, the largest origin first.
+
+    With `is_single` each content is a row of its own: one tool's one result, one answer, one message.
+    """
+    calls, origins = read(store, filters or {}, start_us, end_us)
+    return _Adding(origins, is_single=is_single).of(calls)
+
+
+@dataclass(slots=True)
+class _Sum:
+    tokens: int = 0
+    first: int = 0
+    sends: int = 0
+    cost: int | None = None
+
+    def add(self, tokens: int, first: int, sends: int, cost: int | None) -> None:
+        self.tokens += tokens
+        self.first += first
+        self.sends += sends
+        if cost is not None:
+            self.cost = (self.cost or 0) + cost
+
+
+class _Key(NamedTuple):
+    kind: str
+    id: str | None
+    name: str
+
+
+_FORMAT = _Key("format", None, "message format")
+_UNEXPLAINED = _Key("unexplained", None, "images, audio, unseen")
+_NO_DETAILS = _Key("no_details", None, "calls without details")
+
+
+class _Adding:
+    def __init__(self, origins: Origins, *, is_single: bool) -> None:
+        self._origins, self._is_single = origins, is_single
+        self._sums: dict[_Key, _Sum] = {}
+        self._billed = self._weighed = 0
+
+    def of(self, calls: Iterable[Call]) -> Waterfall:
+        number = cached = unpriced = estimated = 0
+        for call in calls:
+            number += 1
+            cached += min(call.cached_tokens, call.input_tokens)
+            unpriced += call.zones is None
+            estimated += call.is_estimated
+            self._add(call)
+        rows = [
+            WaterfallRow(*key, each.tokens, each.first, each.tokens - each.first, each.sends, each.cost)
+            for key, each in self._sums.items()
+        ]
+        rows.sort(key=lambda row: (-(row.cost_nanos or 0), -row.tokens, row.name, row.origin_id or ""))
+        costs = [row.cost_nanos for row in rows if row.cost_nanos is not None]
+        return Waterfall(
+            calls=number,
+            total_tokens=sum(row.tokens for row in rows),
+            cached_tokens=cached,
+            first_tokens=sum(row.first_tokens for row in rows),
+            resent_tokens=sum(row.resent_tokens for row in rows),
+            total_cost_nanos=sum(costs) if costs else None,
+            unpriced_calls=unpriced,
+            estimated_calls=estimated,
+            scale=self._billed / self._weighed if self._weighed else None,
+            rows=tuple(rows),
+        )
+
+    def _add(self, call: Call) -> None:
+        parts = list(self._parts(call))
+        tokens = [part[1] for part in parts]
+        costs: Sequence[int | None] = [None] * len(parts) if call.zones is None else split_cost(tokens, call.zones)
+        for (key, count, is_first, sends), cost in zip(parts, costs, strict=True):
+            self._sums.setdefault(key, _Sum()).add(count, count if is_first else 0, sends, cost)
+
+    def _parts(self, call: Call) -> Iterator[tuple[_Key, int, bool, int]]:
+        """Yield origin, tokens, whether it is sent for the first time, and how many sends it is; in the order sent."""
+        if call.sends is None:
+            yield _NO_DETAILS, call.input_tokens, True, 1
+            return
+        weights = [send.weight for send in call.sends]
+        weighed = sum(weights) + call.format_weight
+        billed = call.input_tokens if call.input_tokens <= weighed * MOST_SCALE else weighed
+        counts = largest_remainders([*weights, call.format_weight], billed)
+        self._billed += billed
+        self._weighed += weighed
+        for send, count in zip(call.sends, counts, strict=False):
+            yield self._key(send), count, send.is_first, 1
+        yield _FORMAT, counts[-1], call.is_first, 1
+        if call.input_tokens > billed:
+            yield _UNEXPLAINED, call.input_tokens - billed, True, 1
+
+    def _key(self, send: Send) -> _Key:
+        origin = self._origins.of(send)
+        return _Key(origin.kind, origin.id if self._is_single else None, origin.name)
