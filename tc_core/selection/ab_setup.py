@@ -64,7 +64,7 @@ def create_ab_test(
     key, now_us = hash_key.hash_key(), clock.wall_ns() // 1000
     low, high = (None, None) if bounds is None else (float(bounds[0]), float(bounds[1]))
     new = Setup(
-        0, name, model_a, model_b, unit, float(split), low, high, agent_id, secrets.token_bytes(16),
+        0, name, model_a, model_b, unit, float(split), low, high, agent_id, _salt(),
         hash_key.key_id(key), now_us, now_us + round(duration_days * _US_PER_DAY),
     )  # fmt: skip
     with store.database.reading() as connection:
@@ -131,6 +131,10 @@ def check_models(store: SqlStore, *models: str) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _salt() -> bytes:
+    return secrets.token_bytes(16)
 
 
 def _differences(found: Setup, new: Setup) -> list[str]:

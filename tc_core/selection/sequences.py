@@ -21,7 +21,7 @@ LEAST = 30
 """Under so many outcomes in each arm nothing is said."""
 NARROWEST = 400
 """At so many outcomes an arm the interval is as narrow as it can be made."""
-RATIO_ALPHA = 0.01
+RATIO_ALPHA = 0.001
 
 RHO2 = (-2 * math.log(ALPHA) + math.log(1 - 2 * math.log(ALPHA))) / NARROWEST
 
