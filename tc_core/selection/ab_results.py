@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tc_core.model import money
 from tc_core.model.totals import Totals
@@ -94,12 +95,12 @@ class Difference:
     known: tuple[int, bool] | None
 
 
-def compare(found: Outcomes, bounds: tuple[float, float] | None, method: Method) -> Difference:
-    """Return what outcomes say, in the order in which they came."""
-    if not found:
+def compare(
+    arms: NDArray[np.int64], values: NDArray[np.floating[Any]], bounds: tuple[float, float] | None, method: Method
+) -> Difference:
+    """Return what outcomes say, in the order in which they came; `arms` are 0 for a and 1 for b."""
+    if not len(arms):
         return Difference(None, None, None, None)
-    arms = np.array([arm for arm, _ in found])
-    values = np.array([value for _, value in found], dtype=float)
     shifted = values - (values[0] if bounds is None else bounds[0])  # squares of large numbers lose what differs
     prior = 0.0 if bounds is None else ((bounds[1] - bounds[0]) / 2) ** 2
     difference, radius = interval(running(arms, shifted), prior)
@@ -115,7 +116,9 @@ def compare(found: Outcomes, bounds: tuple[float, float] | None, method: Method)
     return Difference(float(difference[-1]), low, high, known)
 
 
-def _known_by_bets(arms: Any, values: Any, low: float, high: float) -> tuple[int, bool] | None:
+def _known_by_bets(
+    arms: NDArray[np.int64], values: NDArray[np.floating[Any]], low: float, high: float
+) -> tuple[int, bool] | None:
     up, down, after = bets(arms, values, low, high)
     is_known = (np.logaddexp(up, down) - math.log(2) >= -math.log(ALPHA)) & (np.arange(1, len(up) + 1) >= LEAST)
     at = int(is_known.argmax())
@@ -154,7 +157,8 @@ def results(
 ) -> ABTestResults:
     """Return the results of a test; `facts` are those fields that need no outcome."""
     a, b = arms
-    said = compare(found, bounds, method)
+    which, values = np.array([arm for arm, _ in found], dtype=np.int64), np.array([value for _, value in found])
+    said = compare(which, values, bounds, method)
     is_lopsided = any(
         ratio_evidence(*counts, facts["split"]) > 1 / RATIO_ALPHA
         for counts in ((a.assigned, b.assigned), (a.outcomes, b.outcomes))

@@ -8,12 +8,12 @@ small differences: bets on pairs of outcomes (aGRAPA; Waudby-Smith, Ramdas 2024)
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers: TypeAlias = NDArray[np.float64]
+Numbers: TypeAlias = NDArray[np.floating[Any]]
 
 ALPHA = 0.04
 """In at most so large a share of tests without a difference one is ever said to be known."""

@@ -88,7 +88,7 @@ def test_the_same_name_is_the_same_test_where_the_setup_is_the_same(test, store)
     assert same.results().outcomes == 3
     test.stop()
     assert create_ab_test(store, *MODELS, 14, name="support").state == "stopped"
-    with pytest.raises(ABTestError, match="there is a test 'support' already, with split 0.5, 14 days: choose another"):
+    with pytest.raises(ABTestError, match=r"already, with split 0\.5, 14 days: choose another"):
         create_ab_test(store, *MODELS, 7, name="support", split=0.2)
 
 
@@ -151,7 +151,7 @@ def test_a_unit_has_one_outcome(test):
     assert test.record_outcome("s1", True)
     assert not test.record_outcome("s1", 1.0)
     with pytest.raises(
-        ABTestError, match="session 's1' has the outcome 1 in test 'support' already, .*: 0 is not taken"
+        ABTestError, match=r"session 's1' has the outcome 1 in test 'support' already, .*: 0 is not taken"
     ):
         test.record_outcome("s1", False)
     assert test.results().outcomes == 1
@@ -210,7 +210,7 @@ def test_another_hash_key_cannot_tell_its_units(test, store, monkeypatch):
     monkeypatch.setenv("TOKEN_CALC_HASH_KEY", "another")
     settings.forget()
     other = open_ab_test(store, "support")
-    with pytest.raises(ABTestError, match="set up with another hash key, .*: set the same TOKEN_CALC_HASH_KEY"):
+    with pytest.raises(ABTestError, match=r"set up with another hash key, .*: set the same"):
         other.assign("s1")
     assert other.results().outcomes == 0
 

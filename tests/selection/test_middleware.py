@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("langchain_openai", reason="LangChain is not installed")
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRequest
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -96,7 +97,7 @@ def test_a_run_and_a_user_are_units_too(agent, server, store):
     assert [event.model for event in calls_in(store)] == [
         MODELS["ab".index(runs.arm(event.root_id))] for event in calls_in(store)
     ]
-    assert all([runs.record_outcome(event.root_id) for event in calls_in(store)])
+    assert {runs.record_outcome(event.root_id) for event in calls_in(store)} == {True}
     made = agent(users)
     with labels(user_id="u1"):
         made.invoke(QUESTION)
@@ -136,13 +137,10 @@ def test_another_provider_is_asked_by_its_own_class(agent, server, store, monkey
     test = create_ab_test(store, "gpt-4o", "claude-sonnet-4-5", 14)
     arms = Arms(test, None, None)
 
-    class Asked:
-        model = Clients(server.base_url).langchain("gpt-4.1")
-        model_settings = {}
-
-    assert type(arms._model("claude-sonnet-4-5", Asked)).__name__ == "ChatAnthropic"
-    assert arms._model("gpt-4o", Asked).model_name == "gpt-4o"
-    assert arms._model("gpt-4o", Asked).openai_api_base == server.base_url
+    asked = ModelRequest(model=Clients(server.base_url).langchain("gpt-4.1"), messages=[])
+    assert type(arms._model("claude-sonnet-4-5", asked)).__name__ == "ChatAnthropic"
+    assert arms._model("gpt-4o", asked).model_name == "gpt-4o"
+    assert arms._model("gpt-4o", asked).openai_api_base == server.base_url
 
 
 @pytest.mark.swallows
