@@ -43,7 +43,7 @@ class Arms:
 
         Once the test is over the model is the one that it was stopped with, else the agent's own.
         """
-        if not self.test.is_running():
+        if not self.test.is_running(waits=False):
             kept = self.test.kept_model
             model = None if kept is None else attempt(self._model, kept, request)
             return (request if model is None else request.override(model=model)), {}

@@ -75,16 +75,15 @@ def create(
         console = text.console()
         if test is not None:
             gets = f"{round(100 * split, 1):g} % of {_plural(unit)} get {model_b}, the others {model_a}"
-            console.print(Text(f"{test.name}: until {test.ends_at:%Y-%m-%d %H:%M} UTC, {gets}.", style="bold"))
+            until = text.moment(test.ends_at, common.zone(None))
+            console.print(Text(f"{test.name}: until {until}, {gets}.", style="bold"))
         for line in _plan_lines(needed, unit, days, agent):
             console.print(Text(line))
         if test is None:
             common.print_hint("the same without --dry-run", "sets it up")
             return
-        console.print(
-            Text(f'\nIn the program: TokenCalculatorMiddleware(ab_test="{test.name}"), or test.using(...), and')
-        )
-        console.print(Text("test.record_outcome(...) with how each came out."))
+        how = f'TokenCalculatorMiddleware(ab_test="{test.name}"), or test.using(...) by hand'
+        console.print(Text(f"\nIn the program: {how};\nthen test.record_outcome(...) with how each came out."))
         common.print_hint(f"token-calc abtest status {test.name}", "says what is known", store)
 
 

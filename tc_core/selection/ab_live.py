@@ -1,8 +1,11 @@
 """What A/B tests add to recording: whose calls carry an arm is assigned to it, in the transaction of the calls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
-from tc_core.model.part import Change, Part, Transaction
+from tc_core.model.clock import clock
+from tc_core.model.event import from_us
+from tc_core.model.part import Change, Finding, Part, Transaction
 from tc_core.runtime import hash_key
 from tc_core.selection import ab_sql
 from tc_core.selection.ab_sql import Setup
@@ -10,6 +13,7 @@ from tc_core.selection.assignment import RUN, place, unit_in
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
+NAME = "ab_tests"
 LABEL = "ab_test."
 """What the label of a call begins with that belongs to a test; then comes the test's name, and its value is the arm."""
 
@@ -18,7 +22,23 @@ def part(store: StorageBackend) -> Part | None:
     """Return what writes down who is assigned where; None where nothing can be written."""
     if not isinstance(store, SqlStore) or store.read_only:
         return None
-    return Part(name="ab_tests", write=Assigning().write)
+    return Part(name=NAME, write=Assigning().write, checks=partial(examine, store))
+
+
+def examine(store: SqlStore) -> Iterable[Finding]:
+    """Yield what the doctor says of tests: those that are over and were not stopped, or that take part in nothing."""
+    key, now_us = hash_key.key_id(hash_key.hash_key()), clock.wall_ns() // 1000
+    with store.database.reading() as connection:
+        tests = [each for each in ab_sql.setups(connection) if each.stopped_us is None]
+    for each in tests:
+        if each.end_us <= now_us:
+            said = f"test {each.name!r} is over: `token-calc abtest status {each.name}` says what came of it"
+            yield Finding("warning", NAME, f"{said}, `stop` ends it")
+        elif each.hash_key != key:
+            said = f"test {each.name!r} was set up with another hash key: programs that share it set the same "
+            yield Finding("warning", NAME, f"{said}TOKEN_CALC_HASH_KEY")
+        else:
+            yield Finding("ok", NAME, f"test {each.name!r} runs until {from_us(each.end_us):%Y-%m-%d %H:%M} UTC")
 
 
 class Assigning:

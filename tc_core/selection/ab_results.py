@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tc_core.model import money
 from tc_core.model.totals import Totals
 from tc_core.selection import ab_words
+from tc_core.selection.ab_definition import State
 from tc_core.selection.sequences import ALPHA, LEAST, RATIO_ALPHA, bets, interval, ratio_evidence, running
 
-State = Literal["running", "ended", "stopped"]
 Method = Literal["mixture", "pairs"]
 METHODS: tuple[Method, ...] = ("mixture", "pairs")
 Outcomes = Sequence[tuple[int, float]]

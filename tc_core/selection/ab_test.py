@@ -1,35 +1,34 @@
 """An A/B test of two models: who gets which, how it came out, and whether they differ, however often one looks."""
 
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from tc_core.errors import ABTestError, PriceNotFoundError
-from tc_core.meter import price_table
+from tc_core.errors import ABTestError
 from tc_core.model.clock import clock
-from tc_core.model.event import from_us
 from tc_core.model.ids import EventId
 from tc_core.model.scope import Scope
 from tc_core.record.context import labels
+from tc_core.record.guard import attempt
 from tc_core.runtime import hash_key
 from tc_core.selection import ab_sql, assignment
+from tc_core.selection.ab_definition import ARMS, Definition
 from tc_core.selection.ab_live import LABEL
-from tc_core.selection.ab_results import METHODS, ABTestResults, Method, State, arm, results
+from tc_core.selection.ab_results import METHODS, ABTestResults, Method, arm, results
 from tc_core.selection.ab_sql import Setup
 from tc_core.store.sql import SqlStore
 
-ARMS = ("a", "b")
 BOUNDS = (0.0, 1.0)
 MOST_REMEMBERED = 10_000
 REFRESH_SECONDS = 10.0
 """After so long a program sees that a test was stopped elsewhere."""
 
 
-class ABTest:
+class ABTest(Definition):
     """An A/B test in a store: two models, and which unit (session, user, run) gets which.
 
     >>> test = create_ab_test(store, "gpt-4o", "gpt-4o-mini", 14, name="support")
@@ -43,89 +42,10 @@ class ABTest:
 
     def __init__(self, store: SqlStore, setup: Setup) -> None:
         self.storage = store
-        self._setup = setup
+        super().__init__(setup)
         self._read_ns = clock.steady_ns()
         self._key = hash_key.hash_key()
         self._written: dict[bytes, None] = {}
-
-    def __repr__(self) -> str:
-        return f"ABTest({self.name!r}, {self.model_a!r}, {self.model_b!r}, {self.state})"
-
-    # What it is
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._setup.name
-
-    @property
-    def models(self) -> tuple[str, str]:
-        """The models of a and b."""
-        return self._setup.model_a, self._setup.model_b
-
-    @property
-    def model_a(self) -> str:
-        """The model of a: the one that is used today."""
-        return self._setup.model_a
-
-    @property
-    def model_b(self) -> str:
-        """The model of b: the one that is tried."""
-        return self._setup.model_b
-
-    @property
-    def providers(self) -> tuple[str | None, str | None]:
-        """By whom the models of a and b are sold, as the table of prices has it; None where it has not."""
-        return _provider(self.model_a), _provider(self.model_b)
-
-    @property
-    def unit(self) -> str:
-        """What gets one model or the other as a whole: session, workflow, run, or the name of a label."""
-        return self._setup.unit
-
-    @property
-    def split(self) -> float:
-        """The share of units that get b."""
-        return self._setup.split
-
-    @property
-    def agent_id(self) -> str | None:
-        """Whose calls it is about; None for all."""
-        return self._setup.agent_id
-
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """Between which numbers outcomes lie; None for any."""
-        low, high = self._setup.low, self._setup.high
-        return None if low is None or high is None else (low, high)
-
-    @property
-    def started_at(self) -> datetime:
-        """When it was set up."""
-        return from_us(self._setup.start_us)
-
-    @property
-    def ends_at(self) -> datetime:
-        """When it takes no further units."""
-        return from_us(self._setup.end_us)
-
-    @property
-    def stopped_at(self) -> datetime | None:
-        """When it was stopped, or None."""
-        return None if self._setup.stopped_us is None else from_us(self._setup.stopped_us)
-
-    @property
-    def kept_model(self) -> str | None:
-        """The model that everybody gets since it was stopped, if one was named."""
-        keep = self._setup.keep
-        return None if keep is None else self.models[ARMS.index(keep)]
-
-    @property
-    def state(self) -> State:
-        """Whether it is running, has ended, or was stopped, as this process last knew."""
-        if self._setup.stopped_us is not None:
-            return "stopped"
-        return "running" if clock.wall_ns() // 1000 < self._setup.end_us else "ended"
 
     # Who gets what
 
@@ -171,12 +91,18 @@ class ABTest:
         """Return the unit that a call with these dimensions and labels belongs to; None where it has none."""
         return assignment.unit_in(self.unit, scope, root_id)
 
-    def is_running(self) -> bool:
-        """Tell whether units are assigned; what other processes do is seen within some seconds."""
+    def is_running(self, *, waits: bool = True) -> bool:
+        """Tell whether units are assigned; what other processes do is seen within some seconds.
+
+        Without `waits` the store is asked on a thread of its own, and what was known before is told meanwhile.
+        """
         now_ns = clock.steady_ns()
         if abs(now_ns - self._read_ns) > REFRESH_SECONDS * 1e9:
             self._read_ns = now_ns
-            self.refresh()
+            if waits:
+                self.refresh()
+            else:  # a server may be away
+                threading.Thread(target=attempt, args=(self.refresh,), name="tc-ab-test", daemon=True).start()
         return self.state == "running"
 
     def refresh(self) -> None:
@@ -295,10 +221,3 @@ class ABTest:
     def _facts(self) -> Mapping[str, Any]:
         names = ("name", "unit", "split", "state", "started_at", "ends_at", "stopped_at", "kept_model")
         return {name: getattr(self, name) for name in names}
-
-
-def _provider(model: str) -> str | None:
-    try:
-        return price_table.show(model).provider
-    except PriceNotFoundError:
-        return None

@@ -16,6 +16,8 @@ def verdict(found: "ABTestResults", *, are_shares: bool) -> str:
     a, b = found.a, found.b
     if found.is_lopsided:
         return _lopsided(found)
+    if not a.assigned and not b.assigned:
+        return f"No {found.unit} was assigned {_ending(found, 'yet.', 'while it ran.')}"
     if found.difference is None or found.low is None or found.high is None:
         counts = f"{a.outcomes:,} outcomes of {a.model} and {b.outcomes:,} of {b.model}"
         return f"{counts}: nothing is said under {LEAST} each{_ending(found, '.', ', and the test is over.')}"

@@ -17,6 +17,7 @@ from tc_core import (
     session,
     settings,
 )
+from tc_core.selection.ab_live import examine
 from tc_core.selection.ab_setup import ab_tests
 from tc_core.selection.rates import units_a_day
 from tc_core.store.base import StorageBackend
@@ -219,8 +220,10 @@ def test_another_hash_key_cannot_tell_its_units(test, store, monkeypatch):
 
 
 def test_what_it_says_as_outcomes_come(test):
-    assert test.results().verdict.startswith(
-        "0 outcomes of gpt-4o and 0 of gpt-4o-mini: nothing is said under 30 each."
+    assert test.results().verdict == "No session was assigned yet."
+    come_out(test, 1)
+    assert re.fullmatch(
+        r"[01] outcomes of gpt-4o and [01] of gpt-4o-mini: nothing is said under 30 each\.", test.results().verdict
     )
     come_out(test, 100, (0.9, 0.8))
     early = test.results()
@@ -363,3 +366,19 @@ def test_it_shows_what_it_is(test):
     assert repr(test) == "ABTest('support', 'gpt-4o', 'gpt-4o-mini', running)"
     assert isinstance(test, ABTest)
     assert (test.providers, test.split) == (("openai", "openai"), 0.5)
+
+
+def test_the_doctor_says_how_tests_stand(store, today, monkeypatch):
+    assert list(examine(store)) == []
+    create_ab_test(store, *MODELS, 1, name="short")
+    create_ab_test(store, *MODELS, 9, name="long")
+    create_ab_test(store, *MODELS, 9, name="stopped").stop()
+    today.advance(days=2)
+    monkeypatch.setenv("TOKEN_CALC_HASH_KEY", "another")
+    settings.forget()
+    create_ab_test(store, *MODELS, 9, name="ours")
+    found = [(finding.state, finding.said) for finding in examine(store)]
+    assert [state for state, _ in found] == ["ok", "warning", "warning"]
+    assert found[0][1] == "test 'ours' runs until 2026-05-26 12:00 UTC"
+    assert "test 'long' was set up with another hash key" in found[1][1]
+    assert "test 'short' is over: `token-calc abtest status short`" in found[2][1]

@@ -38,6 +38,7 @@ def test_from_an_idea_to_the_end(abtest, tmp_path):
     made = abtest("create", "gpt-4o", "gpt-4o-mini", "--name", "support", "--days", "7")
     assert made.output.startswith("support: until ")
     assert 'TokenCalculatorMiddleware(ab_test="support")' in made.output
+    assert abtest("status").output.startswith("No session was assigned yet.")
     with SQLiteStorage(tmp_path / "c.db") as store:
         test = open_ab_test(store, "support")
         for number in range(100):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -166,6 +167,16 @@ def test_when_it_is_over_the_agent_asks_its_own_model_or_the_one_that_is_kept(ag
         made.invoke(QUESTION)
     assert asked(server) == ["gpt-4.1", "gpt-4o-mini"]
     assert test.results().a.calls + test.results().b.calls == 0
+
+
+def test_a_running_agent_sees_that_a_test_was_stopped_elsewhere(agent, test, server, store, today):
+    made = agent("support")
+    test.stop(keep="b")
+    deadline = time.monotonic() + 30
+    while "gpt-4o-mini" not in asked(server) and time.monotonic() < deadline:
+        today.advance(seconds=11)  # it is asked for on a thread, so that no request waits
+        made.invoke(QUESTION)
+    assert asked(server)[-1] == "gpt-4o-mini"
 
 
 def test_a_budget_judges_the_model_of_the_arm(agent, test, server, store):
