@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Figure, show
 from tc_core import SQLiteStorage, create_ab_test
-from tc_core.selection.ab_results import Method, compare
+from tc_core.selection.ab_definition import Method
+from tc_core.selection.ab_results import compare
 from tc_core.selection.power import plan
 from tc_core.selection.sequences import LEAST, RATIO_ALPHA, ratio_evidence
 

@@ -1,6 +1,6 @@
 """`token-calc abtest`: set up an A/B test of two models, see what is known, and stop it."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -10,12 +10,14 @@ from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import money
 from tc_core.selection import rates
-from tc_core.selection.ab_results import ABArm, ABTestResults
 from tc_core.selection.ab_setup import ab_tests, check_models, check_setup, create_ab_test, open_ab_test, sql_store
 from tc_core.selection.ab_test import ABTest
-from tc_core.selection.power import Plan, plan
 from tc_core.store.sql import SqlStore
 from tc_core.store.storages import InMemoryStorage
+
+if TYPE_CHECKING:
+    from tc_core.selection.ab_results import ABArm, ABTestResults
+    from tc_core.selection.power import Plan
 
 app = typer.Typer(help="Test two models against each other.", no_args_is_help=True)
 
@@ -60,6 +62,8 @@ def create(
     Example: token-calc abtest create gpt-4o gpt-4o-mini --name support --agent support --dry-run
     """
     with common.told():
+        from tc_core.selection.power import plan  # it loads numpy
+
         opened = _opened(store)
         check_setup(days, unit, split, (0.0, 1.0))
         needed = plan(baseline, _fitting(baseline, effect), split=split, a_day=rates.units_a_day(opened, unit, agent))
@@ -169,7 +173,7 @@ def stop(
         _print(found, tz, store)
 
 
-def _print(found: ABTestResults, tz: str | None, store: str | None) -> None:
+def _print(found: "ABTestResults", tz: str | None, store: str | None) -> None:
     console, zone = text.console(), common.zone(tz)
     style = "bold red" if found.is_lopsided else "bold green" if found.significant else "bold"
     console.print(Text(found.verdict, style=style))
@@ -203,26 +207,26 @@ def _print(found: ABTestResults, tz: str | None, store: str | None) -> None:
         common.print_hint(f"token-calc costs --by labels.ab_test.{found.name},model", "shows its calls", store)
 
 
-def _each_nanos(arm: ABArm) -> int | None:
+def _each_nanos(arm: "ABArm") -> int | None:
     each = arm.cost_per_completed
     return None if each is None else round(each * money.NANOS_PER_DOLLAR)
 
 
-def _mean(arm: ABArm) -> str:
+def _mean(arm: "ABArm") -> str:
     return text.EMPTY if arm.mean is None else f"{arm.mean:.3f}"
 
 
-def _state(found: ABTestResults) -> str:
+def _state(found: "ABTestResults") -> str:
     return found.state if found.kept_model is None else f"{found.state}, keeps {found.kept_model}"
 
 
-def _known(found: ABTestResults) -> Text:
+def _known(found: "ABTestResults") -> Text:
     if found.is_lopsided:
         return Text("lopsided", style="red")
     return Text(f"{found.winner} is better", style="green") if found.winner else Text("nothing yet", style="dim")
 
 
-def _plan_lines(needed: Plan, unit: str, days: float, agent: str | None) -> list[str]:
+def _plan_lines(needed: "Plan", unit: str, days: float, agent: str | None) -> list[str]:
     seen = f"To see a difference of {abs(100 * needed.effect):g} points from {100 * needed.baseline:g} %"
     lines = [f"{seen} takes {needed.median:,} outcomes in half of all tests, {needed.outcomes:,} in 4 of 5."]
     who, late = "" if agent is None else f" of {agent}", f"in the last {rates.DAYS} days"

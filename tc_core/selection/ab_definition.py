@@ -13,6 +13,9 @@ from tc_core.selection.ab_sql import Setup
 ARMS = ("a", "b")
 
 State = Literal["running", "ended", "stopped"]
+Method = Literal["mixture", "pairs"]
+METHODS: tuple[Method, ...] = ("mixture", "pairs")
+"""By what a difference is known."""
 
 
 class Definition:

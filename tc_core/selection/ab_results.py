@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from tc_core.model import money
 from tc_core.model.totals import Totals
 from tc_core.selection import ab_words
-from tc_core.selection.ab_definition import State
+from tc_core.selection.ab_definition import Method, State
 from tc_core.selection.sequences import ALPHA, LEAST, RATIO_ALPHA, bets, interval, ratio_evidence, running
 
-Method = Literal["mixture", "pairs"]
-METHODS: tuple[Method, ...] = ("mixture", "pairs")
 Outcomes = Sequence[tuple[int, float]]
 
 

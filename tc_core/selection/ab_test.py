@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -16,11 +16,13 @@ from tc_core.record.context import labels
 from tc_core.record.guard import attempt
 from tc_core.runtime import hash_key
 from tc_core.selection import ab_sql, assignment
-from tc_core.selection.ab_definition import ARMS, Definition
+from tc_core.selection.ab_definition import ARMS, METHODS, Definition, Method
 from tc_core.selection.ab_live import LABEL
-from tc_core.selection.ab_results import METHODS, ABTestResults, Method, arm, results
 from tc_core.selection.ab_sql import Setup
 from tc_core.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from tc_core.selection.ab_results import ABTestResults
 
 BOUNDS = (0.0, 1.0)
 MOST_REMEMBERED = 10_000
@@ -164,12 +166,14 @@ class ABTest(Definition):
             )
         return known.value is None
 
-    def results(self, method: Method = "mixture") -> ABTestResults:
+    def results(self, method: Method = "mixture") -> "ABTestResults":
         """Return how it stands: see `ABTestResults`. Look as often as you like.
 
         `method` is "mixture", or "pairs": bets on pairs of outcomes, which are exact at every size and slower for small
         differences; that needs bounds. Choose before you look.
         """
+        from tc_core.selection.ab_results import arm, results  # they load numpy
+
         if method not in METHODS:
             raise ValueError(f"method is {' or '.join(METHODS)}, not {method!r}")
         if method == "pairs" and self.bounds is None:
@@ -191,7 +195,7 @@ class ABTest(Definition):
         ]
         return results(self._facts(), (arms[0], arms[1]), found, self.bounds, method)
 
-    def stop(self, keep: str | None = None) -> ABTestResults:
+    def stop(self, keep: str | None = None) -> "ABTestResults":
         """Take no further units and outcomes, for good; return the results.
 
         From then on everybody gets the model `keep`, else that of a. A second time changes that alone.
