@@ -43,6 +43,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("cache", []),
     ("patterns", []),
     ("alerts", []),
+    ("ab_tests", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -11,6 +11,7 @@ COMMANDS = (
     *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     "workflow",
+    *("abtest create", "abtest status", "abtest list", "abtest stop"),
     "alerts list",
     "alerts history",
     "alerts test",

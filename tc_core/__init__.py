@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.costs.units import CostPer
     from tc_core.errors import (
+        ABTestError,
         BudgetExceededError,
         ConfigurationError,
         CycleError,
@@ -70,6 +71,9 @@ if TYPE_CHECKING:
     from tc_core.runtime.recorders import add_listener, flush, remove_listener
     from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
+    from tc_core.selection.ab_results import ABTestResults
+    from tc_core.selection.ab_setup import create_ab_test, open_ab_test
+    from tc_core.selection.ab_test import ABTest
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.workflows.analysis import WorkflowAnalysis
@@ -78,6 +82,9 @@ if TYPE_CHECKING:
     from tc_core.workflows.tracker import WorkflowTracker
 
 _HOMES = {
+    "ABTest": "selection.ab_test",
+    "ABTestError": "errors",
+    "ABTestResults": "selection.ab_results",
     "AgentPerformance": "lineage.agents",
     "Alert": "alerts.rules",
     "AlertManager": "alerts.manager",
@@ -159,10 +166,12 @@ _HOMES = {
     "continue_trace": "workflows.traces",
     "count_messages": "meter.messages",
     "count_tokens": "meter.tokens",
+    "create_ab_test": "selection.ab_setup",
     "create_storage": "store.storages",
     "flush": "runtime.recorders",
     "instrument": "runtime.instrument",
     "labels": "record.context",
+    "open_ab_test": "selection.ab_setup",
     "redact_content": "ledger.content",
     "remove_listener": "runtime.recorders",
     "session": "record.context",
@@ -173,6 +182,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "ABTest",
+    "ABTestError",
+    "ABTestResults",
     "AgentPerformance",
     "Alert",
     "AlertManager",
@@ -255,10 +267,12 @@ __all__ = [
     "continue_trace",
     "count_messages",
     "count_tokens",
+    "create_ab_test",
     "create_storage",
     "flush",
     "instrument",
     "labels",
+    "open_ab_test",
     "redact_content",
     "remove_listener",
     "session",

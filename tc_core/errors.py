@@ -1,6 +1,7 @@
 """What can go wrong, seen from the caller.
 
 TokenCalculatorError
+ ├─ ABTestError          an A/B test is not there, is another one, or does not know a unit
  ├─ BudgetExceededError  a call was refused before it was made: a hard budget has no room for it
  ├─ ConfigurationError   a setting, an argument of ours or an environment variable is unusable
  ├─ PriceNotFoundError   a model that was named to take its price from has none
@@ -15,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 __all__ = [
+    "ABTestError",
     "BudgetExceededError",
     "ConfigurationError",
     "CycleError",
@@ -59,6 +61,10 @@ class BudgetExceededError(TokenCalculatorError, RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args, self.__dict__
+
+
+class ABTestError(TokenCalculatorError):
+    """An A/B test is not there, is there with another setup, or has not assigned a unit."""
 
 
 class ConfigurationError(TokenCalculatorError):

@@ -3,8 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from tc_core import BudgetExceededError, CostTracker
+from tc_core import ABTest, BudgetExceededError, CostTracker, labels
 from tc_core.adapter import (
     LOOK_SECONDS,
     WAIT_SECONDS,
@@ -28,6 +28,7 @@ from tc_core.adapter import (
     register,
 )
 from tc_langchain import exceeded, reading, requests
+from tc_langchain.ab_test import Arms, Models
 from tc_langchain.admission import asked
 from tc_langchain.compression import Compression
 from tc_langchain.exceeded import Reaction, Retry
@@ -63,6 +64,10 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     With `compress_at`, a share of the model's window or a number of tokens, the messages of a request that reaches it
     are made shorter, by `ConversationMonitor`'s strategy "hybrid"; the agent's own state keeps them all.
+
+    With `ab_test`, a test or its name, each session (or what its `unit` says) asks one of the test's two models, and
+    its calls carry the label `ab_test.NAME`. `models` gives for a name in the test another one for `init_chat_model`,
+    or a model; that is needed where the agent's own model cannot be copied with another name.
     """
 
     def __init__(
@@ -72,6 +77,8 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         on_exceeded: str | Reaction = "stop",
         downgrade_to: str | BaseChatModel | None = None,
         compress_at: float | None = None,
+        ab_test: ABTest | str | None = None,
+        models: Models | None = None,
         **default_labels: object,
     ) -> None:
         super().__init__()
@@ -82,11 +89,29 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.default_labels = default_labels
         is_made_shorter = compress_at is not None or on_exceeded == "trim"
         self._compression = Compression(compress_at) if is_made_shorter else None
+        if ab_test is None and models is not None:
+            raise ValueError("models are those of an A/B test: name it with ab_test")
+        self._arms = None if ab_test is None else Arms(ab_test, models, tracker)
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
     def wrap_model_call(self, request: Asked, handler: Callable[[Asked], Answer]) -> Answer | AIMessage:
         """Ask the parts, and do what they decide; raises what one refuses with."""
+        if self._arms is None:
+            return self._answered(request, handler)
+        with self._in_test(request) as request_of_arm:
+            return self._answered(request_of_arm, handler)
+
+    async def awrap_model_call(
+        self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
+    ) -> Answer | AIMessage:
+        """Ask the parts, and do what they decide; raises what one refuses with."""
+        if self._arms is None:
+            return await self._answered_async(request, handler)
+        with self._in_test(request) as request_of_arm:
+            return await self._answered_async(request_of_arm, handler)
+
+    def _answered(self, request: Asked, handler: Callable[[Asked], Answer]) -> Answer | AIMessage:
         request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return handler(request)
@@ -107,10 +132,9 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         with self._asked(made):
             return handler(made[0])
 
-    async def awrap_model_call(
+    async def _answered_async(
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
     ) -> Answer | AIMessage:
-        """Ask the parts, and do what they decide; raises what one refuses with."""
         request = self._shortened(request) or request
         if not self._recorder.wants_to_admit:
             return await handler(request)
@@ -130,6 +154,16 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             return made
         with self._asked(made):
             return await handler(made[0])
+
+    @contextmanager
+    def _in_test(self, request: Asked) -> Iterator[Asked]:
+        """Give the request to the model of its arm, and have its call recorded as that arm's."""
+        found = (
+            None if self._arms is None else attempt(self._arms.applied, request, self._recorder, self.default_labels)
+        )
+        chosen, names = found or (request, {})
+        with labels(**names):
+            yield chosen
 
     # Where a budget has no room
 

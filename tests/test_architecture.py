@@ -70,7 +70,7 @@ def test_every_public_name_has_a_docstring():
             "import tc_core",
             ["sqlmodel", "sqlalchemy", "networkx", "pydantic", "genai_prices", "tiktoken", "langchain_core", "rich"],
         ),
-        ("import tc_core.cli.main", ["langchain_core", "genai_prices", "tiktoken", "alembic"]),
+        ("import tc_core.cli.main", ["langchain_core", "genai_prices", "tiktoken", "alembic", "numpy"]),
         ("import tc_langchain", ["langchain_core", "sqlmodel"]),
         ("import tc_crewai", ["crewai", "sqlmodel"]),
         ("import tc_llamaindex", ["llama_index_instrumentation", "sqlmodel"]),

@@ -322,3 +322,16 @@ def test_alerts(capsys):
     result = json.loads(capsys.readouterr().out)
     assert [row["case"] for row in result["rows"]] == list(CASES)
     assert len(list(figures(result))) == len(CASES)
+
+
+def test_ab_tests(capsys):
+    from benchmarks.ab_tests import EFFECTS, NULLS, SPLITS, figures, main
+
+    main(["--tests", "6", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    nulls = [row for row in result["rows"] if row["what"] == "null"]
+    assert len(nulls) == len(NULLS) * len(SPLITS)
+    assert sum(row["mixture"] for row in nulls) < sum(row["z"] for row in nulls) / 2
+    assert all(row["median"] > 0 for row in result["rows"] if row["what"] == "effect")
+    assert [figure.aim for figure in figures(result)] == ["0.03", *[f"{aim:,}" for *_, aim in EFFECTS if aim]]
+    assert sum(row["what"] == "speed" for row in result["rows"]) == 4

@@ -175,6 +175,7 @@ EXAMPLES = {
     "embeddings_and_retrieval.py": r"text-embedding-3-small: 2 calls, \d+ tokens in\n(.*\n)+  retrieval nearest\n",
     "in_a_test.py": r"gpt-4o-mini: 40 in, 3 out, \$[\d.e-]+",
     "a_month.py": r"\$0\.\d+ for 600 calls in a month, in a_month\.db",
+    "ab_test.py": r"gpt-4o is better than gpt-4o-mini by \d+\.\d points (.*\n)+gpt-4o-mini: \d+ sessions, \d+% helped",
     "by_hand.py": r"'agent_id': 'summariser'}: \$[\d.e-]+ for 2 calls",
 }
 

@@ -8,6 +8,7 @@ import typer
 
 from tc_core import version
 from tc_core.cli import (
+    abtest,
     agents,
     alerts,
     anomalies,
@@ -67,6 +68,7 @@ app.command("what-if")(what_if.what_if)
 app.command()(health.health)
 app.add_typer(budget.app, name="budget")
 app.command()(workflow.workflow)
+app.add_typer(abtest.app, name="abtest")
 app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")

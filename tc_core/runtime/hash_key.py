@@ -31,7 +31,12 @@ def short_id(text: str) -> str:
 
 def used() -> frozenset[str]:
     """Return the ids of the keys that this process has used; an id tells nothing of its key."""
-    return frozenset(blake2b(key, digest_size=4, person=b"tc-key-id").hexdigest() for key in tuple(_used))
+    return frozenset(key_id(key) for key in tuple(_used))
+
+
+def key_id(key: bytes) -> str:
+    """Return the id of a key, which tells nothing of it."""
+    return blake2b(key, digest_size=4, person=b"tc-key-id").hexdigest()
 
 
 def hash_key() -> bytes:

@@ -1,4 +1,4 @@
-"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts; and a wider view `events`.
+"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts, A/B tests; a wider `events`.
 
 The view is made anew after every migration.
 """
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _health()
     _budgets()
     _alerts()
+    _ab_tests()
 
 
 def _quotations() -> None:
@@ -186,3 +187,31 @@ def _alerts() -> None:
         sa.Column("fault", sa.Text),
     )
     op.create_index("ix_alert_delivery_outbox", "alert_delivery", ["outbox"])
+
+
+def _ab_tests() -> None:
+    op.create_table(
+        "ab_test",
+        sa.Column("id", KEY, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False, unique=True),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("model_a", "model_b", "unit")),
+        sa.Column("split", sa.Float, nullable=False),
+        sa.Column("low", sa.Float),
+        sa.Column("high", sa.Float),
+        sa.Column("agent_id", sa.Text),
+        sa.Column("salt", sa.LargeBinary, nullable=False),
+        sa.Column("hash_key", sa.Text, nullable=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("start_us", "end_us")),
+        sa.Column("stopped_us", sa.BigInteger),
+        sa.Column("keep", sa.Text),
+    )
+    op.create_table(
+        "ab_unit",
+        sa.Column("test", KEY, primary_key=True, autoincrement=False),
+        sa.Column("unit", sa.LargeBinary, primary_key=True),
+        sa.Column("arm", sa.SmallInteger, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("value", sa.Float),
+        sa.Column("value_us", sa.BigInteger),
+        sqlite_with_rowid=False,
+    )

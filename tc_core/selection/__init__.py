@@ -1,0 +1,1 @@
+"""Which model: what a cheaper one would do, tests of two against each other, and acting on what they say."""
