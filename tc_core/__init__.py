@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from tc_core.runtime.recorders import add_listener, flush, remove_listener
     from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
+    from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
+    from tc_core.selection.selector import ModelSelector
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.workflows.analysis import WorkflowAnalysis
@@ -116,6 +118,9 @@ _HOMES = {
     "LineageError": "errors",
     "LineageGraph": "lineage.graph",
     "Message": "health.messages",
+    "ModelCandidate": "selection.candidate",
+    "ModelRecommendation": "selection.candidate",
+    "ModelSelector": "selection.selector",
     "MonthlyForecast": "costs.forecasts.forecast",
     "Optimization": "workflows.optimisations",
     "Pattern": "lineage.patterns.pattern",
@@ -211,6 +216,9 @@ __all__ = [
     "LineageError",
     "LineageGraph",
     "Message",
+    "ModelCandidate",
+    "ModelRecommendation",
+    "ModelSelector",
     "MonthlyForecast",
     "Optimization",
     "Pattern",

@@ -175,6 +175,13 @@ class Budget(_Named):
     unpriced: Text = "refuse"
 
 
+class Selection(_Part):
+    """What helps to choose models."""
+
+    models: dict[str, Any] = Field(default_factory=dict)
+    """What is known of models, by name: a quality from 0 to 1, or a mapping; docs/selection.md has its keys."""
+
+
 class Settings(_Part):
     """All settings, as the file has them; `source` is the file, or None."""
 
@@ -182,6 +189,7 @@ class Settings(_Part):
     tracking: Tracking = Tracking()
     alerts: Alerts = Alerts()
     budgets: tuple[Budget, ...] = ()
+    selection: Selection = Selection()
     prices: Path | None = None
     """A file with prices of one's own."""
     hash_key: SecretStr | None = None

@@ -24,6 +24,7 @@ from tc_core.cli import (
     health,
     init,
     models,
+    models_recommend,
     patterns,
     provenance,
     recommend,
@@ -69,6 +70,7 @@ app.add_typer(budget.app, name="budget")
 app.command()(workflow.workflow)
 app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)
+models.app.command("recommend")(models_recommend.recommend)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
 app.command()(data.export)
