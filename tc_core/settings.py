@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import yaml
 from platformdirs import user_config_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -175,11 +175,28 @@ class Budget(_Named):
     unpriced: Text = "refuse"
 
 
+class KnownModel(_Part):
+    """What the user knows of a model, or of all models of a provider: a number alone is its quality."""
+
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    regions: tuple[Text, ...] | None = None
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    context: Count | None = None
+    longest_output: Count | None = None
+    modalities: tuple[Literal["text", "image", "audio", "video", "pdf"], ...] | None = None
+    tools: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_quality(cls, said: object) -> object:
+        return {"quality": said} if isinstance(said, (str, int, float)) else said
+
+
 class Selection(_Part):
     """What helps to choose models."""
 
-    models: dict[str, Any] = Field(default_factory=dict)
-    """What is known of models, by name: a quality from 0 to 1, or a mapping; docs/selection.md has its keys."""
+    models: dict[str, KnownModel] = Field(default_factory=dict)
+    """What the user knows of models, by their names; docs/selection.md has an example."""
 
 
 class Settings(_Part):

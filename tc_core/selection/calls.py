@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from tc_core.costs.reading import CostReader, reader_of
+from tc_core.costs.reading import reader_of
 from tc_core.costs.replay import pages
 from tc_core.health import forms
 from tc_core.health.messages import Entry, size_of
@@ -90,7 +90,7 @@ def recorded(storage: StorageBackend, agent_id: str | None, model: str | None, s
         if not by_model and agent_id is not None:
             known = sorted({k[0] for k in reader.totals(("agent_id",), {}, period.start, period.end) if k[0]})
         return Calls(model, period=period, others=tuple(known))
-    wanted: Filters = {**filters, "model": sorted(names)}
+    wanted: Filters = {**filters, "model": names[0] if len(names) == 1 else names}
     found: deque[CallFacts] = deque(maxlen=MOST_CALLS)
     unpriced, agents = 0, set[str | None]()
     for page in pages(storage, ("agent_id",), wanted, period, None):
@@ -104,7 +104,7 @@ def recorded(storage: StorageBackend, agent_id: str | None, model: str | None, s
     return Calls(
         model or next(iter(names)),
         calls=found,
-        needs=replace(_needs(found), tools=_calls_tools(reader, agents, period)),
+        needs=replace(_needs(found), tools=_calls_tools(storage, agents, period)),
         days=days,
         monthly_calls=None if days is None else len(found) * 30 / days,
         unpriced=unpriced,
@@ -142,8 +142,8 @@ def of_conversation(history: Iterable[object], own: Calls) -> Calls:
 
 def _latest(storage: StorageBackend, filters: Filters) -> Period:
     """Return the time up to the last call, however long ago that was."""
-    last = storage.query_events(filters, limit=1, descending=True)
-    return Period(last[0].timestamp - WINDOW, None) if last else Period()
+    found = storage.query_events(filters, limit=1, descending=True)
+    return Period(max(event.timestamp for event in found) - WINDOW, None) if found else EVERYTHING
 
 
 def _names(model: str | None, by_model: Mapping[str | None, Totals]) -> list[str]:
@@ -158,12 +158,15 @@ def _names(model: str | None, by_model: Mapping[str | None, Totals]) -> list[str
     if model in by_model:
         return [model]
     place = place_of(model)
-    return [] if place is None else [name for name in by_model if name is not None and place_of(name) == place]
+    return [] if place is None else sorted(name for name in by_model if name is not None and place_of(name) == place)
 
 
-def _calls_tools(reader: CostReader, agents: Iterable[str | None], period: Period) -> bool:
-    filters: Filters = {"event_type": "tool", "agent_id": list(agents)}
-    return bool(reader.totals(("event_type",), filters, period.start, period.end))
+def _calls_tools(storage: StorageBackend, agents: Iterable[str | None], period: Period) -> bool:
+    """Tell whether any of some agents has used a tool."""
+    return any(
+        storage.query_events({"event_type": "tool", "agent_id": agent}, period.start, period.end, limit=1)
+        for agent in agents
+    )
 
 
 def _days(calls: Sequence[CallFacts]) -> float | None:

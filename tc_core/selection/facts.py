@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tc_core import settings
 from tc_core.errors import ConfigurationError
 from tc_core.meter import catalogue, prices
 from tc_core.selection.known_models import MODALITIES, known
@@ -38,10 +39,15 @@ class Stated:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model; None is unknown. `longest_input` and `longest_output` are tokens."""
+    """What is known of a model; None is unknown.
+
+    `context` is how many tokens it holds, of which no more than `longest_input` may be its prompt, and `longest_output`
+    its answer.
+    """
 
     model: str
     provider: str | None
+    context: int | None = None
     longest_input: int | None = None
     longest_output: int | None = None
     modalities: frozenset[str] | None = None
@@ -71,8 +77,8 @@ def facts_of(model: str, provider: str | None, stated: Mapping[str, Stated]) -> 
     found = prices.look_up(model, provider) or prices.look_up(model, None)
     facts = ModelFacts(model, provider)
     if found is not None:
-        facts = replace(facts, provider=found[0], longest_input=found[1].context_window)
-        facts = replace(facts, is_leaving=bool(found[1].deprecated))
+        facts = replace(facts, provider=found[0], context=found[1].context_window)
+        facts = replace(facts, longest_input=facts.context, is_leaving=bool(found[1].deprecated))
         known_by = known(found[0], found[1].id)
         inner = _OF_BEDROCK.fullmatch(catalogue.bare_name(model))
         maker = prices.look_up(inner["model"], inner["maker"]) if inner else None
@@ -106,6 +112,7 @@ def _stated_of(facts: ModelFacts, stated: Mapping[str, Stated]) -> Stated:
 def _with_stated(facts: ModelFacts, said: Stated) -> ModelFacts:
     return replace(
         facts,
+        context=said.context or facts.context,
         longest_input=said.context or facts.longest_input,
         longest_output=said.longest_output or facts.longest_output,
         modalities=facts.modalities if said.modalities is None else said.modalities | {"text"},
@@ -116,6 +123,13 @@ def _with_stated(facts: ModelFacts, said: Stated) -> ModelFacts:
 
 
 # What the user writes
+
+
+def stated_in_settings() -> dict[str, Stated]:
+    """Return what the settings say of models."""
+    return read_stated(
+        {name: said.model_dump(exclude_none=True) for name, said in settings.load().selection.models.items()}
+    )
 
 
 def read_stated(given: object, where: str = "the table of models") -> dict[str, Stated]:

@@ -41,17 +41,16 @@ def against(
 
 
 def _context(facts: ModelFacts, needs: Needs, asked: Requirements) -> Iterator[Dropped]:
-    window = facts.longest_input
-    if asked.min_context is not None and (window or 0) < asked.min_context:
-        yield Dropped("min_context", _least("takes", window, asked.min_context))
-    if needs.longest_input and (window or 0) < needs.longest_input:
-        yield Dropped("context", _least("takes", window, needs.longest_input, "the longest prompt has"))
-    elif window is not None and needs.longest_total > window and not facts.longest_output:
-        yield Dropped("context", _least("takes", window, needs.longest_total, "the longest call has"))
-    if facts.longest_output is not None and facts.longest_output < needs.longest_output:
-        yield Dropped(
-            "output", _least("puts out", facts.longest_output, needs.longest_output, "the longest answer has")
-        )
+    takes, whole = facts.longest_input, facts.context
+    if asked.min_context is not None and (takes or 0) < asked.min_context:
+        yield Dropped("min_context", _least("takes", takes, asked.min_context))
+    if needs.longest_input and (takes or 0) < needs.longest_input:
+        yield Dropped("context", _least("takes", takes, needs.longest_input, "the longest prompt has"))
+    elif whole is not None and whole < needs.longest_total:
+        yield Dropped("context", _least("holds", whole, needs.longest_total, "the longest call has"))
+    puts_out, longest = facts.longest_output, needs.longest_output
+    if puts_out is not None and puts_out < longest:
+        yield Dropped("output", _least("puts out", puts_out, longest, "the longest answer has"))
 
 
 def _least(does: str, known: int | None, least: int, what: str = "asked for are") -> str:
@@ -61,13 +60,12 @@ def _least(does: str, known: int | None, least: int, what: str = "asked for are"
 
 
 def _modalities(facts: ModelFacts, needs: Needs, asked: Requirements) -> Iterator[Dropped]:
+    reads, does_not = facts.modalities or frozenset(), _not(facts.modalities is not None, "read", "reads")
     for name in asked.modalities:
-        if name != "text" and name not in (facts.modalities or ()):
-            yield Dropped("modalities", f"{_not(facts.modalities is not None, 'read', 'reads')} {name}")
-    if needs.audio and "audio" not in asked.modalities and "audio" not in (facts.modalities or ()):
-        yield Dropped(
-            "modalities", f"{_not(facts.modalities is not None, 'read', 'reads')} audio, which the calls have"
-        )
+        if name != "text" and name not in reads:
+            yield Dropped("modalities", f"{does_not} {name}")
+    if needs.audio and "audio" not in (*asked.modalities, *reads):
+        yield Dropped("modalities", f"{does_not} audio, which the calls have")
     if needs.puts_out_audio:
         yield Dropped("modalities", "is not known to put out audio, which the calls have")
 

@@ -91,8 +91,8 @@ def _converses(provider: str, info: "ModelInfo") -> bool:
         return known(provider, info.id) is not None
     if info.context_window is None or info.deprecated or _NO_CHAT.search(info.id):
         return False
-    given = info.prices if isinstance(info.prices, list) else [info]
-    return all(each.prices.input_mtok is not None and each.prices.output_mtok is not None for each in given)
+    given = [each.prices for each in info.prices] if isinstance(info.prices, list) else [info.prices]
+    return all(each.input_mtok is not None and each.output_mtok is not None for each in given)
 
 
 def _providers() -> "dict[str, Provider]":

@@ -15,7 +15,7 @@ from tc_core.selection.facts import place_of
 
 
 class Cost(NamedTuple):
-    """What all calls would have cost in nano-dollars, None where not all can be priced; `missing` says what has none."""
+    """What all calls would have cost in nano-dollars; None where one cannot be priced, and `missing` says why."""
 
     nanos: int | None
     missing: str | None = None

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from tc_core.costs.savings.cheaper_models import LEAST_SHARE
 from tc_core.model import money
+from tc_core.model.event import from_us
 from tc_core.selection.calls import Calls
 from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence
@@ -28,7 +30,7 @@ def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> 
     is_priced = bool(calls.calls) and all(call.cost_nanos is not None for call in calls.calls)
     cost = cost_now(calls.calls) if is_priced else None
     choice = None if cost is None else choose(candidates, cost, asked.min_quality)
-    facts = {
+    facts: dict[str, Any] = {
         "evidence": _figures(calls, cost, asked.agent_id, choice, candidates),
         "current_model": calls.current_model,
         "candidates": tuple(candidates),
@@ -116,10 +118,8 @@ def _delta(candidate: ModelCandidate, current: ModelCandidate) -> float | None:
 def _why(evidence: Evidence, choice: Choice, cost: int, current: ModelCandidate) -> str:
     calls, candidate = evidence.calls, choice.candidate
     nanos = candidate.cost_nanos or 0
-    said = [
-        f"{_these(calls, evidence.asked.agent_id)} cost {_usd(cost)} with {calls.current_model}, and would have cost "
-        f"{_usd(nanos)} with {candidate.model}{_share(nanos, cost)}."
-    ]
+    would = f"and would have cost {_usd(nanos)} with {candidate.model}{_share(nanos, cost)}."
+    said = [f"{_these(calls, evidence.asked.agent_id)} cost {_usd(cost)} with {calls.current_model}, {would}"]
     if not current.is_kept:
         said.append(f"{calls.current_model} is not what is asked for: {current.reason}.")
     said.append(choice.why)
@@ -134,6 +134,8 @@ def _why(evidence: Evidence, choice: Choice, cost: int, current: ModelCandidate)
 
 def _why_none(evidence: Evidence, candidates: Sequence[ModelCandidate], cost: int | None) -> str:
     calls, agent_id = evidence.calls, evidence.asked.agent_id
+    if not calls.calls and calls.current_model is None and not calls.is_recorded:
+        return "It is not known which model the conversation is with: name it as current_model in the requirements."
     if not calls.calls:
         return _why_no_calls(evidence)
     if cost is None:
@@ -198,7 +200,13 @@ def _these(calls: Calls, agent_id: str | None) -> str:
     if not calls.is_recorded:
         return f"The {noun} of the conversation"
     whose = f" of {agent_id}" if agent_id else f" by {calls.agents:,} agents" if calls.agents > 1 else ""
-    return f"The {noun}{whose}"
+    return f"The {noun}{whose} {_when(calls)}"
+
+
+def _when(calls: Calls) -> str:
+    days = [from_us(call.at_us).date() for call in calls.calls]
+    first, last = min(days), max(days)
+    return f"on {first}" if first == last else f"from {first} to {last}"
 
 
 def _left_out(calls: Calls) -> list[str]:

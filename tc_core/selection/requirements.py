@@ -1,7 +1,7 @@
 """What a model has to be: named requirements, checked before anything is asked of the store."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -40,7 +40,8 @@ class Requirements:
         unknown = [key for key in given if key not in KEYS]
         if unknown:
             raise ConfigurationError(f"there is no requirement {unknown[0]!r}: use {', '.join(KEYS)}")
-        return cls(**{key: _READ[key](key, value) for key, value in given.items() if value is not None})
+        read: dict[str, Any] = {key: _READ[key](key, value) for key, value in given.items() if value is not None}
+        return cls(**read)
 
     def to_dict(self) -> dict[str, Any]:
         """Return those that are set, as plain JSON values."""
@@ -103,7 +104,7 @@ def _several(key: str, value: object) -> tuple[str, ...]:
     return found
 
 
-_READ = {
+_READ: Mapping[str, Callable[[str, object], object]] = {
     "current_model": _name,
     "agent_id": _name,
     "max_cost": _number,

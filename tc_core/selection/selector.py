@@ -5,14 +5,13 @@ from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any
 
-from tc_core import settings
 from tc_core.model.period import Period, period, zone
 from tc_core.runtime.recorders import open_storage, wait_for_parts
 from tc_core.selection import calls as asked_calls
 from tc_core.selection.calls import Calls
 from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence, looked_at
-from tc_core.selection.facts import Stated, read_stated
+from tc_core.selection.facts import Stated, read_stated, stated_in_settings
 from tc_core.selection.observed import observed
 from tc_core.selection.quality import OutcomeSource, outcomes_by_model
 from tc_core.selection.reasoning import recommendation
@@ -90,16 +89,17 @@ class ModelSelector:
     def _calls(self, history: Iterable[object] | None, asked: Requirements, span: Period | None) -> Calls:
         messages = list(history) if history is not None else []
         own = asked_calls.recorded(self.storage, asked.agent_id, asked.current_model, span)
-        if not messages or own.current_model is None:
+        if not messages:
             return own
+        if own.current_model is None:
+            return Calls(None, is_recorded=False)
         return asked_calls.of_conversation(messages, own)
 
     def _evidence(self, calls: Calls, asked: Requirements) -> Evidence:
-        stated = self.models if self._has_models else read_stated(settings.load().selection.models, "selection.models")
         return Evidence(
             calls=calls,
             asked=asked,
-            stated=stated,
+            stated=self.models if self._has_models else stated_in_settings(),
             seen=observed(self.storage, asked.agent_id, calls.period),
             outcomes=outcomes_by_model(self.storage, asked.agent_id, calls.period, sources=self.outcome_sources),
         )
