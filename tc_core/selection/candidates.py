@@ -11,7 +11,7 @@ from tc_core.selection.facts import ModelFacts, Stated, facts_of, place_of
 from tc_core.selection.fitting import against
 from tc_core.selection.observed import Observed, of_model
 from tc_core.selection.pareto import front
-from tc_core.selection.pricing import Cost, cost_now, cost_with
+from tc_core.selection.pricing import Cost, Pricing
 from tc_core.selection.quality import FEWEST_OUTCOMES, OWN_OUTCOMES, STATED, Outcomes, Quality
 from tc_core.selection.requirements import KEYS, Requirements
 
@@ -21,6 +21,7 @@ class Evidence:
     """What candidates are judged by."""
 
     calls: Calls
+    pricing: Pricing
     asked: Requirements
     stated: Mapping[str, Stated]
     seen: Mapping[str, Observed]
@@ -46,15 +47,12 @@ def _order(each: ModelCandidate) -> tuple[bool, bool, bool, int]:
 
 
 def _candidate(name: str, evidence: Evidence, *, is_current: bool) -> ModelCandidate:
-    calls, asked = evidence.calls, evidence.asked
+    calls, asked, now = evidence.calls, evidence.asked, evidence.pricing.now
     facts = facts_of(name, None, evidence.stated)
     seen = of_model(name, evidence.seen.values())
     quality, too_few = _quality(name, evidence)
     latency = seen.latency(facts.stated)
-    if is_current:
-        cost = Cost(cost_now(calls.calls)) if all(call.cost_nanos is not None for call in calls.calls) else Cost(None)
-    else:
-        cost = cost_with(name, calls.for_model(name), calls.names)
+    cost = Cost(evidence.pricing.now) if is_current else evidence.pricing.cost_with(name)
     average = None if cost.nanos is None or not calls.calls else money.to_dollars(cost.nanos) / len(calls.calls)
     needs = replace(calls.needs, tools=False) if seen.own_calls else calls.needs  # it has answered the agent's calls
     dropped = against(facts, needs, asked, average_cost=average, latency=latency, quality=quality)
@@ -68,7 +66,7 @@ def _candidate(name: str, evidence: Evidence, *, is_current: bool) -> ModelCandi
         model=name,
         facts=facts,
         cost_nanos=cost.nanos,
-        saved_nanos=_saved(cost.nanos, calls, is_current=is_current),
+        saved_nanos=None if cost.nanos is None or now is None else now - cost.nanos,
         is_current=is_current,
         used_by="agent" if seen.own_calls else "store" if seen.all_calls else None,
         error_share=seen.error_share,
@@ -77,12 +75,6 @@ def _candidate(name: str, evidence: Evidence, *, is_current: bool) -> ModelCandi
         dropped=tuple(dropped),
         doubts=tuple(_doubts(evidence, facts, latency, too_few)),
     )
-
-
-def _saved(nanos: int | None, calls: Calls, *, is_current: bool) -> int | None:
-    if nanos is None or not all(call.cost_nanos is not None for call in calls.calls):
-        return None
-    return 0 if is_current else cost_now(calls.calls) - nanos
 
 
 def _quality(name: str, evidence: Evidence) -> tuple[Quality | None, int]:

@@ -11,6 +11,8 @@ from tc_core.meter import prices
 from tc_core.model import money
 from tc_core.model.ports import CallFacts
 from tc_core.record.reports import BILLED
+from tc_core.selection.bulk import PlainCalls
+from tc_core.selection.calls import Calls
 from tc_core.selection.facts import place_of
 
 
@@ -21,8 +23,27 @@ class Cost(NamedTuple):
     missing: str | None = None
 
 
-def cost_with(model: str, calls: Sequence[CallFacts], names: Collection[str], *, output: float = 1.0) -> Cost:
-    """Price calls of the models `names` as if another had been asked, with `output` times as many output tokens."""
+class Pricing:
+    """Prices the same calls with one model after the other."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._plain = PlainCalls(calls.calls) if calls.as_of is None else None
+        costs = [call.cost_nanos for call in calls.calls]
+        self.now: int | None = None if None in costs or not costs else sum(cost or 0 for cost in costs)
+        """What the calls have cost in nano-dollars, None where that is not known."""
+
+    def cost_with(self, model: str, *, output: float = 1.0) -> Cost:
+        """Price the calls as if another model had been asked, with `output` times as many output tokens."""
+        calls, names = self._calls, self._calls.names
+        plain = None if self._plain is None else self._plain.cost_with(model, output=output)
+        if plain is None or self._plain is None:
+            return _one_by_one(model, calls.for_model(model), names, output)
+        others = _one_by_one(model, self._plain.others, names, output)
+        return others if others.nanos is None else Cost(plain + others.nanos)
+
+
+def _one_by_one(model: str, calls: Sequence[CallFacts], names: Collection[str], output: float) -> Cost:
     repricing = Repricing(Scenario(model_map=dict.fromkeys(names, model)))
     total = 0
     for call in calls:
@@ -31,11 +52,6 @@ def cost_with(model: str, calls: Sequence[CallFacts], names: Collection[str], *,
             return Cost(None, _missing(model, call))
         total += cost
     return Cost(total)
-
-
-def cost_now(calls: Sequence[CallFacts]) -> int:
-    """Return what the calls have cost, in nano-dollars."""
-    return sum(call.cost_nanos or 0 for call in calls)
 
 
 def cost_again(calls: Sequence[CallFacts]) -> tuple[int, int, int]:

@@ -11,7 +11,7 @@ from tc_core.selection.calls import Calls
 from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence
 from tc_core.selection.choosing import Choice, choose
-from tc_core.selection.pricing import cost_now, cost_with, dollars, is_of_another_maker
+from tc_core.selection.pricing import dollars, is_of_another_maker
 
 KIND = "model"
 
@@ -27,8 +27,7 @@ _MOST_NAMED = 6
 def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> ModelRecommendation:
     """Return what comes of the candidates."""
     calls, asked = evidence.calls, evidence.asked
-    is_priced = bool(calls.calls) and all(call.cost_nanos is not None for call in calls.calls)
-    cost = cost_now(calls.calls) if is_priced else None
+    cost = evidence.pricing.now
     choice = None if cost is None else choose(candidates, cost, asked.min_quality)
     facts: dict[str, Any] = {
         "evidence": _figures(calls, cost, asked.agent_id, choice, candidates),
@@ -42,7 +41,7 @@ def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> 
         title = f"Stay with {said}" if said and calls.calls else "Nothing to recommend"
         return ModelRecommendation(kind=KIND, title=title, confidence=0.0, reasoning=why, **facts)
     saved = choice.candidate.saved_nanos or 0
-    low, high = _interval(calls, choice, cost)
+    low, high = _interval(evidence, choice, cost)
     current = next(each for each in candidates if each.is_current)
     sure = choice.confidence
     if asked.max_latency_ms is not None and choice.candidate.latency is None:
@@ -96,13 +95,13 @@ def excluded(candidates: Sequence[ModelCandidate]) -> dict[str, int]:
     return dict(found.most_common())
 
 
-def _interval(calls: Calls, choice: Choice, cost: int) -> tuple[int, int]:
+def _interval(evidence: Evidence, choice: Choice, cost: int) -> tuple[int, int]:
     """Return savings that are careful, and hopeful: wordier answers, tokens counted otherwise, calls that go back."""
+    calls = evidence.calls
     model, nanos = choice.candidate.model, choice.candidate.cost_nanos or 0
-    wordier = cost_with(model, calls.for_model(model), calls.names, output=_MORE_OUTPUT).nanos
-    doubt = _QUANTILE * OTHER_TOKENS if is_of_another_maker(model, calls.current_model or "") else 0.0
-    if calls.as_of is not None:
-        doubt = 0.0  # its own tokens have been counted
+    wordier = evidence.pricing.cost_with(model, output=_MORE_OUTPUT).nanos
+    is_doubtful = calls.is_recorded and is_of_another_maker(model, calls.current_model or "")  # else they were counted
+    doubt = _QUANTILE * OTHER_TOKENS if is_doubtful else 0.0
     low = cost - (nanos if wordier is None else wordier) * (1 + doubt) - _GOES_BACK * cost
     saved = cost - nanos
     return min(saved, max(0, round(low)) if saved > 0 else round(low)), round(cost - nanos * (1 - doubt))

@@ -13,6 +13,7 @@ from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence, looked_at
 from tc_core.selection.facts import Stated, read_stated, stated_in_settings
 from tc_core.selection.observed import observed
+from tc_core.selection.pricing import Pricing
 from tc_core.selection.quality import OutcomeSource, outcomes_by_model
 from tc_core.selection.reasoning import recommendation
 from tc_core.selection.requirements import Requirements
@@ -98,6 +99,7 @@ class ModelSelector:
     def _evidence(self, calls: Calls, asked: Requirements) -> Evidence:
         return Evidence(
             calls=calls,
+            pricing=Pricing(calls),
             asked=asked,
             stated=self.models if self._has_models else stated_in_settings(),
             seen=observed(self.storage, asked.agent_id, calls.period),

@@ -179,7 +179,12 @@ def test_kinds_of_charges_that_a_candidate_has_no_price_for_drop_it(storage):
     storage.save_events(
         [
             TrackingEvent(
-                model="gpt-4o", input_tokens=1_000, output_tokens=10, cost=0.01, charges={"web_searches": 1}, timestamp=NOW
+                model="gpt-4o",
+                input_tokens=1_000,
+                output_tokens=10,
+                cost=0.01,
+                charges={"web_searches": 1},
+                timestamp=NOW,
             )
             for _ in range(5)
         ]
@@ -266,7 +271,10 @@ def test_candidates_may_be_of_another_provider(storage, calls):
 def test_a_backend_of_ones_own_will_do():
     storage = OwnBackend()
     storage.save_events(
-        [TrackingEvent(model="gpt-4o", input_tokens=1_000, output_tokens=100, cost=0.0035, agent_id="a") for _ in "12345"]
+        [
+            TrackingEvent(model="gpt-4o", input_tokens=1_000, output_tokens=100, cost=0.0035, agent_id="a")
+            for _ in "12345"
+        ]
     )
     found = ModelSelector(storage).recommend(requirements={"agent_id": "a"})
     assert (found.suggested_model, found.evidence["calls"]) == ("gpt-4o-mini", 5)
