@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from genai_prices.data import providers
@@ -17,13 +17,16 @@ from tc_core.selection.calls import Calls, recorded
 from tc_core.selection.pricing import Pricing, _one_by_one, cost_again
 from tests.selection.conftest import NOW
 
+SINCE_TIERS = datetime(2026, 11, 20, tzinfo=UTC)
+"""The table knows the prices of tiers since some day of that month."""
+
 KINDS = {
     "plain": ("gpt-4o", (1_234, 567), {}),
     "cached": ("gpt-4o", (12_345, 67), {"cached_tokens": 10_001}),
     "written to a cache": ("claude-sonnet-4-5", (12_345, 67), {"cached_tokens": 1_000, "cache_write_tokens": 10_001}),
     "a long prompt": ("gpt-5.5", (300_001, 67), {"cached_tokens": 7}),
     "thoughts": ("o3", (1_000, 900), {"reasoning_tokens": 700}),
-    "at another tier": ("gpt-5", (1_000, 900), {"service_tier": "flex"}),
+    "at another tier": ("gpt-5", (1_000, 900), {"service_tier": "flex", "timestamp": SINCE_TIERS}),
     "searches": ("gpt-4o", (1_000, 900), {"charges": {"web_searches": 3}}),
     "asked for one, answered by another": ("gpt-4o", (1_000, 900), {"served_model": "gpt-4o-2024-05-13"}),
     "of a cloud": ("anthropic.claude-haiku-4-5-20251001-v1:0", (1_000, 900), {"provider": "bedrock"}),
@@ -33,11 +36,12 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_own_model_costs_what_was_recorded_to_the_last_nano_dollar(storage, kind):
     model, tokens, facts = KINDS[kind]
-    asked = TrackingEvent(
-        model=model, input_tokens=tokens[0], output_tokens=tokens[1], timestamp=NOW, price_source="table", **facts
-    )
+    known = {"input_tokens": tokens[0], "output_tokens": tokens[1], "timestamp": NOW, "price_source": "table"}
+    asked = TrackingEvent(model=model, **known | facts)
     names = ("served_model", "provider", "service_tier", "charges")
-    price = prices.price_of(asked.usage, model, at_us=to_us(NOW), **{name: getattr(asked, name) for name in names})
+    price = prices.price_of(
+        asked.usage, model, at_us=to_us(asked.timestamp), **{name: getattr(asked, name) for name in names}
+    )
     storage.save_event(replace(asked, cost_nanos=price.cost_nanos))
     calls = recorded(storage, None, None, None).calls
     before, after, differ = cost_again(calls)
