@@ -23,6 +23,15 @@ _MORE_OUTPUT = 1.25  # another model may be wordier,
 _GOES_BACK = 0.1  # and so many calls may have to go to the current one again
 _MOST_NAMED = 6
 
+_NEEDS = {
+    "context": "the longest prompt",
+    "output": "the longest answer",
+    "thinking": "the thinking of the calls",
+    "price": "having no price",
+    "leaving": "being given up by the maker",
+}
+"""What excludes a model, in words, where that is no requirement."""
+
 
 def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> ModelRecommendation:
     """Return what comes of the candidates."""
@@ -148,7 +157,8 @@ def _why_none(evidence: Evidence, candidates: Sequence[ModelCandidate], cost: in
     if not others:
         return f"{these} There is no other model to look at: name some as candidates."
     if not fitting:
-        return " ".join([these, f"None of {len(others):,} models fits: {_by_what(others)}.", *_left_out(calls)])
+        none = f"None of {len(others):,} models fits" if len(others) > 1 else "The one model looked at does not fit"
+        return " ".join([these, f"{none}: {_by_what(others)}.", *_left_out(calls)])
     cheaper = [each for each in fitting if (each.saved_nanos or 0) >= cost * LEAST_SHARE]
     if not cheaper:
         best = min(fitting, key=lambda each: each.cost_nanos or 0)
@@ -189,8 +199,8 @@ def _why_no_calls(evidence: Evidence) -> str:
 
 
 def _by_what(others: Sequence[ModelCandidate]) -> str:
-    found = excluded(others)
-    return ", ".join(f"{by} excludes {number:,}" for by, number in found.items())
+    """Say what excludes how many: requirements by their names, other needs in words."""
+    return ", ".join(f"{_NEEDS.get(by, by)} excludes {number:,}" for by, number in excluded(others).items())
 
 
 def _these(calls: Calls, agent_id: str | None) -> str:
