@@ -311,3 +311,16 @@ def test_alerts(capsys):
     result = json.loads(capsys.readouterr().out)
     assert [row["case"] for row in result["rows"]] == list(CASES)
     assert len(list(figures(result))) == len(CASES)
+
+
+def test_selection(capsys):
+    from benchmarks.selection import figures, main
+
+    main(["--events", "2000", "--one-by-one", "50", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    again, arrays, asked = result["rows"]
+    assert again["calls"] > 500
+    assert (again["models"], again["differ"], again["off_nanos"]) == (6, 0, 0)
+    assert (arrays["differ"], arrays["in_arrays"] > 20, arrays["ratio"] > 0) == (0, True, True)
+    assert asked["calls"] > 0 < asked["s"]
+    assert len(figures(result)) == 3

@@ -124,16 +124,20 @@ def _print(found: ModelRecommendation, *, show_all: bool) -> None:
         line.append(_savings(found), style="")
     console.print(line)
     console.print(Text(found.reasoning))
-    shown = present.rows(found, most=None if show_all else MOST_ROWS, dropped=show_all)
-    if len(shown) > 1:
+    kept, dropped = present.rows(found), present.dropped_rows(found)
+    if len(kept) > 1:
         console.print()
-        _sheet(shown, show_all=show_all).print(console)
-        fitting = sum(each.is_kept or each.is_current for each in found.candidates)
-        if not show_all and fitting > MOST_ROWS:
-            console.print(Text(f"and {fitting - MOST_ROWS:,} dearer that fit (--all)", style="dim"))
-    dropped = present.dropped_by(found)
-    if dropped:
-        console.print(Text(f"{dropped}{'' if show_all else ' (--all says why)'}.", style="dim"))
+        _sheet(kept if show_all else kept[:MOST_ROWS]).print(console)
+    more = [] if show_all or len(kept) <= MOST_ROWS else [f"{len(kept) - MOST_ROWS:,} more that fit cost more"]
+    more += [present.dropped_by(found)] if dropped else []
+    if more:
+        console.print(Text(f"{'; '.join(more)}{'.' if show_all else ' (--all shows them).'}", style="dim"))
+    if show_all and dropped:
+        console.print()
+        sheet = Sheet(Column("dropped", least=30), Column("why", least=40))
+        for row in dropped:
+            sheet.add(row.model, Text(row.reason, style="dim"))
+        sheet.print(console)
 
 
 def _savings(found: ModelRecommendation) -> str:
@@ -148,7 +152,7 @@ def _savings(found: ModelRecommendation) -> str:
     return f"  Saves {text.usd(saved)} ({between}), {text.usd(monthly)} in 30 days; {sure} sure."
 
 
-def _sheet(shown: list[present.Row], *, show_all: bool) -> Sheet:
+def _sheet(shown: list[present.Row]) -> Sheet:
     sheet = Sheet(
         Column("model", least=24),
         number("would cost"),
@@ -157,20 +161,17 @@ def _sheet(shown: list[present.Row], *, show_all: bool) -> Sheet:
         number("p95", goes=2),
         number("context", goes=1),
         Column("", least=10),
-        *([Column("why", hangs=True)] if show_all else []),
     )
     decimals = text.column_decimals(row.cost_nanos for row in shown)
     for row in shown:
-        style = "" if row.is_kept or row.mark else "dim"
         sheet.add(
-            Text(row.model, style=style),
+            row.model,
             text.cost_text(row.cost_nanos, decimals),
             "" if row.share is None else _percent(row.share),
             Text(row.quality, style="dim" if row.quality == "unknown" else ""),
             text.seconds(row.p95_ms) or text.EMPTY,
             text.count(row.context),
             Text(row.mark, style="bold" if "suggested" in row.mark else ""),
-            *([Text(row.reason, style=style)] if show_all else []),
         )
     return sheet
 

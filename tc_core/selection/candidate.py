@@ -9,6 +9,9 @@ from tc_core.model.recommendation import Recommendation
 from tc_core.selection.facts import ModelFacts
 from tc_core.selection.quality import Quality
 
+MAY_THINK = "may think before it answers, which costs output tokens that these calls do not have"
+"""A doubt about a model in place of one that does not."""
+
 
 class Dropped(NamedTuple):
     """Why a candidate is dropped: by which requirement, or by what the calls need; and in words."""

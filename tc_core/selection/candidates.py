@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tc_core.model import money
 from tc_core.selection import pool
 from tc_core.selection.calls import Calls
-from tc_core.selection.candidate import Dropped, Latency, ModelCandidate
+from tc_core.selection.candidate import MAY_THINK, Dropped, Latency, ModelCandidate
 from tc_core.selection.facts import ModelFacts, Stated, facts_of, place_of
 from tc_core.selection.fitting import against
 from tc_core.selection.observed import Observed, of_model
@@ -99,7 +99,7 @@ def _doubts(evidence: Evidence, facts: ModelFacts, latency: Latency | None, too_
     if evidence.asked.max_latency_ms is not None and latency is None:
         found.append("how long it takes is unknown")
     if facts.thinks and not evidence.may_think:
-        found.append("may think before it answers, which costs output tokens that these calls do not have")
+        found.append(MAY_THINK)
     return found
 
 

@@ -35,8 +35,8 @@ def against(
     if asked.max_cost is not None and average_cost is not None and average_cost > asked.max_cost:
         found.append(Dropped("max_cost", f"an average call would cost ${average_cost:.3g}"))
     if asked.max_latency_ms is not None and latency is not None and latency.p95_ms > asked.max_latency_ms:
-        of = "is said to take" if latency.calls is None else f"took in 95 of 100 of {latency.calls:,} calls up to"
-        found.append(Dropped("max_latency_ms", f"{of} {latency.p95_ms:,.0f} ms"))
+        takes = "it is said to take" if latency.calls is None else f"95 % of {latency.calls:,} calls took up to"
+        found.append(Dropped("max_latency_ms", f"{takes} {latency.p95_ms:,.0f} ms"))
     return found
 
 

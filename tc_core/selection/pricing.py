@@ -38,12 +38,13 @@ class Pricing:
         calls, names = self._calls, self._calls.names
         plain = None if self._plain is None else self._plain.cost_with(model, output=output)
         if plain is None or self._plain is None:
-            return _one_by_one(model, calls.for_model(model), names, output)
-        others = _one_by_one(model, self._plain.others, names, output)
+            return one_by_one(model, calls.for_model(model), names, output)
+        others = one_by_one(model, self._plain.others, names, output)
         return others if others.nanos is None else Cost(plain + others.nanos)
 
 
-def _one_by_one(model: str, calls: Sequence[CallFacts], names: Collection[str], output: float) -> Cost:
+def one_by_one(model: str, calls: Sequence[CallFacts], names: Collection[str], output: float = 1.0) -> Cost:
+    """Price calls of the models `names` as if another had been asked, each by itself."""
     repricing = Repricing(Scenario(model_map=dict.fromkeys(names, model)))
     total = 0
     for call in calls:

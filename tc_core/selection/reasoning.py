@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tc_core.costs.savings.cheaper_models import LEAST_SHARE
+from tc_core.costs.savings.idea import FEWEST_CALLS
 from tc_core.model import money
 from tc_core.model.event import from_us
 from tc_core.selection.calls import Calls
@@ -46,14 +47,13 @@ def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> 
     }
     if choice is None or cost is None:
         why = _why_none(evidence, candidates, cost)
-        said = calls.current_model
-        title = f"Stay with {said}" if said and calls.calls else "Nothing to recommend"
-        return ModelRecommendation(kind=KIND, title=title, confidence=0.0, reasoning=why, **facts)
+        return ModelRecommendation(kind=KIND, title=_title(calls, candidates), confidence=0.0, reasoning=why, **facts)
     saved = choice.candidate.saved_nanos or 0
     low, high = _interval(evidence, choice, cost)
     current = next(each for each in candidates if each.is_current)
     sure = choice.confidence
-    if asked.max_latency_ms is not None and choice.candidate.latency is None:
+    is_guess = asked.max_latency_ms is not None and choice.candidate.latency is None
+    if is_guess or len(calls.calls) < FEWEST_CALLS:
         sure = round(sure / 2, 2)
     return ModelRecommendation(
         kind=KIND,
@@ -68,6 +68,13 @@ def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> 
         quality_delta=_delta(choice.candidate, current),
         **facts,
     )
+
+
+def _title(calls: Calls, candidates: Sequence[ModelCandidate]) -> str:
+    if not calls.calls:
+        return "Nothing to recommend"
+    is_fit = any(each.is_current and each.is_kept for each in candidates)
+    return f"Stay with {calls.current_model}" if is_fit else "No model is what is asked for"
 
 
 def monthly(nanos: int, calls: Calls) -> float | None:
@@ -135,6 +142,8 @@ def _why(evidence: Evidence, choice: Choice, cost: int, current: ModelCandidate)
     said += [f"{doubt[0].upper()}{doubt[1:]}." for doubt in candidate.doubts if not doubt.startswith("may")]
     if calls.is_recorded and is_of_another_maker(candidate.model, calls.current_model or ""):
         said.append(f"Its maker may count the same text by {OTHER_TOKENS:.0%} more or fewer tokens.".replace("%", " %"))
+    if len(calls.calls) < FEWEST_CALLS:
+        said.append(f"Fewer than {FEWEST_CALLS} calls are little evidence.")
     if not choice.is_known:
         said.append("How good its answers are nobody has measured: try it on some first.")
     return " ".join([*said, *_left_out(calls)])
@@ -154,6 +163,9 @@ def _why_none(evidence: Evidence, candidates: Sequence[ModelCandidate], cost: in
     others = [each for each in candidates if not each.is_current]
     fitting = [each for each in others if each.is_kept]
     these = f"{_these(calls, agent_id)} cost {_usd(cost)} with {calls.current_model}."
+    current = next(each for each in candidates if each.is_current)
+    if not current.is_kept:
+        these = f"{these} It is not what is asked for itself: {current.reason}."
     if not others:
         return f"{these} There is no other model to look at: name some as candidates."
     if not fitting:

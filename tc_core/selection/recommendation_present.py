@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
+from tc_core.selection.candidate import MAY_THINK, ModelCandidate, ModelRecommendation
 from tc_core.selection.quality import STATED
 
 _WORDS = {
@@ -37,14 +37,21 @@ class Row(NamedTuple):
     is_kept: bool
 
 
-def rows(found: ModelRecommendation, *, most: int | None = None, dropped: bool = False) -> list[Row]:
-    """Return the current model, then the suggested one, then those that fit, cheapest first; `dropped` ones last."""
+def rows(found: ModelRecommendation) -> list[Row]:
+    """Return the current model, then the suggested one, then those that fit, cheapest first."""
     kept = [each for each in found.candidates if each.is_current or each.is_kept]
     kept.sort(key=lambda each: (not each.is_current, each.model != found.suggested_model))
-    shown: Sequence[ModelCandidate] = kept if most is None else kept[:most]
-    others = [each for each in found.candidates if not each.is_current and not each.is_kept] if dropped else []
+    return _rows(kept, found)
+
+
+def dropped_rows(found: ModelRecommendation) -> list[Row]:
+    """Return those that were dropped."""
+    return _rows([each for each in found.candidates if not each.is_current and not each.is_kept], found)
+
+
+def _rows(shown: Sequence[ModelCandidate], found: ModelRecommendation) -> list[Row]:
     paid = next((each.cost_nanos for each in found.candidates if each.is_current), None)
-    return [_row(each, found, paid) for each in (*shown, *others)]
+    return [_row(each, found, paid) for each in shown]
 
 
 def dropped_by(found: ModelRecommendation) -> str:
@@ -70,9 +77,12 @@ def quality_text(each: ModelCandidate) -> str:
 
 
 def _row(each: ModelCandidate, found: ModelRecommendation, paid: int | None) -> Row:
-    mark = "now" if each.is_current else "suggested" if each.model == found.suggested_model else ""
-    if each.is_on_front:
-        mark = f"{mark}, front" if mark else "front"
+    marks = {
+        "now": each.is_current,
+        "suggested": each.model == found.suggested_model,
+        "front": bool(each.is_on_front),
+        "may think": MAY_THINK in each.doubts,
+    }
     return Row(
         model=each.model,
         cost_nanos=each.cost_nanos,
@@ -80,7 +90,7 @@ def _row(each: ModelCandidate, found: ModelRecommendation, paid: int | None) -> 
         quality=quality_text(each),
         p95_ms=None if each.latency is None else each.latency.p95_ms,
         context=each.facts.longest_input,
-        mark=mark,
+        mark=", ".join(mark for mark, is_set in marks.items() if is_set),
         reason=each.reason,
         is_kept=each.is_kept,
     )

@@ -14,7 +14,7 @@ from tc_core.model.ports import CallFacts
 from tc_core.model.usage import Usage
 from tc_core.selection.bulk import PlainCalls
 from tc_core.selection.calls import Calls, recorded
-from tc_core.selection.pricing import Pricing, _one_by_one, cost_again
+from tc_core.selection.pricing import Pricing, cost_again, one_by_one
 from tests.selection.conftest import NOW
 
 SINCE_TIERS = datetime(2026, 11, 20, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_arrays_say_what_one_call_after_the_other_says_for_every_model():
         at_once = plain.cost_with(model.id)
         if at_once is not None:
             alike += 1
-            assert at_once == _one_by_one(model.id, calls, ["gpt-4o"], 1.0).nanos, model.id
+            assert at_once == one_by_one(model.id, calls, ["gpt-4o"]).nanos, model.id
     assert alike > 200
 
 
@@ -88,11 +88,10 @@ def test_arrays_say_what_one_call_after_the_other_says_for_every_model():
 def test_wordier_answers_are_rounded_alike(output):
     calls = random_calls(2)
     for model in ("gpt-4o-mini", "gpt-5.5", "claude-haiku-4-5"):
-        one_by_one = _one_by_one(model, calls, ["gpt-4o"], output)
-        assert PlainCalls(calls).cost_with(model, output=output) == one_by_one.nanos
+        assert PlainCalls(calls).cost_with(model, output=output) == one_by_one(model, calls, ["gpt-4o"], output).nanos
 
 
-def test_what_arrays_cannot_price_goes_one_by_one():
+def test_what_arrays_cannot_price_goesone_by_one():
     plain = random_calls(3, number=5)
     odd = [
         plain[0]._replace(charges='{"web_searches": 1}'),
@@ -101,7 +100,7 @@ def test_what_arrays_cannot_price_goes_one_by_one():
     priced = PlainCalls([*plain, *odd])
     assert priced.others == odd
     pricing = Pricing(Calls("gpt-4o", calls=[*plain, odd[0]], names=frozenset({"gpt-4o"})))
-    assert pricing.cost_with("gpt-4o-mini") == _one_by_one("gpt-4o-mini", [*plain, odd[0]], ["gpt-4o"], 1.0)
+    assert pricing.cost_with("gpt-4o-mini") == one_by_one("gpt-4o-mini", [*plain, odd[0]], ["gpt-4o"])
     assert pricing.cost_with("no-such-model").missing == "no price is known for it"
 
 

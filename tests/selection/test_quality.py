@@ -146,7 +146,7 @@ def test_a_table_says_more_than_qualities(storage, calls, tmp_path):
     assert "it is not known where it runs" in haiku.reason
     assert {"regions": ["eu"]}.items() <= mini.to_dict().items()
     slow = ModelSelector(storage, models=file, candidates=["gpt-4o-mini"]).candidates(None, {"max_latency_ms": 600})
-    assert slow[1].reason == "is said to take 700 ms"
+    assert slow[1].reason == "it is said to take 700 ms"
 
 
 def test_a_region_is_read_from_the_names_of_bedrock(storage, calls):

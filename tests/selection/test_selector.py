@@ -104,7 +104,7 @@ def test_time_is_that_of_recorded_calls_and_unknown_time_is_said(storage, calls)
     selector = ModelSelector(storage, candidates=["gpt-4o-mini", "gpt-4.1-mini"])
     slow = by_name(selector.recommend(requirements={"current_model": "gpt-4o", "max_latency_ms": 300}))
     assert slow["gpt-4o-mini"].latency == (400, 400, 20)  # the 19th of 20 calls
-    assert slow["gpt-4o-mini"].reason == "took in 95 of 100 of 20 calls up to 400 ms"
+    assert slow["gpt-4o-mini"].reason == "95 % of 20 calls took up to 400 ms"
     found = selector.recommend(requirements={"current_model": "gpt-4o", "max_latency_ms": 500})
     assert found.suggested_model == "gpt-4o-mini"
     unknown = by_name(found)["gpt-4.1-mini"]
