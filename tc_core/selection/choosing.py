@@ -7,7 +7,7 @@ that is in use in the store before one that is not.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tc_core.costs.savings.cheaper_models import LEAST_SHARE
 from tc_core.selection.candidate import ModelCandidate
@@ -15,6 +15,9 @@ from tc_core.selection.fitting import SURE_ENOUGH
 from tc_core.selection.pool import is_smaller_sibling
 from tc_core.selection.pricing import is_of_another_maker
 from tc_core.selection.quality import MARGIN, STATED, how_sure, how_sure_above
+
+LIKELY = 0.5
+"""So probable must it be that a model is as good, for it to be worth a try."""
 
 AS_STATED = 0.6
 """How sure a quality is that the user states."""
@@ -26,8 +29,8 @@ class Choice(NamedTuple):
     candidate: ModelCandidate
     confidence: float
     why: str
-    is_known: bool = False
-    """Whether its quality is known."""
+    quality: Literal["shown", "open", "unknown"] = "unknown"
+    """Whether it has shown to be as good as it has to be; `open` is measured, and likely but not sure."""
 
 
 def choose(candidates: Sequence[ModelCandidate], cost_nanos: int, min_quality: float | None) -> Choice | None:
@@ -42,9 +45,8 @@ def choose(candidates: Sequence[ModelCandidate], cost_nanos: int, min_quality: f
     known = [choice for each in worth if (choice := _by_quality(each, current, min_quality)) is not None]
     if known:
         return min(known, key=lambda choice: choice.candidate.cost_nanos or 0)
-    unknown = [each for each in worth if not _is_worse(each, current)]
-    if min_quality is None and unknown:
-        tries = [_by_evidence(each, current) for each in unknown]
+    tries = [choice for each in worth if (choice := _to_try(each, current)) is not None]
+    if min_quality is None and tries:
         return max(tries, key=lambda choice: (max(choice.candidate.saved_nanos or 0, 1)) * choice.confidence)
     return None
 
@@ -56,28 +58,38 @@ def _by_quality(each: ModelCandidate, current: ModelCandidate, min_quality: floa
         return None
     if min_quality is not None:  # what is not so good has been dropped
         if quality.outcomes is None:
-            return Choice(each, AS_STATED, f"Its quality of {quality.value:.2f} is as you state it.", is_known=True)
-        sure = how_sure_above(quality.outcomes, min_quality)
-        return Choice(
-            each, round(sure, 2), f"{quality.outcomes.count:,} outcomes have it at {quality.value:.2f}.", is_known=True
-        )
+            return Choice(each, AS_STATED, f"Its quality of {quality.value:.2f} is as you state it.", quality="shown")
+        why = f"{quality.outcomes.count:,} outcomes have it at {quality.value:.2f}."
+        return Choice(each, round(how_sure_above(quality.outcomes, min_quality), 2), why, quality="shown")
     if now is None or now.source != quality.source:
         return None
     between = f"{quality.value:.2f} against {now.value:.2f}"
     if quality.outcomes is None or now.outcomes is None:
         if quality.source != STATED or quality.value < now.value - MARGIN:
             return None
-        return Choice(each, AS_STATED, f"Its quality is {between}, as you state it.", is_known=True)
+        return Choice(each, AS_STATED, f"Its quality is {between}, as you state it.", quality="shown")
     sure = how_sure(quality.outcomes, now.outcomes)
     if sure < SURE_ENOUGH:
         return None
     counted = f"{quality.outcomes.count:,} and {now.outcomes.count:,} outcomes"
-    return Choice(each, round(sure, 2), f"Its quality is {between}, by {counted} of your own.", is_known=True)
+    return Choice(each, round(sure, 2), f"Its quality is {between}, by {counted} of your own.", quality="shown")
 
 
-def _is_worse(each: ModelCandidate, current: ModelCandidate) -> bool:
-    """Tell whether both qualities are known, and this one has not shown to be as good."""
-    return each.quality is not None and current.quality is not None and each.quality.source == current.quality.source
+def _to_try(each: ModelCandidate, current: ModelCandidate) -> Choice | None:
+    """Return what speaks for trying a model that has not shown to be as good; None where it is probably worse."""
+    quality, now = each.quality, current.quality
+    if quality is None or now is None or quality.source != now.source:
+        return _by_evidence(each, current)
+    if quality.outcomes is None or now.outcomes is None:
+        return None
+    sure = how_sure(quality.outcomes, now.outcomes)
+    if sure < LIKELY:
+        return None
+    why = (
+        f"Its quality is {quality.value:.2f} against {now.value:.2f}, by {quality.outcomes.count:,} and "
+        f"{now.outcomes.count:,} outcomes of your own: too few to be sure that it is no worse by more than {MARGIN:g}."
+    )
+    return Choice(each, round(sure, 2), why, quality="open")
 
 
 def _by_evidence(each: ModelCandidate, current: ModelCandidate) -> Choice:

@@ -51,13 +51,13 @@ def recommendation(evidence: Evidence, candidates: Sequence[ModelCandidate]) -> 
     saved = choice.candidate.saved_nanos or 0
     low, high = _interval(evidence, choice, cost)
     current = next(each for each in candidates if each.is_current)
-    sure = choice.confidence
+    sure, verb = choice.confidence, "Use" if choice.quality == "shown" else "Try"
     is_guess = asked.max_latency_ms is not None and choice.candidate.latency is None
     if is_guess or len(calls.calls) < FEWEST_CALLS:
         sure = round(sure / 2, 2)
     return ModelRecommendation(
         kind=KIND,
-        title=f"{'Use' if choice.is_known else 'Try'} {choice.candidate.model} in place of {calls.current_model}",
+        title=f"{verb} {choice.candidate.model} in place of {calls.current_model}",
         savings=dollars(saved),
         savings_low=dollars(low),
         savings_high=dollars(high),
@@ -144,7 +144,7 @@ def _why(evidence: Evidence, choice: Choice, cost: int, current: ModelCandidate)
         said.append(f"Its maker may count the same text by {OTHER_TOKENS:.0%} more or fewer tokens.".replace("%", " %"))
     if len(calls.calls) < FEWEST_CALLS:
         said.append(f"Fewer than {FEWEST_CALLS} calls are little evidence.")
-    if not choice.is_known:
+    if choice.quality == "unknown":
         said.append("How good its answers are nobody has measured: try it on some first.")
     return " ".join([*said, *_left_out(calls)])
 

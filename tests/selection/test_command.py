@@ -58,7 +58,7 @@ def test_requirements_and_a_table_of_ones_own(ask, tmp_path):
     assert printed.startswith("Use gpt-4.1-mini in place of gpt-4o.")
     assert "0.88 stated" in printed
     nobody = ask("--region", "eu", "--max-cost", "0.00001", "--candidate", "gpt-4o-mini")
-    assert nobody.startswith("Stay with gpt-4o.")
+    assert nobody.startswith("No model is what is asked for.")
     assert "The one model looked at does not fit: region excludes 1, max_cost excludes 1." in nobody
     assert "an average call would cost" in ask("--max-cost", "0.00001", "--all")
 

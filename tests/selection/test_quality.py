@@ -79,6 +79,17 @@ def test_one_that_is_measurably_worse_is_not_suggested_and_why_is_said(storage, 
     assert "not proved to be as good: gpt-4o-mini (0.50)" in found.reasoning
 
 
+def test_one_that_may_be_as_good_is_tried_before_one_of_which_nothing_is_known(storage, work):
+    work("gpt-4o", 60, 55)
+    work("gpt-4.1-mini", 60, 54)
+    found = ModelSelector(storage).recommend()
+    # Beta(56, 6) and Beta(55, 7): (-0.016 + 0.05) / sqrt(0.0368^2 + 0.0398^2) is 0.63 standard deviations.
+    assert (found.suggested_model, found.confidence) == ("gpt-4.1-mini", pytest.approx(0.734, abs=0.005))
+    assert found.title.startswith("Try ")
+    assert "too few to be sure that it is no worse by more than 0.05" in found.reasoning
+    assert "nobody has measured" not in found.reasoning
+
+
 def test_of_fewer_than_thirty_outcomes_nothing_is_said(storage, work):
     work("gpt-4o", 60, 54)
     work("gpt-4o-mini", 29, 0)
