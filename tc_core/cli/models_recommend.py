@@ -11,7 +11,6 @@ from tc_core.model import money
 from tc_core.selection import recommendation_present as present
 from tc_core.selection.candidate import ModelRecommendation
 from tc_core.selection.known_models import MODALITIES
-from tc_core.selection.selector import ModelSelector
 
 MOST_ROWS = 9
 
@@ -96,6 +95,8 @@ def recommend(
 
     Example: token-calc models recommend --agent support --tools
     """
+    from tc_core.selection.selector import ModelSelector  # numpy, for those who ask
+
     asked = {
         "agent_id": agent,
         "current_model": current_model,
