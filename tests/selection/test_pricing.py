@@ -116,3 +116,10 @@ def test_a_price_that_changed_within_the_period_is_each_days_own(tmp_path, monke
     assert PlainCalls([old, new]).cost_with("acme") is None
     pricing = Pricing(Calls("gpt-4o", calls=[old, new], names=frozenset({"gpt-4o"})))
     assert pricing.cost_with("acme").nanos == 1_000_000 + 2_000_000
+
+
+@pytest.mark.parametrize("taken", [272_000, 272_001, 272_500])
+def test_arrays_change_to_the_price_of_long_prompts_where_it_begins(taken):
+    call = random_calls(4, number=1)[0]._replace(usage=Usage(taken, 0))
+    # gpt-5.4 takes 2.50 for input, and 5 in prompts above 272,000 tokens.
+    assert PlainCalls([call]).cost_with("gpt-5.4") == taken * (2_500 if taken == 272_000 else 5_000)

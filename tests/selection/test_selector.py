@@ -175,6 +175,13 @@ def test_calls_without_a_price_are_left_out_and_counted(storage, calls):
     assert "2 calls without a price are left out." in found.reasoning
 
 
+def test_answers_from_a_cache_are_no_calls(storage, calls):
+    calls(5)
+    kept = {"cost_nanos": 0, "price_source": "cache", "timestamp": NOW}
+    storage.save_events([TrackingEvent(model="gpt-4o", input_tokens=0, output_tokens=0, **kept) for _ in range(3)])
+    assert ModelSelector(storage).recommend().evidence["calls"] == 5
+
+
 def test_kinds_of_charges_that_a_candidate_has_no_price_for_drop_it(storage):
     storage.save_events(
         [
