@@ -44,6 +44,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("patterns", []),
     ("alerts", []),
     ("ab_tests", []),
+    ("selection", []),
 )
 """Which benchmarks, and with which arguments."""
 

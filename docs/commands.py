@@ -8,7 +8,18 @@ from tc_core.cli.main import app
 
 COMMANDS = (
     *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
-    *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
+    *(
+        "attribute",
+        "agents",
+        "health",
+        "anomalies",
+        "forecast",
+        "what-if",
+        "models search",
+        "models show",
+        "models recommend",
+        "reprice",
+    ),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     "workflow",
     *("abtest create", "abtest status", "abtest list", "abtest stop"),

@@ -74,6 +74,8 @@ if TYPE_CHECKING:
     from tc_core.selection.ab_results import ABTestResults
     from tc_core.selection.ab_setup import create_ab_test, open_ab_test
     from tc_core.selection.ab_test import ABTest
+    from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
+    from tc_core.selection.selector import ModelSelector
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.workflows.analysis import WorkflowAnalysis
@@ -123,6 +125,9 @@ _HOMES = {
     "LineageError": "errors",
     "LineageGraph": "lineage.graph",
     "Message": "health.messages",
+    "ModelCandidate": "selection.candidate",
+    "ModelRecommendation": "selection.candidate",
+    "ModelSelector": "selection.selector",
     "MonthlyForecast": "costs.forecasts.forecast",
     "Optimization": "workflows.optimisations",
     "Pattern": "lineage.patterns.pattern",
@@ -223,6 +228,9 @@ __all__ = [
     "LineageError",
     "LineageGraph",
     "Message",
+    "ModelCandidate",
+    "ModelRecommendation",
+    "ModelSelector",
     "MonthlyForecast",
     "Optimization",
     "Pattern",

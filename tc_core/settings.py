@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import yaml
 from platformdirs import user_config_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -180,6 +180,30 @@ class Budget(_Named):
     unpriced: Text = "refuse"
 
 
+class KnownModel(_Part):
+    """What the user knows of a model, or of all models of a provider: a number alone is its quality."""
+
+    quality: Annotated[float, Field(ge=0, le=1)] | None = None
+    regions: tuple[Text, ...] | None = None
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    context: Count | None = None
+    longest_output: Count | None = None
+    modalities: tuple[Literal["text", "image", "audio", "video", "pdf"], ...] | None = None
+    tools: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_quality(cls, said: object) -> object:
+        return {"quality": said} if isinstance(said, (str, int, float)) else said
+
+
+class Selection(_Part):
+    """What helps to choose models."""
+
+    models: dict[str, KnownModel] = Field(default_factory=dict)
+    """What the user knows of models, by their names; docs/selection.md has an example."""
+
+
 class Settings(_Part):
     """All settings, as the file has them; `source` is the file, or None."""
 
@@ -187,6 +211,7 @@ class Settings(_Part):
     tracking: Tracking = Tracking()
     alerts: Alerts = Alerts()
     budgets: tuple[Budget, ...] = ()
+    selection: Selection = Selection()
     prices: Path | None = None
     """A file with prices of one's own."""
     hash_key: SecretStr | None = None

@@ -335,3 +335,16 @@ def test_ab_tests(capsys):
     assert all(row["median"] > 0 for row in result["rows"] if row["what"] == "effect")
     assert [figure.aim for figure in figures(result)] == ["0.03", *[f"{aim:,}" for *_, aim in EFFECTS if aim]]
     assert sum(row["what"] == "speed" for row in result["rows"]) == 4
+
+
+def test_selection(capsys):
+    from benchmarks.selection import figures, main
+
+    main(["--events", "2000", "--one-by-one", "50", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    again, arrays, asked = result["rows"]
+    assert again["calls"] > 500
+    assert (again["models"], again["differ"], again["off_nanos"]) == (6, 0, 0)
+    assert (arrays["differ"], arrays["in_arrays"] > 20, arrays["ratio"] > 0) == (0, True, True)
+    assert asked["calls"] > 0 < asked["s"]
+    assert len(figures(result)) == 3

@@ -66,6 +66,12 @@ FILE = {
     "tracking.cut_streams": ("true", "tracking.cut_streams", True, "maybe"),
     "tracking.strict": ("true", "tracking.strict", True, "maybe"),
     "prices": ("prices.yaml", "prices", None, {}),
+    "selection.models": (
+        {"m": "0.9"},
+        "selection.models",
+        {"m": settings.KnownModel(quality=0.9)},
+        {"m": {"quality": "1.1"}},
+    ),
     "budgets": ([BUDGET], "budgets", (settings.Budget(name="b", amount=Decimal(10)),), [{**BUDGET, "amount": "-1"}]),
     "alerts.rules": (
         [RULE],

@@ -40,6 +40,10 @@ tracking:
 
 # prices: ./prices.yaml           # prices of your own               TOKEN_CALC_PRICES
 
+# selection:
+#   models:                       # what you know of models: docs/selection.md
+#     mistral-small: 0.86         # a quality from 0 to 1, or more than that
+
 # budgets:
 #   - name: monthly-prod
 #     amount: 10000               # US dollars

@@ -25,6 +25,7 @@ from tc_core.cli import (
     health,
     init,
     models,
+    models_recommend,
     patterns,
     provenance,
     recommend,
@@ -71,6 +72,7 @@ app.command()(workflow.workflow)
 app.add_typer(abtest.app, name="abtest")
 app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)
+models.app.command("recommend")(models_recommend.recommend)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
 app.command()(data.export)

@@ -16,10 +16,42 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
-_TOKENS_PER_PRICE = 1_000_000
+TOKENS_PER_PRICE = 1_000_000
 
 # What we can count beyond plain input and output goes line by line; audio where there is any.
 _SPECIAL_PRICES = ("requests_kcount", "reasoning_mtok")
+
+
+Tiers = tuple[tuple[int, int], ...]
+"""Pairs (above so many input tokens, nano-dollars per million tokens), the highest tier first."""
+
+
+class TokenRates(NamedTuple):
+    """Prices per token of a model that has no others."""
+
+    tiers: tuple[Tiers, Tiers, Tiers, Tiers, Tiers]
+    """Of input, cache reads, cache writes, those for an hour, and output."""
+    reads_cache: bool
+    """Whether what is read from a cache has a price of its own; else it is input like any other."""
+    writes_cache: bool
+
+
+def token_rates(given: bill.Rates) -> TokenRates | None:
+    """Return the prices per token, None where they are not all there is, or no whole numbers of nano-dollars."""
+    prices = given.prices
+    if prices is None:
+        return None
+    input_price, output_price = prices.input_mtok, prices.output_mtok
+    read_price, write_price = prices.cache_read_mtok, prices.cache_write_mtok
+    hour_price = prices.cache_write_1h_mtok or write_price
+    plain = [price for price in (input_price, output_price, read_price, write_price, hour_price) if price is not None]
+    named = [key for key, value in vars(prices).items() if value is not None]
+    if input_price is None or any(key.endswith(_SPECIAL_PRICES) for key in named) or not all(map(_is_whole, plain)):
+        return None
+    input_tiers, read, write, hour, output = (
+        _tiers(price) for price in (input_price, read_price, write_price, hour_price, output_price)
+    )
+    return TokenRates((input_tiers, read, write, hour, output), read_price is not None, write_price is not None)
 
 
 def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
@@ -28,27 +60,22 @@ def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
     Line by line it takes 60 us a call; nearly every model has only prices per token of input, output
     and cache, for which four products of integers do. A test holds both against each other for the whole table.
     """
-    prices = given.prices
-    if prices is None:
+    if given.prices is None:
         return lambda _usage: 0 if given.is_free else None
-    input_price, output_price = prices.input_mtok, prices.output_mtok
-    read_price, write_price = prices.cache_read_mtok, prices.cache_write_mtok
-    hour_price = prices.cache_write_1h_mtok or write_price
-    plain = [price for price in (input_price, output_price, read_price, write_price, hour_price) if price is not None]
-    named = [key for key, value in vars(prices).items() if value is not None]
-    is_special = any(key.endswith(_SPECIAL_PRICES) for key in named) or not all(map(_is_whole, plain))
-    is_special |= input_price is None
-    rates = [_tiers(price) for price in (input_price, read_price, write_price, hour_price, output_price)]
+    plain = token_rates(given)
+    if plain is None:
+        return lambda usage: bill.total(bill.lines(given, usage, {}))
+    rates, reads_cache, writes_cache = plain
     flat = [tiers[-1][1] for tiers in rates]
     least = min((start for tiers in rates for start, _ in tiers[:-1]), default=MOST_TOKENS)
 
     def cost(usage: Usage) -> int | None:
         tokens_in, tokens_out, cached, written, _, audio_in, audio_out, hour = usage
-        if is_special or audio_in or audio_out:
+        if audio_in or audio_out:
             return bill.total(bill.lines(given, usage, {}))
         tokens_in, tokens_out = tokens_in or 0, tokens_out or 0
-        cached = (cached or 0) if read_price is not None else 0
-        written = (written or 0) if write_price is not None else 0
+        cached = (cached or 0) if reads_cache else 0
+        written = (written or 0) if writes_cache else 0
         if cached + written > tokens_in:
             return None
         hour = min(hour or 0, written)
@@ -57,8 +84,8 @@ def cost_function(given: bill.Rates) -> Callable[[Usage], int | None]:
         if tokens_in > least:
             at = [next(rate for start, rate in tiers if tokens_in > start) for tiers in rates]
         total: int = sum(map(mul, counts, at))
-        nanos, rest = divmod(total, _TOKENS_PER_PRICE)
-        return nanos + (rest * 2 > _TOKENS_PER_PRICE or (rest * 2 == _TOKENS_PER_PRICE and nanos % 2 == 1))
+        nanos, rest = divmod(total, TOKENS_PER_PRICE)
+        return nanos + (rest * 2 > TOKENS_PER_PRICE or (rest * 2 == TOKENS_PER_PRICE and nanos % 2 == 1))
 
     return cost
 
@@ -73,10 +100,6 @@ class InputParts(NamedTuple):
     written: "Numbers"
     rest: "Numbers"
     whole: "Numbers"
-
-
-Tiers = tuple[tuple[int, int], ...]
-"""Pairs (above so many input tokens, nano-dollars per million tokens), the highest tier first."""
 
 
 class PlainRates(NamedTuple):
@@ -112,10 +135,10 @@ class PlainRates(NamedTuple):
         exact = [
             none if each is None else count * _at(each, tokens_in) for count, each in zip(counts, tiers, strict=True)
         ]
-        whole, rests = np.divmod(np.array(exact), _TOKENS_PER_PRICE)
-        nanos, rest = np.divmod(rests.sum(axis=0), _TOKENS_PER_PRICE)
+        whole, rests = np.divmod(np.array(exact), TOKENS_PER_PRICE)
+        nanos, rest = np.divmod(rests.sum(axis=0), TOKENS_PER_PRICE)
         is_odd = (whole.sum(axis=0) + nanos) % 2 == 1
-        nanos += (rest * 2 > _TOKENS_PER_PRICE) | ((rest * 2 == _TOKENS_PER_PRICE) & is_odd)
+        nanos += (rest * 2 > TOKENS_PER_PRICE) | ((rest * 2 == TOKENS_PER_PRICE) & is_odd)
         order = np.argsort(-rests, axis=0, kind="stable")
         is_more = np.arange(len(exact))[:, None] < nanos
         np.put_along_axis(whole, order, np.take_along_axis(whole, order, 0) + is_more, 0)
@@ -139,8 +162,8 @@ def plain_rates(given: bill.Rates) -> PlainRates | None:
     hour = named.get("cache_write_1h_mtok")
     if not all(_is_whole(price) for price in (*plain, hour) if price is not None) or (hour and plain[-1] is None):
         return None
-    read, write, of_hour = (None if price is None else tuple(_tiers(price)) for price in (*plain[2:], hour))
-    return PlainRates(tuple(_tiers(plain[0])), tuple(_tiers(plain[1])), read, write, of_hour)
+    read, write, of_hour = (None if price is None else _tiers(price) for price in (*plain[2:], hour))
+    return PlainRates(_tiers(plain[0]), _tiers(plain[1]), read, write, of_hour)
 
 
 def _at(tiers: Tiers, tokens_in: "Numbers") -> "Numbers":
@@ -149,14 +172,14 @@ def _at(tiers: Tiers, tokens_in: "Numbers") -> "Numbers":
     return np.select([tokens_in > start for start, _ in tiers], [rate for _, rate in tiers])
 
 
-def _tiers(price: "Decimal | TieredPrices | None") -> list[tuple[int, int]]:
+def _tiers(price: "Decimal | TieredPrices | None") -> Tiers:
     """Return pairs (above so many input tokens, nano-dollars per million tokens), the highest tier first."""
     if price is None:
-        return [(-1, 0)]
+        return ((-1, 0),)
     if isinstance(price, Decimal):
-        return [(-1, money.to_nanos(price))]
+        return ((-1, money.to_nanos(price)),)
     tiers = [(tier.start, money.to_nanos(tier.price)) for tier in reversed(price.tiers)]
-    return [*tiers, (-1, money.to_nanos(price.base))]
+    return (*tiers, (-1, money.to_nanos(price.base)))
 
 
 def _is_whole(price: "Decimal | TieredPrices") -> bool:

@@ -132,6 +132,22 @@ def plain_rates_of_day(
     return arithmetic.plain_rates(rates.rates)
 
 
+def token_rates_of_day(
+    model: str, *, provider: str | None, service_tier: str | None, day: int
+) -> arithmetic.TokenRates | None:
+    """Return the prices per token that hold a whole day (counted from 1970), for many calls without charges at once.
+
+    None where there are none, or others too: then `price_of` is to be asked.
+    """
+    if model.endswith(catalogue.ONLINE):
+        return None
+    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
+    rates = _rates_of_call(model, None, provider, service_tier, first)
+    if rates is None or rates.has_fee or rates is not _rates_of_call(model, None, provider, service_tier, last):
+        return None
+    return arithmetic.token_rates(rates.rates)
+
+
 def cost_parts(
     usage: Usage,
     model: str,
