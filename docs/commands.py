@@ -10,6 +10,7 @@ COMMANDS = (
     *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
     *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
+    *("policies list", "policies dry-run", "policies apply", "policies undo", "policies log"),
     "workflow",
     "alerts list",
     "alerts history",

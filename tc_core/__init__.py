@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from tc_core.costs.tracker import CostTracker, RepriceReport
     from tc_core.costs.units import CostPer
     from tc_core.errors import (
+        AgentLoopError,
         BudgetExceededError,
         ConfigurationError,
         CycleError,
         LineageError,
+        PolicyError,
         PriceNotFoundError,
         ProvenanceError,
         StorageError,
@@ -70,6 +72,9 @@ if TYPE_CHECKING:
     from tc_core.runtime.recorders import add_listener, flush, remove_listener
     from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
+    from tc_core.selection.policies.dry_run import PolicyDryRun
+    from tc_core.selection.policies.manager import PolicyChange, PolicyManager, PolicyStatus
+    from tc_core.selection.policies.policy import Policy
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.workflows.analysis import WorkflowAnalysis
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
     from tc_core.workflows.tracker import WorkflowTracker
 
 _HOMES = {
+    "AgentLoopError": "errors",
     "AgentPerformance": "lineage.agents",
     "Alert": "alerts.rules",
     "AlertManager": "alerts.manager",
@@ -121,6 +127,12 @@ _HOMES = {
     "Pattern": "lineage.patterns.pattern",
     "PatternLimits": "lineage.patterns.limits",
     "Percentiles": "costs.percentiles",
+    "Policy": "selection.policies.policy",
+    "PolicyChange": "selection.policies.manager",
+    "PolicyDryRun": "selection.policies.dry_run",
+    "PolicyError": "errors",
+    "PolicyManager": "selection.policies.manager",
+    "PolicyStatus": "selection.policies.manager",
     "PostgreSQLStorage": "store.storages",
     "PriceNotFoundError": "errors",
     "ProvenanceAnalyzer": "lineage.analyzer",
@@ -173,6 +185,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AgentLoopError",
     "AgentPerformance",
     "Alert",
     "AlertManager",
@@ -216,6 +229,12 @@ __all__ = [
     "Pattern",
     "PatternLimits",
     "Percentiles",
+    "Policy",
+    "PolicyChange",
+    "PolicyDryRun",
+    "PolicyError",
+    "PolicyManager",
+    "PolicyStatus",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",

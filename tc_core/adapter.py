@@ -13,7 +13,7 @@ its versions lack.
 from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ids import new_id
-from tc_core.model.part import Decision, Request
+from tc_core.model.part import Decision, Followed, Request
 from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment, of_block
 from tc_core.model.usage import Report, Usage
@@ -32,6 +32,7 @@ __all__ = [
     "Decision",
     "Destination",
     "EventRecord",
+    "Followed",
     "HostName",
     "Note",
     "Recorder",

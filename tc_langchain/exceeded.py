@@ -42,7 +42,7 @@ def check(on_exceeded: str | Reaction, downgrade_to: object) -> None:
         raise ValueError("on_exceeded='downgrade' needs downgrade_to: the name of a cheaper model, or a model")
 
 
-def message(error: BudgetExceededError) -> str:
+def message(error: Exception) -> str:
     """Return what the user of an agent is told where it stops."""
     return f"I had to stop here, before asking the model again: {error}."
 

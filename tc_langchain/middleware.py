@@ -5,14 +5,25 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from tc_core import BudgetExceededError, CostTracker
-from tc_core.adapter import Decision, Recorder, Request, Segment, attempt, never_raises, new_id, recorder_for, register
+from tc_core import AgentLoopError, BudgetExceededError, CostTracker
+from tc_core.adapter import (
+    Decision,
+    Followed,
+    Recorder,
+    Request,
+    Segment,
+    attempt,
+    never_raises,
+    new_id,
+    recorder_for,
+    register,
+)
 from tc_langchain import exceeded, reading, requests
 from tc_langchain.admission import asked
 from tc_langchain.compression import Compression
@@ -25,6 +36,14 @@ Answer = ModelResponse[Any]
 WAIT_SECONDS = 1.0
 """How long a call in an event loop waits for others under way, where only what is reserved for them leaves no room."""
 _LOOK_SECONDS = 0.05
+
+
+class _Chosen(NamedTuple):
+    """The request to make, and the id that the parts were asked about it under."""
+
+    request: Asked
+    event_id: bytes
+    is_shortened: bool = False
 
 
 class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -63,6 +82,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
         self.default_labels = default_labels
         self._compression = None if compress_at is None else Compression(compress_at)
+        self._trimming: Compression | None = None
         self._recorder: Recorder = recorder_for(None if tracker is None else tracker.storage)
         register("langchain", current)
 
@@ -81,9 +101,10 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             chosen = self._settled(request, chosen, said)
         if isinstance(chosen, AIMessage):
             return chosen
-        made, event_id = chosen
-        with asked(self._recorder, event_id):
-            return handler(made)
+        with asked(self._recorder, chosen.event_id):
+            answer = handler(chosen.request)
+        self._tell(chosen, answer)
+        return answer
 
     async def awrap_model_call(
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
@@ -101,9 +122,10 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             chosen = self._settled(request, chosen, await said if inspect.isawaitable(said) else said)
         if isinstance(chosen, AIMessage):
             return chosen
-        made, event_id = chosen
-        with asked(self._recorder, event_id):
-            return await handler(made)
+        with asked(self._recorder, chosen.event_id):
+            answer = await handler(chosen.request)
+        self._tell(chosen, answer)
+        return answer
 
     # Where a budget has no room
 
@@ -112,7 +134,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             return self.on_exceeded
         return exceeded.reaction(self.on_exceeded, self.downgrade_to, None if self.tracker is None else self.tracker)
 
-    def _settled(self, request: Asked, error: BudgetExceededError, said: Any) -> "tuple[Asked, bytes] | AIMessage":
+    def _settled(self, request: Asked, error: BudgetExceededError, said: Any) -> "_Chosen | AIMessage":
         """Return what is done in place of a request that was refused: another one that has room, or an answer."""
         if isinstance(said, str):
             return AIMessage(said)
@@ -120,7 +142,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             return said
         if isinstance(said, Retry):
             if said.is_granted:
-                return request, new_id()
+                return _Chosen(request, new_id())
             tries = list(said.requests)
         else:
             tries = [] if said is None else [said]
@@ -140,23 +162,40 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     # What the parts decide
 
-    def _chosen(self, request: Asked) -> "tuple[Asked, bytes] | AIMessage | BudgetExceededError":
+    def _chosen(self, request: Asked) -> "_Chosen | AIMessage | BudgetExceededError":
         """Return the request to make and its id, the answer that is given instead, or why a budget has no room."""
         event_id = new_id()
         about = self._about(request, event_id)
         decision = None if about is None else self._recorder.admit(about)
         if about is None or decision is None:
-            return request, event_id
+            return _Chosen(request, event_id)
         if isinstance(decision.refusal, BudgetExceededError):
             return decision.refusal
+        if isinstance(decision.refusal, AgentLoopError) and self.on_exceeded != "raise":
+            return AIMessage(exceeded.message(decision.refusal))
         if decision.refusal is not None:
             raise decision.refusal
         if decision.answer is not None:
             self._note(about, decision)
             return AIMessage(decision.answer)
-        if decision.model is None:
-            return request, event_id
-        return request.override(model=requests.swapped(request.model, decision.model)), event_id
+        made = request
+        if decision.compress_at is not None:
+            made = self._trimmed(made, decision.compress_at, about.model) or made
+        is_shortened = made is not request
+        if decision.model is not None:
+            made = made.override(model=requests.swapped(made.model, decision.model))
+        return _Chosen(made, event_id, is_shortened)
+
+    @never_raises
+    def _trimmed(self, request: Asked, at: float, model: str | None) -> Asked:
+        if self._trimming is None or self._trimming.at != at:
+            self._trimming = Compression(at)
+        return self._trimming.applied(request, model)
+
+    @never_raises
+    def _tell(self, chosen: "_Chosen", answer: Answer) -> None:
+        """Tell the parts what was made of a request."""
+        self._recorder.followed(chosen.event_id, Followed(requests.plain_text(answer), chosen.is_shortened))
 
     @never_raises
     def _about(self, request: Asked, event_id: bytes) -> Request:
@@ -170,9 +209,12 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             content=partial(requests.prompt, [*messages, *request.messages], list(request.tools)),
             most_output_tokens=reading.most_output_tokens(said, request.model_settings),
             can_swap=True,
-            can_answer=True,
+            can_answer=request.response_format is None,
+            can_shorten=True,
             event_id=event_id,
             root_id=root,
+            temperature=said.get("ls_temperature"),
+            setup=partial(requests.setup, request),
         )
 
     @never_raises
@@ -183,7 +225,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             about.event_type,
             key=key,
             parent=current(),
-            model=about.model,
+            model=decision.model if isinstance(decision.model, str) else about.model,
             provider=about.provider,
             content=about.content,
             labels=self.default_labels,

@@ -53,18 +53,7 @@ class Budget:
 
     def is_about(self, event_type: str, provider: str | None, model: str | None, scope: Scope) -> bool:
         """Tell whether a call counts."""
-        if event_type not in CALL_TYPES:
-            return False
-        for name, wanted in self.filters.items():
-            if name == "event_type":
-                found: str | None = event_type
-            elif name in OF_CALLS:
-                found = provider if name == "provider" else model
-            else:
-                found = getattr(scope, name) if name in DIMENSIONS else scope.labels.get(name.removeprefix("labels."))
-            if found not in wanted:
-                return False
-        return True
+        return event_type in CALL_TYPES and matches(self.filters, event_type, provider, model, scope)
 
     def counts(self, booked: Booked, at_us: int) -> int:
         """Return what a recorded call takes of it; an unknown cost takes nothing, unless a price stands in for it."""
@@ -113,6 +102,22 @@ class Budget:
         return f"{'-' if amount < 0 else ''}${int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def matches(
+    filters: Mapping[str, Sequence[str | None]], event_type: str, provider: str | None, model: str | None, scope: Scope
+) -> bool:
+    """Tell whether a call has what filters ask for, as `filters_of` returns them."""
+    for name, wanted in filters.items():
+        if name == "event_type":
+            found: str | None = event_type
+        elif name in OF_CALLS:
+            found = provider if name == "provider" else model
+        else:
+            found = getattr(scope, name) if name in DIMENSIONS else scope.labels.get(name.removeprefix("labels."))
+        if found not in wanted:
+            return False
+    return True
+
+
 def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: bool = False) -> int:
     """Return an amount in whole nano-dollars, tokens or calls; raise ValueError for one that no budget can have."""
     if isinstance(value, bool) or (not isinstance(value, (int, float, str)) and not hasattr(value, "is_finite")):
@@ -133,7 +138,7 @@ def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: b
     return whole
 
 
-def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]:
+def filters_of(filters: Mapping[str, Any] | None, whose: str = "a budget") -> dict[str, list[str | None]]:
     """Return filters as they are kept; raise ValueError or ConfigurationError for what no budget can be filtered by."""
     if filters is not None and not isinstance(filters, Mapping):
         raise ValueError(f"filters must be names and values such as {{'agent_id': 'writer'}}, not {filters!r}")
@@ -141,10 +146,10 @@ def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]
     for name, value in (filters or {}).items():
         if name in _NOT_FOR_BUDGETS:
             known = ", ".join((*DIMENSIONS, *OF_CALLS))
-            raise ValueError(f"a budget cannot be filtered by {name!r}: use {known}, or a label")
+            raise ValueError(f"{whose} cannot be filtered by {name!r}: use {known}, or a label")
         several = isinstance(value, (list, tuple, set, frozenset))
         values = [None if each is None else label_text(each) for each in (value if several else [value])]
-        check_exact("a budget", label_text(name), values)
+        check_exact(whose, label_text(name), values)
         found[label_text(name)] = sorted(set(values), key=lambda each: (each is not None, each or ""))
     return dict(sorted(found.items()))
 

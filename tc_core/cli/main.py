@@ -25,6 +25,7 @@ from tc_core.cli import (
     init,
     models,
     patterns,
+    policies,
     provenance,
     recommend,
     runs,
@@ -66,6 +67,7 @@ app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
 app.command()(health.health)
 app.add_typer(budget.app, name="budget")
+app.add_typer(policies.app, name="policies")
 app.command()(workflow.workflow)
 app.add_typer(alerts.app, name="alerts")
 app.command()(demo.demo)

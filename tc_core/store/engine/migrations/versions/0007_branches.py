@@ -1,6 +1,6 @@
-"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts; and a wider view `events`.
+"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts and policies.
 
-The view is made anew after every migration.
+The view `events`, which is wider, is made anew after every migration.
 """
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _health()
     _budgets()
     _alerts()
+    _policies()
 
 
 def _quotations() -> None:
@@ -186,3 +187,40 @@ def _alerts() -> None:
         sa.Column("fault", sa.Text),
     )
     op.create_index("ix_alert_delivery_outbox", "alert_delivery", ["outbox"])
+
+
+def _policies() -> None:
+    op.create_table(
+        "policy",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("state", sa.SmallInteger, nullable=False),
+        sa.Column("definition", sa.Text, nullable=False),
+        sa.Column("previous", sa.Text),
+        sa.Column("salt", sa.Text, nullable=False),
+        sa.Column("since_us", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "policy_change",
+        sa.Column("key", KEY, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("details", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "policy_unit",
+        sa.Column("salt", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("arm", sa.SmallInteger, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("success", sa.SmallInteger),
+    )
+    op.create_table(
+        "policy_sum",
+        sa.Column("salt", sa.Text, primary_key=True),
+        sa.Column("arm", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("calls", "errors", "cost_nanos", "saved_nanos")),
+    )
