@@ -65,6 +65,12 @@ FILE = {
     "tracking.strict": ("true", "tracking.strict", True, "maybe"),
     "prices": ("prices.yaml", "prices", None, {}),
     "budgets": ([BUDGET], "budgets", (settings.Budget(name="b", amount=Decimal(10)),), [{**BUDGET, "amount": "-1"}]),
+    "policies": (
+        [{"name": "p", "kind": "loop"}],
+        "policies",
+        (settings.Policy(name="p", kind="loop"),),
+        [{"name": "p", "kind": "guess"}],
+    ),
     "alerts.rules": (
         [RULE],
         "alerts.rules",

@@ -47,6 +47,8 @@ class Cache(Acting):
         self._made: OrderedDict[EventId, bytes] = OrderedDict()
         """The same by the ids of events: these tell what an answer has cost."""
         self._costs: OrderedDict[bytes, int] = OrderedDict()
+        self._owed: OrderedDict[bytes, int] = OrderedDict()
+        """How often an answer has served whose cost is not known yet."""
         self._saved = 0
 
     def decide(self, request: Request) -> Verdict | None:
@@ -59,7 +61,10 @@ class Cache(Acting):
         with self._lock:
             kept = self._kept.get(place)
             if kept is not None and kept.until_ns > clock.steady_ns():
-                self._saved += self._costs.get(place, 0)
+                cost = self._costs.get(place)
+                if cost is None:  # what it is answered with has not been written yet
+                    _put(self._owed, place, self._owed.get(place, 0) + 1)
+                self._saved += cost or 0
                 return Verdict(1, Decision(answer=kept.answer))
             if request.event_id is not None:
                 _put(self._asked, request.event_id, place)
@@ -91,6 +96,7 @@ class Cache(Acting):
             place = self._made.pop(event_id, None)
             if place is not None and record.cost_nanos is not None:
                 _put(self._costs, place, record.cost_nanos)
+                self._saved += record.cost_nanos * self._owed.pop(place, 0)
 
     def take_saved(self) -> int:
         """Return what kept answers have saved since this was last asked."""

@@ -1,6 +1,6 @@
 """The guard: what makes a policy wrong before it is applied, and what takes it back by itself afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NoReturn
 
 from tc_core.budgets.budget import Budget
@@ -61,9 +61,9 @@ def verdict(policy: Policy, outcomes: tuple[Counts, Counts], arms: Arms) -> str 
     return None
 
 
-def in_a_row(failures: Sequence[bool]) -> str | None:
-    """Return why a policy is to be taken back at once: its latest calls have failed, and none of the others."""
-    if len(failures) >= IN_A_ROW and all(failures[-IN_A_ROW:]):
+def in_a_row(failures: Collection[bool]) -> str | None:
+    """Return why a policy is to be taken back at once: its latest calls, so many as IN_A_ROW, have all failed."""
+    if len(failures) >= IN_A_ROW and all(failures):
         return f"the last {IN_A_ROW} calls under it failed one after the other"
     return None
 

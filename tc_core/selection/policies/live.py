@@ -187,10 +187,14 @@ class Live:
         """Write what was counted, and take back what has failed."""
         if not self._is_enforced and not self._sums and not self._untold:
             return
-        self.write()
-        self._roll_back()
+        self.catch_up()
         if self._is_enforced and self._is_due(self._looked_ns, LOOK_SECONDS):
             self.look()
+
+    def catch_up(self) -> None:
+        """Bring the store up to date: what was counted, and what is to be taken back."""
+        self.write()
+        self._roll_back()
 
     def write(self) -> None:
         """Write what was counted, and how runs were assigned."""

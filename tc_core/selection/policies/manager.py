@@ -188,7 +188,7 @@ class PolicyManager:
 
     def list(self) -> Sequence[PolicyStatus]:
         """Return how all policies stand: those that were applied, and those of the settings file, by their names."""
-        live_of(self.storage).write()
+        self._catch_up()
         with self.storage.database.reading() as connection:
             applied = sql.applied(connection)
         found = {each.policy.name: self._status(each) for each in applied}
@@ -198,6 +198,7 @@ class PolicyManager:
 
     def log(self, name: str | None = None) -> Sequence[PolicyChange]:
         """Return who has applied, changed or taken back which policy, when and why; the oldest first."""
+        self._catch_up()
         with self.storage.database.reading() as connection:
             found = sql.log(connection, name)
         return [PolicyChange(from_us(each.at_us), *each[1:]) for each in found]
@@ -209,7 +210,7 @@ class PolicyManager:
 
         Raises PolicyError where no policy of that name is on, or it has assigned no such unit.
         """
-        live_of(self.storage).write()
+        self._catch_up()
         applied = self._on(name)
         known = self.storage.database.transact(
             lambda connection: sql.say_outcomes(connection, applied.salt, {unit_id: bool(success)})
@@ -239,19 +240,22 @@ class PolicyManager:
 
     def review(self) -> Sequence[PolicyStatus]:
         """Take up outcomes now, as programs that record do every few seconds; return how all policies stand."""
-        self.storage.flush()
-        live = live_of(self.storage)
-        live.write()
+        self._catch_up()
         with self.storage.database.reading() as connection:
             routes = [each for each in sql.applied(connection) if each.state == sql.ON and each.policy.kind == "route"]
         for applied in routes:
             why = review.review(self.storage, applied)
             if why is not None:
                 changes.take_back(self.storage, applied, why)
-        live.look(again=True)
+        live_of(self.storage).look(again=True)
         return self.list()
 
     # Inside
+
+    def _catch_up(self) -> None:
+        """Have the store know what this process has recorded and counted."""
+        self.storage.flush()
+        live_of(self.storage).catch_up()
 
     def _status(self, applied: Applied) -> PolicyStatus:
         with self.storage.database.reading() as connection:

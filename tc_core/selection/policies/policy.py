@@ -117,10 +117,11 @@ _ALL_OPTIONS = tuple(dict.fromkeys(name for options in OPTIONS.values() for name
 
 def about(filters: Mapping[str, Sequence[str | None]]) -> str:
     """Say which calls filters choose."""
-    said = [
-        f"{name.removesuffix('_id')} {' or '.join(each or 'none' for each in values)}"
-        for name, values in filters.items()
-    ]
+    said = []
+    for name, values in filters.items():
+        known, short = [each for each in values if each is not None], name.removesuffix("_id")
+        ways = [f"{short} {' or '.join(known)}"] if known else []
+        said.append(" or ".join([*ways, *([f"no {short}"] if None in values else [])]))
     return ", ".join(said) or "all calls"
 
 
