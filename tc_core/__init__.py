@@ -73,8 +73,9 @@ if TYPE_CHECKING:
     from tc_core.runtime.store_keeper import StoreKeeper
     from tc_core.runtime.workflow import workflow
     from tc_core.selection.policies.dry_run import PolicyDryRun
-    from tc_core.selection.policies.manager import PolicyChange, PolicyManager, PolicyStatus
+    from tc_core.selection.policies.manager import PolicyManager
     from tc_core.selection.policies.policy import Policy
+    from tc_core.selection.policies.status import PolicyChange, PolicyStatus
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
     from tc_core.workflows.analysis import WorkflowAnalysis
@@ -128,11 +129,11 @@ _HOMES = {
     "PatternLimits": "lineage.patterns.limits",
     "Percentiles": "costs.percentiles",
     "Policy": "selection.policies.policy",
-    "PolicyChange": "selection.policies.manager",
+    "PolicyChange": "selection.policies.status",
     "PolicyDryRun": "selection.policies.dry_run",
     "PolicyError": "errors",
     "PolicyManager": "selection.policies.manager",
-    "PolicyStatus": "selection.policies.manager",
+    "PolicyStatus": "selection.policies.status",
     "PostgreSQLStorage": "store.storages",
     "PriceNotFoundError": "errors",
     "ProvenanceAnalyzer": "lineage.analyzer",

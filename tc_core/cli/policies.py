@@ -15,8 +15,9 @@ from tc_core.errors import ConfigurationError
 from tc_core.model import money
 from tc_core.model.period import Period
 from tc_core.selection.policies.dry_run import PolicyDryRun
-from tc_core.selection.policies.manager import PERIOD, PolicyManager, PolicyStatus
+from tc_core.selection.policies.manager import PERIOD, PolicyManager
 from tc_core.selection.policies.policy import KINDS, Policy
+from tc_core.selection.policies.status import PolicyStatus
 
 app = typer.Typer(help="Act on calls before they are made: try, apply, undo.", no_args_is_help=True)
 
@@ -111,14 +112,21 @@ def _print_list(
 ) -> None:
     console = text.console()
     on = [each for each in known if each.is_on]
-    line = Text(f"{text.plural(len(on), 'policy') if len(on) == 1 else f'{len(on)} policies'} on", style="bold")
     if on:
-        line.append(f", {text.usd(sum(each.acted.saved_nanos for each in on))} saved so far")
-    line.append(".")
+        saved = text.usd(sum(each.acted.saved_nanos for each in on))
+        verb = "policy is on, and has" if len(on) == 1 else "policies are on, and have"
+        line = Text(f"{len(on)} {verb} saved {saved} so far.", style="bold")
+    else:
+        line = Text("No policy is on.", style="bold")
     if others:
-        line.append(f"  {len(others)} more would have saved something {period}; they overlap.")
+        best, more = others[0], "more " if known else ""
+        line.append(f"  {len(others)} {more}would have saved")
+        if len(others) == 1:
+            line.append(f" {text.usd(best.saved_nanos)} of {text.usd(best.cost_nanos)} {period}.")
+        else:
+            line.append(f" something {period}, the first {text.usd(best.saved_nanos)}; what they save overlaps.")
     elif not known:
-        line.append(f"  None would have saved anything of the calls {period}.")
+        line.append(f"  None is known that would have saved anything {period}.")
     console.print(line)
     if known or others:
         console.print()

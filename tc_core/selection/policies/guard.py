@@ -1,9 +1,7 @@
 """The guard: what makes a policy wrong before it is applied, and what takes it back by itself afterwards."""
 
 from collections.abc import Collection
-from typing import NoReturn
 
-from tc_core.budgets.budget import Budget
 from tc_core.errors import PolicyError
 from tc_core.meter import prices
 from tc_core.model.clock import clock
@@ -32,15 +30,6 @@ def check_model(policy: Policy) -> None:
             f"policy {policy.name!r} cannot route {model!r} to {to!r}: they are of {makers[0]} and {makers[1]}, and a "
             "client talks to one of them alone. Name a model of the same maker"
         )
-
-
-def refuse_budget(policy: Policy, budget: Budget, *, acts: int, spent: int, more: int, limit: int) -> NoReturn:
-    """Raise PolicyError for what is routed into a hard budget that has no room for it; amounts are the budget's."""
-    raise PolicyError(
-        f"policy {policy.name!r} would break the hard budget {budget.name!r} of {budget.said(limit)}: in as long as "
-        f"its period {budget.said(spent)} were spent on it, and {acts:,} calls that would go to {policy.to!r} take "
-        f"{budget.said(more)}. Raise the budget, or choose fewer calls by filters"
-    )
 
 
 def verdict(policy: Policy, outcomes: tuple[Counts, Counts], arms: Arms) -> str | None:

@@ -5,9 +5,10 @@ about or has been stored; what is counted is written after the commit of the eve
 """
 
 import logging
+import os
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,12 +20,12 @@ from tc_core.model.ids import EventId
 from tc_core.model.part import ALLOWED, Decision, Finding, Followed, Part, Request
 from tc_core.runtime.recorders import parts
 from tc_core.selection.policies import changes, guard, review, sql
-from tc_core.selection.policies.acting import Acting, Verdict
+from tc_core.selection.policies.acting import Acting
 from tc_core.selection.policies.registry import acting_of
 from tc_core.selection.policies.route import Route
 from tc_core.selection.policies.sql import Sums
+from tc_core.selection.policies.tally import Tally
 from tc_core.store.base import StorageBackend
-from tc_core.store.schema.days import US_PER_DAY
 from tc_core.store.sql import SqlStore
 
 log = logging.getLogger("tc_core")
@@ -57,22 +58,22 @@ def live_of(store: SqlStore) -> "Live":
 _lives: "WeakValueDictionary[str, Live]" = WeakValueDictionary()
 
 
+def _after_fork() -> None:
+    for live in list(_lives.values()):
+        live.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Live:
     """The policies of one store, while it is recorded into."""
 
     def __init__(self, store: SqlStore) -> None:
         self.store = store
-        self.acting: tuple[Acting, ...] = ()
-        self._version = -1
         self._is_enforced = False
-        self._looked_ns = self._reviewed_ns = 0
-        self._lock = Lock()
-        self._open: OrderedDict[EventId, list[tuple[Acting, int]]] = OrderedDict()
-        """What was decided of calls that are under way."""
-        self._sums: dict[tuple[str, int, int], list[int]] = {}
-        self._failed: dict[str, deque[bool]] = {}
-        self._untold: list[tuple[Acting, str]] = []
-        """Policies to be taken back, and why."""
+        self.begin()
         self.part = Part(
             name=NAME,
             enforce=self.enforce,
@@ -84,6 +85,19 @@ class Live:
             chore=self.chore,
             checks=self.checks,
         )
+
+    def begin(self) -> None:
+        """Begin with nothing known: a child of a fork leaves what its parent has counted to that."""
+        self.acting: tuple[Acting, ...] = ()
+        self._version = -1
+        self._looked_ns = 0
+        self._turn = RLock()
+        self._tally = Tally(self.store)
+        self._open: OrderedDict[EventId, list[tuple[Acting, int]]] = OrderedDict()
+        """What was decided of calls that are under way."""
+        self._failed: dict[str, deque[bool]] = {}
+        self._untold: list[tuple[Acting, str]] = []
+        """Policies to be taken back, and why."""
 
     # Before a call
 
@@ -109,7 +123,7 @@ class Live:
             if said is None:
                 continue
             if said.refusal is not None or said.answer is not None:
-                self._count(acting, verdict, Sums(1))
+                self._tally.count(acting, 1, Sums(1))
                 return Decision(found.model, said.answer, said.refusal)
             found = Decision(said.model or found.model, compress_at=said.compress_at or found.compress_at)
             if isinstance(said.model, str):
@@ -118,7 +132,7 @@ class Live:
             self._open[request.event_id] = noted
             if len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
-        return found
+        return found if found != ALLOWED else ALLOWED
 
     def withdraw(self, event_id: EventId) -> None:
         """Forget a request that is not made after all."""
@@ -138,7 +152,7 @@ class Live:
         """Take note of what a host has made of a request."""
         for acting in self.acting:
             if acting.followed(event_id, what):
-                self._count(acting, Verdict(1), Sums(1))
+                self._tally.count(acting, 1, Sums(1))
 
     # After a call, on the writer's thread
 
@@ -154,7 +168,7 @@ class Live:
             acting.ended(record.id, record)
             has_failed = record.status == "error"
             saved = self._saved(acting, record) if arm else 0
-            self._count(acting, Verdict(arm), Sums(1, int(has_failed), record.cost_nanos or 0, saved))
+            self._tally.count(acting, arm, Sums(1, int(has_failed), record.cost_nanos or 0, saved))
             if arm and isinstance(acting, Route):
                 failed = self._failed.setdefault(acting.salt, deque(maxlen=guard.IN_A_ROW))
                 failed.append(has_failed)
@@ -170,13 +184,6 @@ class Live:
         )
         return 0 if priced is None else priced.cost_nanos - record.cost_nanos
 
-    def _count(self, acting: Acting, verdict: Verdict, more: Sums) -> None:
-        key = (acting.salt, verdict.arm, clock.wall_ns() // 1000 // US_PER_DAY)
-        with self._lock:
-            sums = self._sums.setdefault(key, [0, 0, 0, 0])
-            for place, value in enumerate(more):
-                sums[place] += value
-
     def _stop(self, acting: Acting, why: str) -> None:
         """Act no more at once; the store is told after the commit."""
         if acting in self.acting:
@@ -185,7 +192,7 @@ class Live:
 
     def committed(self) -> None:
         """Write what was counted, and take back what has failed."""
-        if not self._is_enforced and not self._sums and not self._untold:
+        if not (self._is_enforced or self._tally.has_some or self._untold):
             return
         self.catch_up()
         if self._is_enforced and self._is_due(self._looked_ns, LOOK_SECONDS):
@@ -193,28 +200,12 @@ class Live:
 
     def catch_up(self) -> None:
         """Bring the store up to date: what was counted, and what is to be taken back."""
-        self.write()
-        self._roll_back()
-
-    def write(self) -> None:
-        """Write what was counted, and how runs were assigned."""
-        units = [unit for acting in self.acting if isinstance(acting, Route) for unit in acting.take_units()]
-        with self._lock:
-            sums, self._sums = self._sums, {}
-            for acting in self.acting:
-                saved = acting.take_saved()
-                if saved:
-                    key = (acting.salt, 1, clock.wall_ns() // 1000 // US_PER_DAY)
-                    sums.setdefault(key, [0, 0, 0, 0])[3] += saved
-        if not units and not sums:
-            return
-        database = self.store.database
-
-        def do(connection: Any) -> None:
-            sql.assign(connection, database, units)
-            sql.add(connection, database, {key: Sums(*values) for key, values in sums.items()})
-
-        database.transact(do)
+        with self._turn:
+            self._tally.write(self.acting)
+            while self._untold:
+                acting, why = self._untold.pop()
+                changes.take_back(self.store, acting.applied, why)
+                log.warning("token-calculator: policy %r is rolled back: %s", acting.policy.name, why)
 
     def chore(self) -> float:
         """Look into the store, and see whether policies still do what they should."""
@@ -245,6 +236,7 @@ class Live:
             before = {each.salt: each for each in self.acting}
             made = [before.get(each.salt) or acting_of(each) for each in found]
             self.acting = tuple(sorted(made, key=lambda each: _ORDER.index(each.policy.kind)))
+            self._tally.take_in(made)
             self._version = version
             self._read_shares()
         self.part.admit = self.admit if self.acting else None
@@ -257,20 +249,13 @@ class Live:
 
     def review(self) -> None:
         """Take up outcomes; roll back what they, or errors, speak against, and route more where they speak for it."""
-        self.write()
+        self.catch_up()
         for acting in self.acting:
-            if isinstance(acting, Route):
-                why = review.review(self.store, acting.applied)
-                if why is not None:
-                    self._stop(acting, why)
-        self._roll_back()
+            why = review.review(self.store, acting.applied) if isinstance(acting, Route) else None
+            if why is not None:
+                self._stop(acting, why)
+        self.catch_up()
         self._read_shares()
-
-    def _roll_back(self) -> None:
-        while self._untold:
-            acting, why = self._untold.pop()
-            changes.take_back(self.store, acting.applied, why)
-            log.warning("token-calculator: policy %r is rolled back: %s", acting.policy.name, why)
 
     def checks(self) -> Iterable[Finding]:
         """Say what the doctor should know."""

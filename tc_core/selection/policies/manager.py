@@ -1,104 +1,33 @@
 """PolicyManager: try policies on what was recorded, apply them, take them back, and see what they do."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Iterator, Sequence
+from datetime import date, tzinfo
 from getpass import getuser
 from pathlib import Path
 from typing import Any
 
 from tc_core import settings
-from tc_core.budgets import sql as budget_sql
-from tc_core.budgets.budget import Budget
-from tc_core.budgets.live import live_of as budgets_of
-from tc_core.budgets.periods import Span, is_each
-from tc_core.costs.scenarios import dollars
 from tc_core.errors import PolicyError, StorageError
 from tc_core.model.clock import clock
-from tc_core.model.event import check_text, from_us, to_us
+from tc_core.model.event import check_text, from_us
 from tc_core.model.period import Period, period, zone
 from tc_core.runtime.recorders import open_storage
-from tc_core.selection.policies import changes, guard, review, sql
+from tc_core.selection.policies import changes, guard, review, room, sql
 from tc_core.selection.policies.dry_run import PolicyDryRun
-from tc_core.selection.policies.evidence import Counts, is_not_worse, share
+from tc_core.selection.policies.evidence import share
 from tc_core.selection.policies.live import live_of
 from tc_core.selection.policies.policy import Policy
 from tc_core.selection.policies.proposals import proposals
 from tc_core.selection.policies.registry import hosts_of
 from tc_core.selection.policies.route import place
 from tc_core.selection.policies.simulation import simulate
-from tc_core.selection.policies.sql import Applied, Sums, Unit
+from tc_core.selection.policies.sql import Applied, Unit
+from tc_core.selection.policies.status import PolicyChange, PolicyStatus
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
 PERIOD = "last-30-days"
 """The recorded calls that a dry run is about where nothing is said."""
-
-
-NO_SUMS, NO_COUNTS = Sums(), Counts()
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyStatus:
-    """How a policy stands: `state` is `on`, `undone`, `rolled back`, or `off` for one that was never applied.
-
-    `acted` and `kept` are what became of the calls that it changed, and of those that it was about and left as they
-    were; `routed` and `as_before` how many runs of each came out well, of those that outcomes are known of.
-    """
-
-    policy: Policy
-    state: str
-    since: datetime | None = None
-    acted: Sums = NO_SUMS
-    kept: Sums = NO_SUMS
-    routed: Counts = NO_COUNTS
-    as_before: Counts = NO_COUNTS
-
-    @property
-    def is_on(self) -> bool:
-        """Whether it holds."""
-        return self.state == sql.ON
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether outcomes prove that what is routed is not worse, by more than the margin."""
-        return is_not_worse(*self.as_before, *self.routed, self.policy.margin or 0.0)
-
-    @property
-    def saved(self) -> float | None:
-        """What it has saved since it is on, in US dollars."""
-        return dollars(self.acted.saved_nanos)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "policy": self.policy.to_dict(),
-            "state": self.state,
-            "since": self.since and self.since.isoformat(),
-            "acted": self.acted._asdict(),
-            "kept": self.kept._asdict(),
-            "routed": self.routed._asdict(),
-            "as_before": self.as_before._asdict(),
-            "is_proven": self.is_proven,
-            "saved": self.saved,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
-    """One line of the log: `kind` is applied, changed, undone or rolled back."""
-
-    at: datetime
-    name: str
-    kind: str
-    by: str
-    why: str | None
-    details: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "at": self.at.isoformat(), "details": dict(self.details)}
 
 
 class PolicyManager:
@@ -294,26 +223,7 @@ class PolicyManager:
                 f"policy {policy.name!r} would save nothing: the {found.acts:,} recorded calls would have cost "
                 f"${-found.saved_nanos / 1e9:.6f} more at {policy.to!r}. Name a cheaper model"
             )
-        for budget in budgets_of(self.storage).definitions.current():
-            if budget.hard and policy.to in budget.filters.get("model", ()):
-                self._check_budget(policy, budget)
-
-    def _check_budget(self, policy: Policy, budget: Budget) -> None:
-        """Hold against a hard budget of the other model what would be routed, of as long as the budget's period."""
-        if policy.model in budget.filters["model"] or budget.unit == "tokens":
-            return
-        now = from_us(clock.wall_ns() // 1000)
-        span = budget.spans(to_us(now)) if not is_each(budget.period) else None
-        length = None if span is None or None in (span.start_us, span.end_us) else (span.end_us - span.start_us)
-        start = None if length is None else now - timedelta(microseconds=length)
-        found = simulate(self.storage, policy, Period(start, now))
-        like = Span("like it", None if start is None else to_us(start), to_us(now))
-        with self.storage.database.reading() as connection:
-            spent = budget_sql.spent(self.storage, connection, budget, like)
-        more = found.acts if budget.unit == "calls" else (found.cost_nanos or 0) - (found.saved_nanos or 0)
-        limit = budget.limit(to_us(now))
-        if spent + more > limit:
-            guard.refuse_budget(policy, budget, acts=found.acts, spent=spent, more=more, limit=limit)
+        room.check(self.storage, policy)
 
 
 def _who(by: str | None) -> str:

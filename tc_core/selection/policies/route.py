@@ -1,6 +1,6 @@
 """Route: calls of one model go to a cheaper one, of few runs at first, and of more as outcomes prove that it does."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from hashlib import blake2b
 
 from tc_core.model import ids
@@ -20,7 +20,7 @@ class Route(Acting):
     def __init__(self, applied: Applied) -> None:
         super().__init__(applied)
         self.share = self.policy.floor or 0.0
-        self.units: list[Unit] = []
+        self.units: deque[Unit] = deque()
         """Runs that were assigned, and that the store does not know of yet."""
         self._arms: OrderedDict[str, int] = OrderedDict()
 
@@ -42,8 +42,10 @@ class Route(Acting):
 
     def take_units(self) -> list[Unit]:
         """Return the runs that were assigned since this was last asked."""
-        units, self.units = self.units, []
-        return units
+        found = []
+        while self.units:
+            found.append(self.units.popleft())
+        return found
 
     def _unit(self, request: Request) -> str | None:
         if self.policy.unit == "session":
