@@ -113,9 +113,9 @@ def _print_list(
     console = text.console()
     on = [each for each in known if each.is_on]
     if on:
-        saved = text.usd(sum(each.acted.saved_nanos for each in on))
+        whole = text.usd(sum(each.acted.saved_nanos for each in on))
         verb = "policy is on, and has" if len(on) == 1 else "policies are on, and have"
-        line = Text(f"{len(on)} {verb} saved {saved} so far.", style="bold")
+        line = Text(f"{len(on)} {verb} saved {whole} so far.", style="bold")
     else:
         line = Text("No policy is on.", style="bold")
     if others:

@@ -4,26 +4,31 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from tc_core import CostTracker, SQLiteStorage
-
-pytestmark = pytest.mark.slow
+from tc_core.cli.main import app
 
 
 @pytest.fixture
-def policies(run_command, tmp_path):
+def policies(tmp_path):
     """Run `token-calc policies` on a store with twenty calls of a planner."""
     with SQLiteStorage(tmp_path / "c.db") as store:
         costs = CostTracker(store)
         for number in range(20):
             at = datetime.now(UTC) - timedelta(hours=1, seconds=number)
             costs.track_call("gpt-4o", 1000, 100, timestamp=at, agent_id="planner")  # $0.0035; gpt-4o-mini: $0.00021
-    return lambda *arguments: run_command("policies", *arguments, "--store", tmp_path / "c.db")
+    return lambda *arguments: invoked(*arguments, "--store", str(tmp_path / "c.db"))
+
+
+def invoked(*arguments):
+    """Run a command in this process, as wide as a pipe."""
+    return CliRunner().invoke(app, ["policies", *arguments])
 
 
 def test_listing_trying_applying_and_taking_back(policies):
     first = policies("list")
-    assert first.returncode == 0, first.stderr
+    assert first.exit_code == 0, first.stderr
     assert first.stdout.startswith("No policy is on.  1 would have saved $0.0658 of $0.0700 last 30 days.")
     assert "route-planner-gpt-4o-mini  route  proposed  gpt-4o to gpt-4o-mini, agent planner" in first.stdout
     tried = policies("dry-run", "route-planner-gpt-4o-mini").stdout
@@ -65,9 +70,15 @@ def test_a_new_one_by_its_kind(policies):
 )
 def test_what_cannot_be_done_is_one_sentence(policies, arguments, code, said):
     done = policies(*arguments)
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.exit_code, done.stdout) == (code, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_as_a_program_of_its_own(policies, run_command, tmp_path):
+    done = run_command("policies", "log", "--store", tmp_path / "c.db")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("No policy was ever applied.")
 
 
 def test_an_empty_log(policies):
