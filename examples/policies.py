@@ -1,6 +1,6 @@
-"""Acting on what was recorded: a week of an assistant shows what policies would save; they are applied, and undone.
+"""Acting on what was recorded: what policies would have saved, what they do once they are applied, and the way back.
 
-The assistant answers with gpt-4o what gpt-4o-mini could, is asked the same again, and once looks up a parcel forever.
+An assistant asks gpt-4o what gpt-4o-mini could answer, is asked the same again, and looks up a parcel again and again.
 Without OPENAI_API_KEY it talks to a model server on this machine, which costs nothing.
 """
 
@@ -17,7 +17,8 @@ from tc_core.testing import ModelServer, Step
 from tc_langchain import TokenCalculatorMiddleware
 
 SYSTEM = "You answer customers of a shop for tea. Be brief and friendly, and never promise a date of delivery. " * 5
-QUESTIONS = ["Do you ship to Lisbon?", "Is spring tea back?", "Do you ship to Lisbon?", "Which tea has no caffeine?"]
+QUESTIONS = ["Do you ship to Lisbon?", "Is spring tea back?", "Which tea has no caffeine?"] * 4
+PARCEL = "Where is my parcel?"
 
 
 @tool
@@ -27,22 +28,23 @@ def look_up_parcel(number: str) -> str:
 
 
 def answer(request: Mapping[str, Any]) -> Step:
-    """Answer as a model would that looks up a parcel again and again."""
+    """Answer as a model would that looks up a parcel six times."""
     messages = request["messages"]
-    question = next(message["content"] for message in reversed(messages) if message["role"] == "user")
     looked = sum(message["role"] == "tool" for message in messages)
-    if "parcel" in question and looked < 6:
+    if messages[1]["content"] == PARCEL and looked < 6:
         return Step(tool_calls=[("look_up_parcel", {"number": "A 17"})])
     return Step(text="Yes, gladly, and with our best wishes.")
 
 
-def ask(agent: Any, *questions: str) -> list[str]:
-    """Put questions to the assistant, each as a run of its own."""
-    return [agent.invoke({"messages": [("user", question)]})["messages"][-1].text for question in questions]
+def ask(assistant: Any, *questions: str) -> str:
+    """Put questions to the assistant, each as a run of its own; return the last answer."""
+    answers = [assistant.invoke({"messages": [("user", question)]}) for question in questions]
+    tc_core.flush()
+    return str(answers[-1]["messages"][-1].text)
 
 
-tc_core.instrument("policies.db", enforce=True)
-manager = tc_core.PolicyManager("policies.db")
+tc_core.instrument("policies.db", enforce=True)  # without enforce, policies are only tried
+manager = tc_core.PolicyManager()
 
 with nullcontext() if os.environ.get("OPENAI_API_KEY") else ModelServer(respond=answer) as server:
     address: dict[str, Any] = {} if server is None else {"base_url": server.base_url, "api_key": "none"}
@@ -53,35 +55,25 @@ with nullcontext() if os.environ.get("OPENAI_API_KEY") else ModelServer(respond=
         name="assistant",
         middleware=[TokenCalculatorMiddleware()],
     )
-    ask(assistant, *QUESTIONS, "Where is my parcel?")
-    tc_core.flush()
-    print("What policies would have saved:")
-    for each in manager.proposals():
-        print(
-            f"  {each.policy.name}: ${each.saved:.6f} of ${each.cost:.6f}, acting on {each.acts} of {each.calls} calls"
-        )
+    ask(assistant, *QUESTIONS, PARCEL)
+    print("would have saved:")
+    for found in manager.proposals():
+        print(f"  {found.policy.name}: ${found.saved:.4f} of ${found.cost:.4f}, {found.acts} of {found.calls} calls")
 
-    route = tc_core.Policy(name="mini", kind="route", model="gpt-4o", to="gpt-4o-mini", floor=0.5)
-    for policy in (route, "cache-assistant", "loop-assistant"):
-        manager.apply(policy, by="ann", why="a try")
-    print("With three of them on:")
-    for question, said in zip(
-        [*QUESTIONS, "Where is my parcel?"], ask(assistant, *QUESTIONS, "Where is my parcel?"), strict=True
-    ):
-        print(f"  {question} {said}")
-    tc_core.flush()
-    for status in manager.list():
-        print(f"  {status.policy.name}: {status.acted.calls} calls changed, {status.kept.calls} kept")
-    for status in manager.list():
-        manager.undo(status.policy.name, by="ann")
+    for name in ("cache-assistant", "loop-assistant"):
+        manager.apply(name, by="ann", why="a try")
     ask(assistant, *QUESTIONS)
+    print(ask(assistant, PARCEL))
+    for name in ("cache-assistant", "loop-assistant"):
+        manager.undo(name, by="ann")
 
-tc_core.flush()
-print("The log:")
+    manager.apply(tc_core.Policy(name="mini", kind="route", model="gpt-4o", to="gpt-4o-mini", floor=0.5), by="ann")
+    ask(assistant, *QUESTIONS, *QUESTIONS)
+    manager.undo("mini", by="ann", why="that was a demonstration")
+    ask(assistant, *QUESTIONS[:3])
+
+print("have done:")
+for status in manager.list():
+    print(f"  {status.policy.name}, {status.state}: {status.acted.calls} calls changed, ${status.saved:.4f} saved")
 for change in manager.log():
-    print(f"  {change.name} {change.kind} by {change.by}")
-models = {
-    (event.model, event.price_source)
-    for event in tc_core.SQLiteStorage("policies.db").query_events({"event_type": "llm_call"})
-}
-print("models:", sorted(models, key=str))
+    print(f"{change.name} {change.kind} by {change.by}")

@@ -43,7 +43,6 @@ class _Chosen(NamedTuple):
 
     request: Asked
     event_id: bytes
-    is_shortened: bool = False
 
 
 class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -181,10 +180,11 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         made = request
         if decision.compress_at is not None:
             made = self._trimmed(made, decision.compress_at, about.model) or made
-        is_shortened = made is not request
+        if made is not request:
+            self._recorder.followed(event_id, Followed(is_shortened=True))
         if decision.model is not None:
             made = made.override(model=requests.swapped(made.model, decision.model))
-        return _Chosen(made, event_id, is_shortened)
+        return _Chosen(made, event_id)
 
     @never_raises
     def _trimmed(self, request: Asked, at: float, model: str | None) -> Asked:
@@ -195,7 +195,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
     @never_raises
     def _tell(self, chosen: "_Chosen", answer: Answer) -> None:
         """Tell the parts what was made of a request."""
-        self._recorder.followed(chosen.event_id, Followed(requests.plain_text(answer), chosen.is_shortened))
+        self._recorder.followed(chosen.event_id, Followed(requests.plain_text(answer)))
 
     @never_raises
     def _about(self, request: Asked, event_id: bytes) -> Request:

@@ -62,7 +62,7 @@ ALLOWED = Decision()
 
 
 class Followed(NamedTuple):
-    """What a host that can change requests has made of one that was let through."""
+    """What a host that can change requests makes of one that was let through: told before it is sent, and after."""
 
     answer: str | None = None
     """What the model has said, where that is text and nothing else."""

@@ -343,7 +343,7 @@ class Recorder:
                 attempt(part.rename, event_id, other)
 
     def followed(self, event_id: ids.EventId, what: Followed) -> None:
-        """Tell the parts what a host has made of a request that was let through, by the id that they were asked under.
+        """Tell the parts what a host makes of a request that was let through, by the id that they were asked under.
 
         Only a host that can change requests, and only where `wants_to_admit`.
         """

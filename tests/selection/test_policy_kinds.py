@@ -11,8 +11,9 @@ from tc_core.model.event import EventRecord
 from tc_core.model.part import Followed, Request
 from tc_core.model.scope import Scope
 from tc_core.model.segment import Segment
+from tc_core.selection.policies.guard import Failures, verdict_of_errors
 from tc_core.selection.policies.registry import acting_of
-from tc_core.selection.policies.sql import ON, Applied
+from tc_core.selection.policies.sql import ON, Applied, Sums
 from tc_core.testing import FakeClock
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
@@ -230,7 +231,8 @@ def test_sessions_are_routed_as_one_and_what_is_in_none_is_kept(today):
 def test_trim_asks_hosts_that_can(today):
     trim = at_work(kind="trim", at=0.5)
     assert trim.decide(request()) is None
-    assert trim.decide(request(can_shorten=True)).decision.compress_at == 0.5
+    verdict = trim.decide(request(can_shorten=True))
+    assert (verdict.arm, verdict.decision.compress_at) == (0, 0.5)
     assert trim.followed(b"", Followed(is_shortened=True))
     assert not trim.followed(b"", Followed())
 
@@ -243,3 +245,35 @@ def test_a_salt_of_its_own_assigns_anew():
         for each in (applied, applied, replace(applied, salt="cd" * 16))
     ]
     assert arms[0] == arms[1] != arms[2]
+
+
+# The guard
+
+
+@pytest.mark.parametrize(
+    ("calls", "is_ended"),
+    [
+        ([(1, True)] * 5, True),
+        ([(1, True)] * 4, False),
+        ([(1, True)] * 4 + [(1, False)] + [(1, True)] * 4, False),
+        ([(0, False), (1, True)] * 5, True),
+        ([(0, True), (1, True)] * 9, False),
+        ([(0, True), (1, True)] * 5 + [(0, False), (1, True)], True),
+        ([(0, True)] * 9, False),
+    ],
+    ids=["five", "four", "one is well", "others are well", "others fail too", "others are well again", "kept ones"],
+)
+def test_calls_that_fail_in_a_row_end_a_policy_unless_others_fail_too(calls, is_ended):
+    failures = Failures()
+    said = [failures.ended(arm, has_failed=has_failed) for arm, has_failed in calls]
+    assert (said[-1] is not None) is is_ended
+    assert not any(said[:-1])
+
+
+def test_errors_that_got_more_are_a_reason():
+    few, many = Sums(calls=1000, errors=10), Sums(calls=1000, errors=200)
+    assert verdict_of_errors((few, few)) is None
+    assert verdict_of_errors((many, few)) is None
+    assert verdict_of_errors((few, many)) == (
+        "errors got more: 20 % of 1,000 calls that it changed failed, and 1 % of the 1,000 that it kept"
+    )

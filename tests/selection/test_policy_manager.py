@@ -291,6 +291,29 @@ def test_outcomes_that_are_worse_take_it_back(policies, live):
     assert policies.list()[0].routed.trials == 0
 
 
+def test_what_acts_on_all_calls_is_held_against_what_was_before(store, today):
+    manager = PolicyManager(store)
+    save_runs(store, [True] * 95 + [False] * 5)
+    today.advance(seconds=10)
+    manager.apply(Policy(name="short", kind="trim", at=1000))
+    today.advance(seconds=10)
+    save_runs(store, [True] * 47 + [False] * 3)
+    assert manager.review()[0].is_on
+    save_runs(store, [False] * 60)
+    assert manager.review()[0].state == "rolled back"
+    assert manager.log()[-1].why == (
+        "outcomes got worse: 43 % of 110 runs since it is on succeeded, and 95 % of the 100 before"
+    )
+
+
+def save_runs(store, outcomes):
+    events = []
+    for succeeds in outcomes:
+        run_id = ids.to_text(ids.new_id())
+        events += [TrackingEvent(event_id=run_id, event_type="workflow", name="w"), outcome(run_id, succeeds)]
+    store.save_events(events)
+
+
 def test_an_outcome_of_what_was_never_assigned(policies, live):
     with pytest.raises(PolicyError, match="policy 'mini' has assigned no run 'r-1'"):
         policies.record_outcome("mini", "r-1", success=True)

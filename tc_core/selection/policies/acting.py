@@ -10,14 +10,10 @@ from tc_core.selection.policies.sql import Applied
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a policy says of a request that it is about: `arm` 1 where it acts, 0 where it keeps it as it is.
-
-    Where `waits`, the host tells later whether it has done what was decided.
-    """
+    """What a policy says of a request that it is about: `arm` 1 where it acts, 0 where it keeps it as it is."""
 
     arm: int
     decision: Decision | None = None
-    waits: bool = False
 
 
 class Acting:
@@ -31,7 +27,7 @@ class Acting:
         raise NotImplementedError
 
     def followed(self, event_id: EventId, what: Followed) -> bool:
-        """Take note of what a host has made of a request; tell whether the policy has acted by that."""
+        """Take note of what a host has made of a request; tell whether the policy acts by that."""
         return False
 
     def withdraw(self, event_id: EventId) -> None:

@@ -1,7 +1,5 @@
 """The guard: what makes a policy wrong before it is applied, and what takes it back by itself afterwards."""
 
-from collections.abc import Collection
-
 from tc_core.errors import PolicyError
 from tc_core.meter import prices
 from tc_core.model.clock import clock
@@ -12,6 +10,8 @@ from tc_core.selection.policies.sql import Arms
 
 IN_A_ROW = 5
 """So many calls that fail one after the other end a policy at once."""
+MARGIN = 0.05
+"""By how much fewer runs may come out well under a policy that does not say it itself."""
 ERRORS_MARGIN = 0.01
 
 
@@ -32,29 +32,47 @@ def check_model(policy: Policy) -> None:
         )
 
 
-def verdict(policy: Policy, outcomes: tuple[Counts, Counts], arms: Arms) -> str | None:
-    """Return why a policy is to be taken back, from what came of the calls under it; None where nothing says so."""
-    kept, routed = outcomes
-    margin = policy.margin or 0.05
-    if is_worse(*kept, *routed, margin):
-        return (
-            f"outcomes got worse: {_rate(routed)} of {routed.trials:,} routed runs succeeded, and {_rate(kept)} of the "
-            f"{kept.trials:,} kept as they were"
-        )
-    of_kept, of_routed = (Counts(each.calls - each.errors, each.calls) for each in arms)
-    if is_worse(*of_kept, *of_routed, ERRORS_MARGIN):
-        return (
-            f"errors got more: {_failed(of_routed)} of {of_routed.trials:,} routed calls failed, and "
-            f"{_failed(of_kept)} of the {of_kept.trials:,} kept as they were"
-        )
-    return None
+def verdict(margin: float, outcomes: tuple[Counts, Counts], words: tuple[str, str]) -> str | None:
+    """Return why a policy is to be taken back, from how runs came out: without it, and with it; None for no reason.
+
+    `words` say which runs these are.
+    """
+    without, under = outcomes
+    if not is_worse(*without, *under, margin):
+        return None
+    return (
+        f"outcomes got worse: {_rate(under)} of {under.trials:,} runs {words[1]} succeeded, and "
+        f"{_rate(without)} of the {without.trials:,} {words[0]}"
+    )
 
 
-def in_a_row(failures: Collection[bool]) -> str | None:
-    """Return why a policy is to be taken back at once: its latest calls, so many as IN_A_ROW, have all failed."""
-    if len(failures) >= IN_A_ROW and all(failures):
+def verdict_of_errors(arms: Arms) -> str | None:
+    """Return why a policy is to be taken back, from which calls failed; None for no reason."""
+    kept, acted = (Counts(each.calls - each.errors, each.calls) for each in arms)
+    if not is_worse(*kept, *acted, ERRORS_MARGIN):
+        return None
+    return (
+        f"errors got more: {_failed(acted)} of {acted.trials:,} calls that it changed failed, and "
+        f"{_failed(kept)} of the {kept.trials:,} that it kept"
+    )
+
+
+class Failures:
+    """The latest calls under a policy: those that fail one after the other end it, unless others fail as well."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._others_fail = False
+
+    def ended(self, arm: int, *, has_failed: bool) -> str | None:
+        """Take note of a call; return why the policy is to be taken back at once, or None."""
+        if not arm:
+            self._others_fail = has_failed
+            return None
+        self._in_a_row = self._in_a_row + 1 if has_failed else 0
+        if self._in_a_row < IN_A_ROW or self._others_fail:
+            return None
         return f"the last {IN_A_ROW} calls under it failed one after the other"
-    return None
 
 
 def _rate(counts: Counts) -> str:

@@ -6,7 +6,7 @@ about or has been stored; what is counted is written after the commit of the eve
 
 import logging
 import os
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 from threading import RLock
 from typing import Any
@@ -95,7 +95,9 @@ class Live:
         self._tally = Tally(self.store)
         self._open: OrderedDict[EventId, list[tuple[Acting, int]]] = OrderedDict()
         """What was decided of calls that are under way."""
-        self._failed: dict[str, deque[bool]] = {}
+        self._failures: dict[str, guard.Failures] = {}
+        self._heard_us: dict[str, int] = {}
+        """Until when outcomes were taken up."""
         self._untold: list[tuple[Acting, str]] = []
         """Policies to be taken back, and why."""
 
@@ -117,8 +119,7 @@ class Live:
             verdict = acting.decide(request) if acting.policy.is_about(request) else None
             if verdict is None:
                 continue
-            if not verdict.waits:
-                noted.append((acting, verdict.arm))
+            noted.append((acting, verdict.arm))
             said = verdict.decision
             if said is None:
                 continue
@@ -150,9 +151,9 @@ class Live:
 
     def followed(self, event_id: EventId, what: Followed) -> None:
         """Take note of what a host has made of a request."""
-        for acting in self.acting:
-            if acting.followed(event_id, what):
-                self._tally.count(acting, 1, Sums(1))
+        acts = [acting for acting in self.acting if acting.followed(event_id, what)]
+        if acts and event_id in self._open:
+            self._open[event_id] = [(each, int(arm or each in acts)) for each, arm in self._open[event_id]]
 
     # After a call, on the writer's thread
 
@@ -169,12 +170,12 @@ class Live:
             has_failed = record.status == "error"
             saved = self._saved(acting, record) if arm else 0
             self._tally.count(acting, arm, Sums(1, int(has_failed), record.cost_nanos or 0, saved))
-            if arm and isinstance(acting, Route):
-                failed = self._failed.setdefault(acting.salt, deque(maxlen=guard.IN_A_ROW))
-                failed.append(has_failed)
-                why = guard.in_a_row(failed)
-                if why is not None:
-                    self._stop(acting, why)
+            why = self._runs_of_failures(acting).ended(arm, has_failed=has_failed)
+            if why is not None:
+                self._stop(acting, why)
+
+    def _runs_of_failures(self, acting: Acting) -> guard.Failures:
+        return self._failures.setdefault(acting.salt, guard.Failures())
 
     def _saved(self, acting: Acting, record: EventRecord) -> int:
         if not isinstance(acting, Route) or record.usage is None or record.cost_nanos is None:
@@ -212,10 +213,10 @@ class Live:
         if not self._is_enforced:
             return IDLE_SECONDS
         self.look()
-        if any(isinstance(acting, Route) for acting in self.acting):
-            self.review()
-            return REVIEW_SECONDS
-        return IDLE_SECONDS
+        if not self.acting:
+            return IDLE_SECONDS
+        self.review()
+        return REVIEW_SECONDS
 
     def _is_due(self, since_ns: int, seconds: float) -> bool:
         return clock.steady_ns() - since_ns >= seconds * 1e9
@@ -251,7 +252,9 @@ class Live:
         """Take up outcomes; roll back what they, or errors, speak against, and route more where they speak for it."""
         self.catch_up()
         for acting in self.acting:
-            why = review.review(self.store, acting.applied) if isinstance(acting, Route) else None
+            now_us = clock.wall_ns() // 1000
+            why = review.review(self.store, acting.applied, self._heard_us.get(acting.salt))
+            self._heard_us[acting.salt] = now_us
             if why is not None:
                 self._stop(acting, why)
         self.catch_up()

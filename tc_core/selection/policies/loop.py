@@ -49,9 +49,12 @@ class Loop(Acting):
 
     def decide(self, request: Request) -> Verdict | None:
         """Refuse the call that follows on the last round that is allowed."""
+        run = request.scope.session_id or request.root_id
+        if run is None:  # a call by itself: nothing tells which others it follows on
+            return None
         found = segments(request.content)
         with self._lock:
-            who = (request.scope.session_id or request.root_id, request.scope.agent_id)
+            who = (run, request.scope.agent_id)
             turn = self._turns[who] = self._turns.pop(who, 0) + 1
             _shrink(self._turns)
             asked, said = _last_round(items(found[-MOST_PARTS:], self._schemas))

@@ -171,8 +171,8 @@ class PolicyManager:
         """Take up outcomes now, as programs that record do every few seconds; return how all policies stand."""
         self._catch_up()
         with self.storage.database.reading() as connection:
-            routes = [each for each in sql.applied(connection) if each.state == sql.ON and each.policy.kind == "route"]
-        for applied in routes:
+            on = [each for each in sql.applied(connection) if each.state == sql.ON]
+        for applied in on:
             why = review.review(self.storage, applied)
             if why is not None:
                 changes.take_back(self.storage, applied, why)

@@ -11,12 +11,12 @@ class Trim(Acting):
 
     def __init__(self, applied: Applied) -> None:
         super().__init__(applied)
-        self._verdict = Verdict(1, Decision(compress_at=self.policy.at), waits=True)
+        self._verdict = Verdict(0, Decision(compress_at=self.policy.at))
 
     def decide(self, request: Request) -> Verdict | None:
-        """Ask for a shorter prompt from where on it is too long."""
+        """Ask for a shorter prompt where it is too long."""
         return self._verdict if request.can_shorten else None
 
     def followed(self, event_id: EventId, what: Followed) -> bool:
-        """Tell whether a prompt was made shorter."""
+        """Tell whether a prompt is made shorter."""
         return what.is_shortened
