@@ -39,6 +39,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("patterns", []),
     ("workflows", []),
     ("budgets", []),
+    ("policies", []),
     ("cache", []),
     ("patterns", []),
     ("alerts", []),

@@ -193,9 +193,8 @@ class Live:
 
     def committed(self) -> None:
         """Write what was counted, and take back what has failed."""
-        if not (self._is_enforced or self._tally.has_some or self._untold):
-            return
-        self.catch_up()
+        if self._tally.has_some or self._untold:
+            self.catch_up()
         if self._is_enforced and self._is_due(self._looked_ns, LOOK_SECONDS):
             self.look()
 

@@ -22,8 +22,7 @@ from tc_core.selection.policies.sql import Applied
 
 MOST_SERIES = 10_000
 PAUSE_NS = round(PatternLimits().loop_pause_s * UNKNOWN_TOOL * 1e9)
-MOST_PARTS = 64
-"""So many parts at the end of a prompt are looked at: one round has no more."""
+_TOOLS = frozenset({"tool_call", "tool_result"})
 
 
 @dataclass(slots=True)
@@ -57,7 +56,7 @@ class Loop(Acting):
             who = (run, request.scope.agent_id)
             turn = self._turns[who] = self._turns.pop(who, 0) + 1
             _shrink(self._turns)
-            asked, said = _last_round(items(found[-MOST_PARTS:], self._schemas))
+            asked, said = _last_round(items(_of_tools(found), self._schemas))
             names = sorted({each.partition("(")[0] for each in asked})
             if not said or not asked or any(map(is_waiting, names)):
                 return Verdict(0)
@@ -88,6 +87,14 @@ class Loop(Acting):
             series.rounds += 1
         series.prompt, series.at_ns, series.turn = prompt, now_ns, turn
         return series.rounds
+
+
+def _of_tools(prompt: Sequence[Segment]) -> Sequence[Segment]:
+    """Return the parts at the end of a prompt that tools were asked with, and have said."""
+    first = len(prompt)
+    while first and prompt[first - 1].kind in _TOOLS:
+        first -= 1
+    return prompt[first:]
 
 
 def _last_round(prompt: Sequence[Item]) -> tuple[list[str], list[str]]:
