@@ -112,12 +112,13 @@ def _print_list(
 ) -> None:
     console = text.console()
     on = [each for each in known if each.is_on]
+    line = Text()
     if on:
         whole = text.usd(sum(each.acted.saved_nanos for each in on))
         verb = "policy is on, and has" if len(on) == 1 else "policies are on, and have"
-        line = Text(f"{len(on)} {verb} saved {whole} so far.", style="bold")
+        line.append(f"{len(on)} {verb} saved {whole} so far.", style="bold")
     else:
-        line = Text("No policy is on.", style="bold")
+        line.append("No policy is on.", style="bold")
     if others:
         best, more = others[0], "more " if known else ""
         line.append(f"  {len(others)} {more}would have saved")
@@ -131,11 +132,11 @@ def _print_list(
     if known or others:
         console.print()
         sheet = Sheet(
-            Column("name"),
-            Column("kind", goes=1),
+            Column("name", least=32),
+            Column("kind", goes=2),
             Column("state"),
-            Column("what"),
-            number("acts on"),
+            Column("what", least=24, goes=1),
+            number("calls"),
             number("saves"),
         )
         runs = [*tried.values(), *others]
@@ -152,14 +153,19 @@ def _print_list(
                 each.policy.kind,
                 Text(each.state, style=style),
                 each.policy.said,
-                text.plural(acts, "call") if each.is_on else _would(acts),
+                text.count(acts),
                 text.cost_text(saved, decimals),
             )
         for other in others:
             policy = other.policy
             cost = text.cost_text(other.saved_nanos, decimals)
-            sheet.add(policy.name, policy.kind, Text("proposed", style="dim"), policy.said, _would(other.acts), cost)
+            sheet.add(
+                policy.name, policy.kind, Text("proposed", style="dim"), policy.said, text.count(other.acts), cost
+            )
         sheet.print(console)
+        if on and (tried or others):
+            said = f"What is on: calls changed and saved since then.  Others: what they would have, {period.strip()}."
+            console.print(Text(f"\n{said}", style="dim"))
     waiting = [each.policy.name for each in known if each.state == "off"] + [each.policy.name for each in others]
     if waiting:
         common.print_hint(f"token-calc policies dry-run {waiting[0]}", "shows what it would have done", store)
@@ -167,10 +173,6 @@ def _print_list(
         common.print_hint("token-calc policies log", "shows who has applied what", store)
     else:
         common.print_hint("token-calc recommend", "shows what else would save", store)
-
-
-def _would(acts: int) -> str:
-    return f"{acts:,} would"
 
 
 @app.command("dry-run")

@@ -105,8 +105,10 @@ def cache(policy: Policy, calls: Sequence[TrackingEvent], store: SqlStore) -> Po
         at_us = to_us(call.timestamp)
         key = (call.provider, call.model, prompt.end.id)
         until_us = kept.get(key)
-        if until_us is not None and at_us < until_us:
+        if until_us is not None and at_us < until_us and call.price_source != "cache":
             saved[call.event_id] = call.cost_nanos
+        elif call.price_source == "cache":
+            continue
         elif call.status == "ok" and prompt.answer and not any(node.is_tool_call for node in prompt.answer):
             kept[key] = at_us + round((call.latency_ms or 0) * 1000) + round((policy.ttl_s or 0) * 1e6)
     notes = []
