@@ -120,6 +120,18 @@ def test_a_duplicate_is_answered_from_memory_and_recorded_as_that(policies, agen
     assert status.kept.calls == 2
 
 
+def test_neither_prompts_nor_answers_that_are_kept_reach_a_file(policies, agent, server, store, tmp_path):
+    asked = agent()
+    policies.apply(Policy(name="again", kind="cache"))
+    server.push(Step(text="canary-in-the-answer"))
+    assert [ask(asked, "canary-in-the-prompt") for _ in range(2)] == ["canary-in-the-answer"] * 2
+    flush()
+    policies.undo("again")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files)
+    assert [path for path in files if b"canary-in" in path.read_bytes()] == []
+
+
 def test_calls_that_are_not_steady_or_ask_for_tools_are_not_answered(policies, agent, server):
     policies.apply(Policy(name="again", kind="cache", temperature="unset"))
     lively = agent(temperature=0.7)

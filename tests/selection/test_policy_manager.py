@@ -291,6 +291,18 @@ def test_outcomes_that_are_worse_take_it_back(policies, live):
     assert policies.list()[0].routed.trials == 0
 
 
+def test_what_was_counted_before_a_fork_is_left_to_the_parent(store):
+    instrument(store, enforce=True, frameworks=[])
+    PolicyManager(store).apply(ROUTE)
+    live = live_of(store)
+    runs(store, live, 3, (1, 1))
+    live.begin()  # as a child does
+    assert live.acting == ()
+    live.catch_up()
+    runs(store, live, 40, (1, 1))
+    assert len(live.acting) == 1
+
+
 def test_what_acts_on_all_calls_is_held_against_what_was_before(store, today):
     manager = PolicyManager(store)
     save_runs(store, [True] * 95 + [False] * 5)

@@ -28,6 +28,8 @@ def apply(store: SqlStore, policy: Policy, *, by: str, why: str | None) -> Appli
             return before
         found = Applied(policy, sql.ON, secrets.token_hex(16), _now_us(), before.policy if before and is_on else None)
         sql.save(connection, found)
+        if before is not None:
+            sql.forget_units(connection, before.salt)
         _note(connection, policy.name, "changed" if is_on else "applied", by, why, policy.to_dict())
         return found
 
@@ -52,6 +54,8 @@ def undo(store: SqlStore, name: str, *, by: str, why: str | None) -> Applied:
         else:
             found = Applied(before.previous, sql.ON, secrets.token_hex(16), _now_us())
         sql.save(connection, found)
+        if found.salt != before.salt:
+            sql.forget_units(connection, before.salt)
         back = {} if before.previous is None else {"back to": before.previous.to_dict()}
         _note(connection, name, "undone", by, why, back)
         return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from tc_core.selection.policies.evidence import Counts
 from tc_core.selection.policies.policy import Policy
@@ -18,8 +18,6 @@ _UNIT, _SUM = table(PolicyUnitRow), table(PolicySumRow)
 
 ON, UNDONE, ROLLED_BACK = STATES
 SUMS = ("calls", "errors", "cost_nanos", "saved_nanos")
-MOST_UNITS = 5_000
-"""So many of the latest runs count as evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +152,19 @@ def say_outcomes(connection: Connection, salt: str, outcomes: Mapping[str, bool]
 
 
 def outcomes(connection: Connection, salt: str) -> tuple[Counts, Counts]:
-    """Return how the latest assigned runs came out: of those kept as they were, and of the others."""
-    latest = (
-        select(_UNIT.c.arm, _UNIT.c.success)
+    """Return how assigned runs came out: those kept as they were, and the others; all of them, or nothing is proven."""
+    question = (
+        select(_UNIT.c.arm, func.count(), func.sum(_UNIT.c.success))
         .where(_UNIT.c.salt == salt, _UNIT.c.success.is_not(None))
-        .order_by(_UNIT.c.at_us.desc(), _UNIT.c.unit)
-        .limit(MOST_UNITS)
-        .subquery()
+        .group_by(_UNIT.c.arm)
     )
-    question = select(latest.c.arm, func.count(), func.sum(latest.c.success)).group_by(latest.c.arm)
     found = {arm: Counts(int(good), int(count)) for arm, count, good in connection.execute(question)}
     return found.get(0, Counts()), found.get(1, Counts())
+
+
+def forget_units(connection: Connection, salt: str) -> None:
+    """Delete how runs were assigned under a definition that holds no more."""
+    connection.execute(delete(_UNIT).where(_UNIT.c.salt == salt))
 
 
 def sums(connection: Connection, salt: str) -> Arms:
@@ -173,13 +173,6 @@ def sums(connection: Connection, salt: str) -> Arms:
     question = select(_SUM.c.arm, *columns).where(_SUM.c.salt == salt).group_by(_SUM.c.arm)
     found = {row[0]: Sums(*map(int, row[1:])) for row in connection.execute(question)}
     return found.get(0, Sums()), found.get(1, Sums())
-
-
-def units(connection: Connection, salt: str) -> tuple[int, int]:
-    """Return how many runs were assigned: kept as they were, and others."""
-    question = select(_UNIT.c.arm, func.count()).where(_UNIT.c.salt == salt).group_by(_UNIT.c.arm)
-    found: dict[int, int] = dict(map(tuple, connection.execute(question)))
-    return found.get(0, 0), found.get(1, 0)
 
 
 def of_outcomes(events: Iterable[Any], unit: str) -> dict[str, bool]:

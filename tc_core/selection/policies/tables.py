@@ -1,6 +1,6 @@
 """The tables of policies. No text of a prompt or an answer is in them."""
 
-from sqlalchemy import BigInteger, Integer, SmallInteger, Text
+from sqlalchemy import BigInteger, Index, Integer, SmallInteger, Text
 from sqlmodel import Field
 
 from tc_core.store.schema.tables import KEY, StoreTable
@@ -39,6 +39,7 @@ class PolicyUnitRow(StoreTable, table=True):
     """A run or a session that was assigned: `arm` 1 where the policy acts, 0 where it is kept as it was."""
 
     __tablename__ = "policy_unit"
+    __table_args__ = (Index("ix_policy_unit_outcome", "salt", "arm", "success"),)
     salt: str = Field(primary_key=True, sa_type=Text)
     unit: str = Field(primary_key=True, sa_type=Text)
     arm: int = Field(sa_type=SmallInteger)

@@ -217,6 +217,7 @@ def _policies() -> None:
         sa.Column("at_us", sa.BigInteger, nullable=False),
         sa.Column("success", sa.SmallInteger),
     )
+    op.create_index("ix_policy_unit_outcome", "policy_unit", ["salt", "arm", "success"])
     op.create_table(
         "policy_sum",
         sa.Column("salt", sa.Text, primary_key=True),
