@@ -40,6 +40,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("patterns", []),
     ("workflows", []),
     ("budgets", []),
+    ("policies", []),
     ("cache", []),
     ("patterns", []),
     ("alerts", []),

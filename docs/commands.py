@@ -21,6 +21,7 @@ COMMANDS = (
         "reprice",
     ),
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
+    *("policies list", "policies dry-run", "policies apply", "policies undo", "policies log"),
     "workflow",
     *("abtest create", "abtest status", "abtest list", "abtest stop"),
     "alerts list",

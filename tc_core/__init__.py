@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from tc_core.costs.units import CostPer
     from tc_core.errors import (
         ABTestError,
+        AgentLoopError,
         BudgetExceededError,
         ConfigurationError,
         CycleError,
         LineageError,
+        PolicyError,
         PriceNotFoundError,
         ProvenanceError,
         StorageError,
@@ -75,6 +77,10 @@ if TYPE_CHECKING:
     from tc_core.selection.ab_setup import create_ab_test, open_ab_test
     from tc_core.selection.ab_test import ABTest
     from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
+    from tc_core.selection.policies.dry_run import PolicyDryRun
+    from tc_core.selection.policies.manager import PolicyManager
+    from tc_core.selection.policies.policy import Policy
+    from tc_core.selection.policies.status import PolicyChange, PolicyStatus
     from tc_core.selection.selector import ModelSelector
     from tc_core.store.base import StorageBackend
     from tc_core.store.storages import InMemoryStorage, PostgreSQLStorage, SQLiteStorage, create_storage
@@ -87,6 +93,7 @@ _HOMES = {
     "ABTest": "selection.ab_test",
     "ABTestError": "errors",
     "ABTestResults": "selection.ab_results",
+    "AgentLoopError": "errors",
     "AgentPerformance": "lineage.agents",
     "Alert": "alerts.rules",
     "AlertManager": "alerts.manager",
@@ -133,6 +140,12 @@ _HOMES = {
     "Pattern": "lineage.patterns.pattern",
     "PatternLimits": "lineage.patterns.limits",
     "Percentiles": "costs.percentiles",
+    "Policy": "selection.policies.policy",
+    "PolicyChange": "selection.policies.status",
+    "PolicyDryRun": "selection.policies.dry_run",
+    "PolicyError": "errors",
+    "PolicyManager": "selection.policies.manager",
+    "PolicyStatus": "selection.policies.status",
     "PostgreSQLStorage": "store.storages",
     "PriceNotFoundError": "errors",
     "ProvenanceAnalyzer": "lineage.analyzer",
@@ -190,6 +203,7 @@ __all__ = [
     "ABTest",
     "ABTestError",
     "ABTestResults",
+    "AgentLoopError",
     "AgentPerformance",
     "Alert",
     "AlertManager",
@@ -236,6 +250,12 @@ __all__ = [
     "Pattern",
     "PatternLimits",
     "Percentiles",
+    "Policy",
+    "PolicyChange",
+    "PolicyDryRun",
+    "PolicyError",
+    "PolicyManager",
+    "PolicyStatus",
     "PostgreSQLStorage",
     "PriceNotFoundError",
     "ProvenanceAnalyzer",

@@ -14,7 +14,7 @@ that must not be stored. `HostName` is a name of the host that some of its versi
 from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ids import new_id
-from tc_core.model.part import Decision, Meter, Request
+from tc_core.model.part import Decision, Followed, Meter, Request
 from tc_core.model.provenance import Relation
 from tc_core.model.segment import Content, Segment, of_block
 from tc_core.model.usage import Report, Usage
@@ -36,6 +36,7 @@ __all__ = [
     "Decision",
     "Destination",
     "EventRecord",
+    "Followed",
     "HostName",
     "Meter",
     "Note",

@@ -67,6 +67,24 @@ class ABTestError(TokenCalculatorError):
     """An A/B test is not there, is there with another setup, or has not assigned a unit."""
 
 
+class PolicyError(TokenCalculatorError):
+    """A policy cannot be applied, or taken back; the message says which one, why, and what to do."""
+
+
+class AgentLoopError(TokenCalculatorError, RuntimeError):
+    """A policy has stopped an agent that asks the same of its tools again and again; the call was not made.
+
+    `policy` is its name, `tools` are those that were asked, `rounds` says how often.
+    """
+
+    def __init__(self, message: str, *, policy: str = "", tools: Sequence[str] = (), rounds: int = 0) -> None:
+        super().__init__(message)
+        self.policy, self.tools, self.rounds = policy, tuple(tools), rounds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__
+
+
 class ConfigurationError(TokenCalculatorError):
     """A setting has a value that cannot be used; the message names setting, value and remedy."""
 

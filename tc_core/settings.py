@@ -204,6 +204,26 @@ class Selection(_Part):
     """What the user knows of models, by their names; docs/selection.md has an example."""
 
 
+class Policy(_Named):
+    """What is done with calls before they are made: docs/selection.md says what each kind takes."""
+
+    kind: Literal["route", "trim", "cache", "loop"]
+    filters: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """Which calls it is about, by dimensions, labels, model or provider."""
+    model: Text | None = None
+    to: Text | None = None
+    floor: float | None = None
+    margin: float | None = None
+    unit: Literal["run", "session"] | None = None
+    at: float | None = None
+    ttl_s: float | None = None
+    most: int | None = None
+    temperature: Literal["zero", "unset"] | None = None
+    rounds: int | None = None
+    apply: bool = False
+    """Whether a program that begins to record applies it; without that `token-calc policies apply` does."""
+
+
 class Settings(_Part):
     """All settings, as the file has them; `source` is the file, or None."""
 
@@ -212,12 +232,13 @@ class Settings(_Part):
     alerts: Alerts = Alerts()
     budgets: tuple[Budget, ...] = ()
     selection: Selection = Selection()
+    policies: tuple[Policy, ...] = ()
     prices: Path | None = None
     """A file with prices of one's own."""
     hash_key: SecretStr | None = None
     source: Path | None = None
 
-    _told_apart = field_validator("budgets")(_with_own_names)
+    _told_apart = field_validator("budgets", "policies")(_with_own_names)
 
     @property
     def store(self) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from crewai.hooks import register_before_llm_call_hook, unregister_before_llm_call_hook
 
-from tc_core import BudgetExceededError
-from tc_core.adapter import Recorder, Request, attempt, never_raises, new_id
-from tc_crewai import cutting, host, reading
+from tc_core import AgentLoopError, BudgetExceededError
+from tc_core.adapter import Followed, Recorder, Request, attempt, never_raises, new_id
+from tc_crewai import compression, cutting, host, reading
 from tc_crewai.admission_errors import aborted
 from tc_crewai.runs import current, runs
 
@@ -46,6 +46,7 @@ def _refusal(context: Any) -> Exception | None:
     content = partial(reading.prompt, list(context.messages or ()), None)
     most = attempt(reading.most_output_tokens, context.llm)
     admitted: dict[Recorder, bytes] = {}
+    wanted: dict[Recorder, float] = {}
     for recorder, labels in runs.sinks.items():
         if not recorder.wants_to_admit:
             continue
@@ -57,18 +58,25 @@ def _refusal(context: Any) -> Exception | None:
             scope=scope,
             content=content,
             most_output_tokens=most,
+            can_shorten=True,
             event_id=id_,
             root_id=root,
         )
-        refusal = recorder.admit(request).refusal
+        decision = recorder.admit(request)
+        refusal = decision.refusal
         if refusal is not None:
             for other, before in admitted.items():
                 other.withdraw(before)
-            if isinstance(refusal, BudgetExceededError):
+            if isinstance(refusal, (BudgetExceededError, AgentLoopError)):
                 runs.trip(event_id, refusal)
             _note(context, event_id, refusal)
             return refusal
+        if decision.compress_at is not None:
+            wanted[recorder] = decision.compress_at
     cutting.watch(admitted)  # before their ids change
+    for recorder, at in wanted.items():
+        if attempt(compression.shorten, context.messages, at, model):
+            recorder.followed(admitted[recorder], Followed(is_shortened=True))
     runs.admitted(event_id if context.executor is None else None, _agent_id(context), admitted)
     return None
 

@@ -31,7 +31,7 @@ class Compression:
     def __init__(self, at: float | None = None, strategy: str = "hybrid") -> None:
         if at is not None and at <= 0:
             raise ValueError(f"compress_at must be positive, a share of the window up to 1 or tokens, got {at}")
-        self._at, self._strategy = at, strategy
+        self.at, self._strategy = at, strategy
         self._made: OrderedDict[_Key, list[AnyMessage]] = OrderedDict()
 
     def applied(self, request: "ModelRequest[Any]", model: str | None) -> "ModelRequest[Any]":
@@ -64,10 +64,10 @@ class Compression:
                 yield request.override(messages=messages)
 
     def _most(self, monitor: ConversationMonitor) -> float | None:
-        if self._at is None or self._at > 1:
-            return self._at
+        if self.at is None or self.at > 1:
+            return self.at
         window = monitor.window
-        return None if window.tokens is None else self._at * (window.tokens - window.reserve)
+        return None if window.tokens is None else self.at * (window.tokens - window.reserve)
 
     def _with_what_was_made(self, keys: _Key, messages: list[AnyMessage]) -> list[AnyMessage]:
         known = [made for made in self._made if keys[: len(made)] == made]

@@ -41,9 +41,13 @@ def check(on_exceeded: str | Reaction, downgrade_to: object) -> None:
         raise ValueError("on_exceeded='downgrade' needs downgrade_to: the name of a cheaper model, or a model")
 
 
-def message(error: BudgetExceededError) -> str:
+def message(error: Exception) -> str:
     """Return what the user of an agent is told where it stops."""
-    where = "before asking the model again" if error.received_tokens is None else "in the midst of an answer"
+    where = (
+        "before asking the model again"
+        if getattr(error, "received_tokens", None) is None
+        else "in the midst of an answer"
+    )
     return f"I had to stop here, {where}: {error}."
 
 

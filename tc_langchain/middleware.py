@@ -12,11 +12,12 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from tc_core import ABTest, BudgetExceededError, CostTracker, labels
+from tc_core import ABTest, AgentLoopError, BudgetExceededError, CostTracker, labels
 from tc_core.adapter import (
     LOOK_SECONDS,
     WAIT_SECONDS,
     Decision,
+    Followed,
     Recorder,
     Request,
     Segment,
@@ -42,6 +43,13 @@ class _Tries(NamedTuple):
     """What is to be asked about instead, one after the other."""
 
     requests: Iterable[Asked]
+
+
+class _Chosen(NamedTuple):
+    """The request to make, and the id that the parts were asked about it under."""
+
+    request: Asked
+    event_id: bytes
 
 
 class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -89,6 +97,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.default_labels = default_labels
         is_made_shorter = compress_at is not None or on_exceeded == "trim"
         self._compression = Compression(compress_at) if is_made_shorter else None
+        self._trimming: Compression | None = None
         if ab_test is None and models is not None:
             raise ValueError("models are those of an A/B test: name it with ab_test")
         self._arms = None if ab_test is None else Arms(ab_test, models, tracker)
@@ -121,16 +130,18 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         if isinstance(chosen, AIMessage):
             return chosen
         try:
-            with self._asked(chosen):
-                return handler(chosen[0])
+            return self._sent(chosen, handler)
         except BudgetExceededError as error:
             if error.received_tokens is None:
                 raise
-            made = self._settled(chosen[0], error)
-        if isinstance(made, AIMessage):
-            return made
-        with self._asked(made):
-            return handler(made[0])
+            made = self._settled(chosen.request, error)
+        return made if isinstance(made, AIMessage) else self._sent(made, handler)
+
+    def _sent(self, chosen: _Chosen, handler: Callable[[Asked], Answer]) -> Answer:
+        with self._asked(chosen):
+            answer = handler(chosen.request)
+        self._tell(chosen, answer)
+        return answer
 
     async def _answered_async(
         self, request: Asked, handler: Callable[[Asked], Awaitable[Answer]]
@@ -144,16 +155,18 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         if isinstance(chosen, AIMessage):
             return chosen
         try:
-            with self._asked(chosen):
-                return await handler(chosen[0])
+            return await self._sent_async(chosen, handler)
         except BudgetExceededError as error:
             if error.received_tokens is None:
                 raise
-            made = await self._settled_in_time(chosen[0], error)
-        if isinstance(made, AIMessage):
-            return made
-        with self._asked(made):
-            return await handler(made[0])
+            made = await self._settled_in_time(chosen.request, error)
+        return made if isinstance(made, AIMessage) else await self._sent_async(made, handler)
+
+    async def _sent_async(self, chosen: _Chosen, handler: Callable[[Asked], Awaitable[Answer]]) -> Answer:
+        with self._asked(chosen):
+            answer = await handler(chosen.request)
+        self._tell(chosen, answer)
+        return answer
 
     @contextmanager
     def _in_test(self, request: Asked) -> Iterator[Asked]:
@@ -172,11 +185,11 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             return self.on_exceeded
         return exceeded.reaction(self.on_exceeded, self.downgrade_to, self.tracker, self._ever_shorter)
 
-    def _asked(self, chosen: tuple[Asked, bytes]) -> AbstractContextManager[None]:
+    def _asked(self, chosen: _Chosen) -> AbstractContextManager[None]:
         """Have a request that was let through not asked about again; one that is made whatever it takes is not cut."""
-        return asked(self._recorder, chosen[1], may_cut=self.on_exceeded != "warn")
+        return asked(self._recorder, chosen.event_id, may_cut=self.on_exceeded != "warn")
 
-    def _settled(self, request: Asked, error: BudgetExceededError) -> "tuple[Asked, bytes] | AIMessage":
+    def _settled(self, request: Asked, error: BudgetExceededError) -> "_Chosen | AIMessage":
         """Return what is done in place of a request that was refused: another one that has room, or an answer."""
         said = self._reaction(error)(error, request)
         if inspect.isawaitable(said):
@@ -193,7 +206,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             error = chosen
         return AIMessage(exceeded.message(error))
 
-    async def _settled_in_time(self, request: Asked, error: BudgetExceededError) -> "tuple[Asked, bytes] | AIMessage":
+    async def _settled_in_time(self, request: Asked, error: BudgetExceededError) -> "_Chosen | AIMessage":
         """Return the same in an event loop, where what is done may be awaited."""
         said = self._reaction(error)(error, request)
         meant = _meant(request, await said if inspect.isawaitable(said) else said)
@@ -206,7 +219,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             error = chosen
         return AIMessage(exceeded.message(error))
 
-    async def _chosen_in_time(self, request: Asked) -> "tuple[Asked, bytes] | AIMessage | BudgetExceededError":
+    async def _chosen_in_time(self, request: Asked) -> "_Chosen | AIMessage | BudgetExceededError":
         """Return what the parts decide, after a while where only calls under way leave no room."""
         chosen, deadline = self._chosen(request), time.monotonic() + WAIT_SECONDS
         while isinstance(chosen, BudgetExceededError) and may_pass(chosen) and time.monotonic() < deadline:
@@ -223,23 +236,41 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
 
     # What the parts decide
 
-    def _chosen(self, request: Asked) -> "tuple[Asked, bytes] | AIMessage | BudgetExceededError":
+    def _chosen(self, request: Asked) -> "_Chosen | AIMessage | BudgetExceededError":
         """Return the request to make and its id, the answer that is given instead, or why a budget has no room."""
         event_id = new_id()
         about = self._about(request, event_id)
         decision = None if about is None else self._recorder.admit(about)
         if about is None or decision is None:
-            return request, event_id
+            return _Chosen(request, event_id)
         if isinstance(decision.refusal, BudgetExceededError):
             return decision.refusal
+        if isinstance(decision.refusal, AgentLoopError) and self.on_exceeded != "raise":
+            return AIMessage(exceeded.message(decision.refusal))
         if decision.refusal is not None:
             raise decision.refusal
         if decision.answer is not None:
             self._note(about, decision)
             return AIMessage(decision.answer)
-        if decision.model is None:
-            return request, event_id
-        return request.override(model=requests.swapped(request.model, decision.model)), event_id
+        made = request
+        if decision.compress_at is not None:
+            made = self._trimmed(made, decision.compress_at, about.model) or made
+        if made is not request:
+            self._recorder.followed(event_id, Followed(is_shortened=True))
+        if decision.model is not None:
+            made = made.override(model=requests.swapped(made.model, decision.model))
+        return _Chosen(made, event_id)
+
+    @never_raises
+    def _trimmed(self, request: Asked, at: float, model: str | None) -> Asked:
+        if self._trimming is None or self._trimming.at != at:
+            self._trimming = Compression(at)
+        return self._trimming.applied(request, model)
+
+    @never_raises
+    def _tell(self, chosen: "_Chosen", answer: Answer) -> None:
+        """Tell the parts what was made of a request."""
+        self._recorder.followed(chosen.event_id, Followed(requests.plain_text(answer)))
 
     @never_raises
     def _about(self, request: Asked, event_id: bytes) -> Request:
@@ -253,9 +284,12 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             content=partial(requests.prompt, [*messages, *request.messages], list(request.tools)),
             most_output_tokens=reading.most_output_tokens(said, request.model_settings),
             can_swap=True,
-            can_answer=True,
+            can_answer=request.response_format is None,
+            can_shorten=True,
             event_id=event_id,
             root_id=root,
+            temperature=said.get("ls_temperature"),
+            setup=partial(requests.setup, request),
         )
 
     @never_raises
@@ -266,7 +300,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
             about.event_type,
             key=key,
             parent=current(),
-            model=about.model,
+            model=decision.model if isinstance(decision.model, str) else about.model,
             provider=about.provider,
             content=about.content,
             labels=self.default_labels,
@@ -275,7 +309,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         recorder.finish(key, is_cached=True, output=said if recorder.keeps_texts else None)
 
 
-def _meant(request: Asked, said: Any) -> "tuple[Asked, bytes] | AIMessage | _Tries":
+def _meant(request: Asked, said: Any) -> "_Chosen | AIMessage | _Tries":
     """Return what a reaction has said: an answer, the request all the same, or what to ask about instead."""
     if isinstance(said, str):
         return AIMessage(said)
@@ -283,7 +317,7 @@ def _meant(request: Asked, said: Any) -> "tuple[Asked, bytes] | AIMessage | _Tri
         return said
     if not isinstance(said, Retry):
         return _Tries(() if said is None else (said,))
-    return (request, new_id()) if said.is_granted else _Tries(said.requests)
+    return _Chosen(request, new_id()) if said.is_granted else _Tries(said.requests)
 
 
 def _model(request: Asked) -> str | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain.agents.middleware import ModelRequest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from tc_core.adapter import Segment, attempt
@@ -25,6 +26,26 @@ def parameters(model: BaseChatModel, settings: Mapping[str, Any]) -> Mapping[str
     It is the method by which the packages of providers say so, and the only place: the hooks come too late.
     """
     return model._get_ls_params(**settings)
+
+
+def setup(request: "ModelRequest[Any]") -> str | None:
+    """Return a text that is the same for requests made in the same way: what LangChain's own cache goes by.
+
+    It has the model with all its settings, without secrets, and how it is bound; None where a model does not say it.
+    """
+    said = attempt(request.model._get_llm_string, None, **request.model_settings)
+    return None if said is None else f"{said}|{request.tool_choice!r}"
+
+
+def plain_text(answer: Any) -> str | None:
+    """Return the text of an answer that is text and nothing else."""
+    messages = getattr(answer, "result", None)
+    if not isinstance(messages, list) or len(messages) != 1 or getattr(answer, "structured_response", None) is not None:
+        return None
+    message = messages[0]
+    if not isinstance(message, AIMessage) or message.tool_calls or message.invalid_tool_calls:
+        return None
+    return message.content if isinstance(message.content, str) and message.content else None
 
 
 def renamed(model: BaseChatModel, name: str) -> BaseChatModel:

@@ -315,6 +315,16 @@ def test_budgets(storage, capsys):
     assert [figure.aim for figure in figures(result)] == ["p50 0.3 ms"] * 2
 
 
+def test_policies(capsys):
+    from benchmarks.policies import MESSAGES, POLICIES, figures, main
+
+    main(["--calls", "30", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["rows"]) == 1 + len(POLICIES) * len(MESSAGES)
+    assert all(row["us"] > 0 for row in result["rows"])
+    assert [figure.aim for figure in figures(result)] == ["1.00 x", "0.3 ms"]
+
+
 def test_alerts(capsys):
     from benchmarks.alerts import CASES, figures, main
 

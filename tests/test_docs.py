@@ -197,7 +197,8 @@ def test_every_example_runs(program, model_environment, tmp_path):
 
 
 def test_every_example_is_run_by_a_test():
-    elsewhere = {"three_frameworks.py", "budget.py"}  # test_one_graph.py asserts its whole tree; budgets/test_faults.py
+    # test_one_graph.py asserts its whole tree; budgets/test_faults.py; selection/test_policy_example.py
+    elsewhere = {"three_frameworks.py", "budget.py", "policies.py"}
     assert EXAMPLES.keys() | elsewhere == {path.name for path in (ROOT / "examples").glob("*.py")}
 
 

@@ -73,6 +73,12 @@ FILE = {
         {"m": {"quality": "1.1"}},
     ),
     "budgets": ([BUDGET], "budgets", (settings.Budget(name="b", amount=Decimal(10)),), [{**BUDGET, "amount": "-1"}]),
+    "policies": (
+        [{"name": "p", "kind": "loop"}],
+        "policies",
+        (settings.Policy(name="p", kind="loop"),),
+        [{"name": "p", "kind": "guess"}],
+    ),
     "alerts.rules": (
         [RULE],
         "alerts.rules",

@@ -1,6 +1,6 @@
 """A budget: what it limits, which calls it is about, and what a call takes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -54,23 +54,11 @@ class Budget:
 
     def is_about(self, event_type: str, provider: str | None, model: str | None, scope: Scope) -> bool:
         """Tell whether a call counts."""
-        if event_type not in CALL_TYPES:
-            return False
-        for condition in self._conditions:
-            name = condition.name
-            if name == "event_type":
-                found: str | None = event_type
-            elif name in OF_CALLS:
-                found = provider if name == "provider" else model
-            else:
-                found = getattr(scope, name) if name in DIMENSIONS else scope.labels.get(name.removeprefix("labels."))
-            if not condition.holds(found):
-                return False
-        return True
+        return event_type in CALL_TYPES and matches(self._conditions, event_type, provider, model, scope)
 
     @cached_property
     def _conditions(self) -> list[Condition]:
-        return [Condition.of(name, wanted) for name, wanted in self.filters.items()]
+        return conditions_of(self.filters)
 
     def counts(self, booked: Booked, at_us: int) -> int:
         """Return what a recorded call takes of it; an unknown cost takes nothing, unless a price stands in for it."""
@@ -119,6 +107,28 @@ class Budget:
         return f"{'-' if amount < 0 else ''}${int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def conditions_of(filters: Mapping[str, Sequence[str | None]]) -> list[Condition]:
+    """Return what filters ask for, of filters as `filters_of` returns them."""
+    return [Condition.of(name, wanted) for name, wanted in filters.items()]
+
+
+def matches(
+    conditions: Iterable[Condition], event_type: str, provider: str | None, model: str | None, scope: Scope
+) -> bool:
+    """Tell whether a call has what filters ask for."""
+    for condition in conditions:
+        name = condition.name
+        if name == "event_type":
+            found: str | None = event_type
+        elif name in OF_CALLS:
+            found = provider if name == "provider" else model
+        else:
+            found = getattr(scope, name) if name in DIMENSIONS else scope.labels.get(name.removeprefix("labels."))
+        if not condition.holds(found):
+            return False
+    return True
+
+
 def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: bool = False) -> int:
     """Return an amount in whole nano-dollars, tokens or calls; raise ValueError for one that no budget can have."""
     if isinstance(value, bool) or (not isinstance(value, (int, float, str)) and not hasattr(value, "is_finite")):
@@ -139,15 +149,15 @@ def amount_of(value: object, unit: Unit, name: str = "amount", *, may_be_zero: b
     return whole
 
 
-def filters_of(filters: Mapping[str, Any] | None) -> dict[str, list[str | None]]:
-    """Return filters as they are kept; raise ValueError for what no budget can be filtered by."""
+def filters_of(filters: Mapping[str, Any] | None, whose: str = "a budget") -> dict[str, list[str | None]]:
+    """Return filters as they are kept; raise ValueError for what nothing of the kind can be filtered by."""
     if filters is not None and not isinstance(filters, Mapping):
         raise ValueError(f"filters must be names and values such as {{'agent_id': 'writer'}}, not {filters!r}")
     found: dict[str, list[str | None]] = {}
     for name, value in (filters or {}).items():
         if label_text(name).removesuffix(NOT) in _NOT_FOR_BUDGETS:
             known = ", ".join((*DIMENSIONS, *OF_CALLS))
-            raise ValueError(f"a budget cannot be filtered by {name!r}: use {known}, or a label")
+            raise ValueError(f"{whose} cannot be filtered by {name!r}: use {known}, or a label")
         several = isinstance(value, (list, tuple, set, frozenset))
         values = [None if each is None else label_text(each) for each in (value if several else [value])]
         Condition.of(label_text(name), values)

@@ -34,7 +34,7 @@ tracking:
   # capture_content: false        # keep the texts of prompts        TOKEN_CALC_CAPTURE_CONTENT=on
   # content_retention_days: 30    # for so long after they were sent
   # redaction: mypackage:redact   # a function each text passes first; None is not kept
-  # enforce: false                # hard budgets stop calls           TOKEN_CALC_ENFORCE
+  # enforce: false                # hard budgets stop calls, policies act   TOKEN_CALC_ENFORCE
   # cut_streams: false            # ... and streams without room        TOKEN_CALC_CUT_STREAMS
   # strict: false                 # hooks raise their errors: for tests   TOKEN_CALC_STRICT
 
@@ -52,6 +52,15 @@ tracking:
 #       environment: production
 #     hard: true                  # stops calls, with enforce
 #     thresholds: [0.8]           # a warning is logged there
+
+# policies:
+#   - name: mini-for-support
+#     kind: route                 # route, trim, cache or loop: docs/selection.md
+#     model: gpt-4o
+#     to: gpt-4o-mini
+#     filters:
+#       agent_id: support
+#     apply: false                # true: from when a program begins, with enforce; else `token-calc policies apply`
 
 alerts:
   # rules:

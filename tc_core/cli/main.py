@@ -27,6 +27,7 @@ from tc_core.cli import (
     models,
     models_recommend,
     patterns,
+    policies,
     provenance,
     recommend,
     runs,
@@ -68,6 +69,7 @@ app.command()(forecast.forecast)
 app.command("what-if")(what_if.what_if)
 app.command()(health.health)
 app.add_typer(budget.app, name="budget")
+app.add_typer(policies.app, name="policies")
 app.command()(workflow.workflow)
 app.add_typer(abtest.app, name="abtest")
 app.add_typer(alerts.app, name="alerts")

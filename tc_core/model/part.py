@@ -31,10 +31,16 @@ class Request(NamedTuple):
     """Whether the host can still send it to another model."""
     can_answer: bool = False
     """Whether the host can take an answer that no model gave."""
+    can_shorten: bool = False
+    """Whether the host can still send fewer messages."""
     event_id: EventId | None = None
     """The id that the call's event will have."""
     root_id: EventId | None = None
     """The id of the run that it is part of."""
+    temperature: float | None = None
+    """What the request says of it."""
+    setup: Callable[[], str | None] | None = None
+    """Gives a text that is the same for requests which are made in the same way, whatever their prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,14 @@ class Decision:
     """What becomes of a request; without anything it is sent as it is.
 
     `model` names another model, or is one of the host's own objects; `answer` is given instead of a model's; `refusal`
-    is what the program's call raises.
+    is what the program's call raises. With `compress_at`, a share of the model's window or a number of tokens, a prompt
+    that reaches it is made shorter first.
     """
 
     model: Any = None
     answer: str | None = None
     refusal: Exception | None = None
+    compress_at: float | None = None
 
 
 ALLOWED = Decision()
@@ -58,6 +66,14 @@ class Meter(Protocol):
 
     def piece(self, characters: int) -> Exception | None:
         """Note that so many characters have come; return what the stream is cut with, None where it may go on."""
+
+
+class Followed(NamedTuple):
+    """What a host that can change requests makes of one that was let through: told before it is sent, and after."""
+
+    answer: str | None = None
+    """What the model has said, where that is text and nothing else."""
+    is_shortened: bool = False
 
 
 class Booked(NamedTuple):
@@ -123,16 +139,17 @@ class Part:
 
     `admit` is asked on the caller's thread before a request; set and taken away while recording, it costs nothing
     where no part has one; `enforce` is called with whether calls may be stopped, where `instrument` says so. Of a
-    request that was let through, `withdraw` is told that it is not made after all, and `rename` that its event will
-    have another id. `cut` is called with whether streams may be cut, and `meter` gives what watches the answer to a
-    request that was let through, None where nothing does. `steps` complete a record on the writer's thread, also at
-    replay. `write` is called wherever sums are booked, in the same transaction and after them; it may run again after a
-    conflict, and writes its rows in the order of their keys. `committed` is called on the writer's thread right after a
-    commit, and again after an error. `after` gets texts once the events are in the store, on a thread of its own, in
-    order and at most once; what it has no time for is counted as a fault and not held. `listen` gets events after their
-    commit. `chore` does a small step on the writer's thread, and returns in how many seconds it wants to be called
-    again, or None for never. `checks` are lines of the doctor. `rule_kinds` are kinds of alert rules: by its name, a
-    function of a call's TrackingEvent that returns the figure which a threshold is held against, or None.
+    request that was let through, `withdraw` is told that it is not made after all, `rename` that its event will have
+    another id, and `followed`, by hosts that can change requests, what was made of it. `cut` is called with whether
+    streams may be cut, and `meter` gives what watches the answer to a request that was let through, None where nothing
+    does. `steps` complete a record on the writer's thread, also at replay. `write` is called wherever sums are booked,
+    in the same transaction and after them; it may run again after a conflict, and writes its rows in the order of their
+    keys. `committed` is called on the writer's thread right after a commit, and again after an error. `after` gets
+    texts once the events are in the store, on a thread of its own, in order and at most once; what it has no time for
+    is counted as a fault and not held. `listen` gets events after their commit. `chore` does a small step on the
+    writer's thread, and returns in how many seconds it wants to be called again, or None for never. `checks` are lines
+    of the doctor. `rule_kinds` are kinds of alert rules: by its name, a function of a call's TrackingEvent that returns
+    the figure which a threshold is held against, or None.
     """
 
     name: str
@@ -142,6 +159,7 @@ class Part:
     rename: Callable[[EventId, EventId], object] | None = None
     cut: Callable[[bool], object] | None = None
     meter: Callable[[EventId], Meter | None] | None = None
+    followed: Callable[[EventId, Followed], object] | None = None
     steps: Sequence[Callable[[Any], object]] = ()
     write: WritePart | None = None
     committed: Callable[[], object] | None = None

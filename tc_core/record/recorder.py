@@ -17,7 +17,7 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt, answered
 from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
-from tc_core.model.part import ALLOWED, Decision, Meter, Part, Request
+from tc_core.model.part import ALLOWED, Decision, Followed, Meter, Part, Request
 from tc_core.model.ports import EventSink, Link, SpoolMark
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
@@ -318,7 +318,12 @@ class Recorder:
             said = None if part.admit is None else attempt(part.admit, request)
             if said is None or said is ALLOWED:
                 continue
-            found = Decision(found.model if said.model is None else said.model, said.answer, said.refusal)
+            found = Decision(
+                found.model if said.model is None else said.model,
+                said.answer,
+                said.refusal,
+                found.compress_at if said.compress_at is None else said.compress_at,
+            )
             if said.refusal is not None or (said.answer is not None and request.can_answer):
                 if request.event_id is not None:
                     self.withdraw(request.event_id)
@@ -357,6 +362,15 @@ class Recorder:
     def cut_of(self, key: Key) -> Exception | None:
         """Return what the answer to a request of an open run is to be ended with, None where it may go on."""
         return self._cuts.get(key)
+
+    def followed(self, event_id: ids.EventId, what: Followed) -> None:
+        """Tell the parts what a host makes of a request that was let through, by the id that they were asked under.
+
+        Only a host that can change requests, and only where `wants_to_admit`.
+        """
+        for part in self.parts:
+            if part.followed is not None:
+                attempt(part.followed, event_id, what)
 
     def forget(self, key: Key) -> None:
         """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""

@@ -20,12 +20,14 @@ TABLES: list[str] = [
     "tc_core.budgets.tables",
     "tc_core.alerts.tables",
     "tc_core.selection.ab_tables",
+    "tc_core.selection.policies.tables",
 ]
 """The modules of branches whose import makes their tables known."""
 
 LIVE: list[str] = [
     "tc_core.ledger.live",
     "tc_core.health.live",
+    "tc_core.selection.policies.live",  # before budgets, which reserve for the model that is asked in the end
     "tc_core.budgets.live",
     "tc_core.alerts.live",
     "tc_core.selection.ab_live",

@@ -66,7 +66,7 @@ class AgentLoops:
         if event.event_type == "tool" and event.name is not None:
             for segment in seen.results:
                 self._tools.set(segment, event.name)
-            if _WAITS.search(event.name):
+            if is_waiting(event.name):
                 waits = self._waits_us.get(seen.scope) or deque(maxlen=MOST_WAITS)
                 self._waits_us.set(seen.scope, waits).append(seen.end_us)
         if seen.prompt is None or not seen.is_ok:
@@ -142,6 +142,11 @@ class _Series:
             raise LookupError("nothing was found")
         self.finding.is_withdrawn = True
         return self.finding
+
+
+def is_waiting(tool: str) -> bool:
+    """Tell by its name whether a tool waits: what is asked around it is polling."""
+    return _WAITS.search(tool) is not None
 
 
 def _last_round(end: PromptNode) -> _Round | None:

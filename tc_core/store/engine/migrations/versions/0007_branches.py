@@ -1,6 +1,6 @@
-"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts, A/B tests; a wider `events`.
+"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts, A/B tests, policies.
 
-The view is made anew after every migration.
+The view `events`, which is wider, is made anew after every migration.
 """
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ def upgrade() -> None:
     _budgets()
     _alerts()
     _ab_tests()
+    _policies()
 
 
 def _quotations() -> None:
@@ -214,4 +215,42 @@ def _ab_tests() -> None:
         sa.Column("value", sa.Float),
         sa.Column("value_us", sa.BigInteger),
         sqlite_with_rowid=False,
+    )
+
+
+def _policies() -> None:
+    op.create_table(
+        "policy",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("state", sa.SmallInteger, nullable=False),
+        sa.Column("definition", sa.Text, nullable=False),
+        sa.Column("previous", sa.Text),
+        sa.Column("salt", sa.Text, nullable=False),
+        sa.Column("since_us", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "policy_change",
+        sa.Column("key", KEY, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("by", sa.Text, nullable=False),
+        sa.Column("why", sa.Text),
+        sa.Column("details", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "policy_unit",
+        sa.Column("salt", sa.Text, primary_key=True),
+        sa.Column("unit", sa.Text, primary_key=True),
+        sa.Column("arm", sa.SmallInteger, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("success", sa.SmallInteger),
+    )
+    op.create_index("ix_policy_unit_outcome", "policy_unit", ["salt", "arm", "success"])
+    op.create_table(
+        "policy_sum",
+        sa.Column("salt", sa.Text, primary_key=True),
+        sa.Column("arm", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("calls", "errors", "cost_nanos", "saved_nanos")),
     )
