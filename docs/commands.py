@@ -9,6 +9,7 @@ from tc_core.cli.main import app
 COMMANDS = (
     *("costs", "compare", "top", "watch", "recommend", "runs", "tree", "show", "provenance", "waterfall", "patterns"),
     *("attribute", "agents", "health", "anomalies", "forecast", "what-if", "models search", "models show", "reprice"),
+    "serve",
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     "workflow",
     "alerts list",

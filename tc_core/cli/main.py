@@ -28,6 +28,7 @@ from tc_core.cli import (
     provenance,
     recommend,
     runs,
+    serve,
     show,
     top,
     tree,
@@ -68,6 +69,7 @@ app.command()(health.health)
 app.add_typer(budget.app, name="budget")
 app.command()(workflow.workflow)
 app.add_typer(alerts.app, name="alerts")
+app.command()(serve.serve)
 app.command()(demo.demo)
 app.add_typer(models.app, name="models")
 app.command()(models.reprice)
