@@ -48,9 +48,7 @@ class Explorer:
             found.append(Route(f"{base}.csv", self._answering(page.csv)))
         return found + [Route(f"{base}/{what}", self._answering(view)) for what, view in page.more.items()]
 
-    def _answering(
-        self, view: Callable[[Asked], Mapping[str, Any] | str], *, indented: bool = False
-    ) -> Callable[[Request], Any]:
+    def _answering(self, view: Callable[[Asked], Any], *, indented: bool = False) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             parameters = {name: request.query_params.getlist(name) for name in request.query_params}
             return await run_in_threadpool(self._answer, view, parameters, indented)
@@ -59,7 +57,7 @@ class Explorer:
 
     def _answer(
         self,
-        view: Callable[[Asked], Mapping[str, Any] | str],
+        view: Callable[[Asked], Any],
         parameters: Mapping[str, list[str]],
         indented: bool,  # noqa: FBT001  # handed on by position
     ) -> Response:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from urllib.parse import urlencode
 
 from tc_core.costs import words
 from tc_core.errors import ConfigurationError
@@ -69,6 +70,11 @@ class Asked:
     def filters(self) -> dict[str, FilterValue]:
         """The filters, written as behind `--filter`."""
         return words.filters_of(self.texts("filter"))
+
+    def link(self, page: str, **parameters: str) -> str:
+        """Return the address of another page, in the same time zone."""
+        zone = self.text("tz")
+        return f"/{page}?{urlencode(parameters | ({'tz': zone} if zone else {}))}"
 
     def command(self, *start: str, options: Sequence[str] = (), more: Sequence[str] = ()) -> str:
         """Return the command that shows the same: `options` are names of parameters that are its options too."""

@@ -37,20 +37,29 @@ def bars(found: CostReport, unit: str, by: str | None, tz: tzinfo) -> Mapping[st
     rows = [[costs.get((bucket, series), 0) for bucket in buckets] for series in named]
     if others:
         rows.append([sum(costs.get((bucket, series), 0) for series in others) for bucket in buckets])
+    return made(unit, buckets, [*named, *([written.plural(len(others), "other")] if others else [])], rows)
+
+
+def made(unit: str, buckets: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[int]]) -> Mapping[str, Any]:
+    """Return bars as they are sent: of each name a row of nano-dollars; what comes behind the first is the rest."""
     totals = [sum(column) for column in zip(*rows, strict=True)]
     decimals = written.column_decimals(totals)
-    names = [*named, *([written.plural(len(others), "other")] if others else [])]
+    series = [
+        {
+            "name": name,
+            "value": list(row),
+            "text": [written.usd(each, decimals=decimals) for each in row],
+            "is_rest": place >= MOST_SERIES,
+        }
+        for place, (name, row) in enumerate(zip(names, rows, strict=True))
+    ]
     return {
         "unit": unit,
-        "buckets": buckets,
-        "series": [
-            {"name": name, "value": row, "text": [written.usd(each, decimals=decimals) for each in row],
-             "is_rest": place >= len(named)}
-            for place, (name, row) in enumerate(zip(names, rows, strict=True))
-        ],
+        "buckets": list(buckets),
+        "series": series,
         "total": [written.usd(each, decimals=decimals) for each in totals],
         "ticks": [{"value": each, "text": text} for each, text in _written_ticks(max(totals))],
-    }  # fmt: skip
+    }
 
 
 def _written_ticks(most: int) -> list[tuple[int, str]]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import costs
+from tc_core.web.api import budgets, compare, costs, runs
 from tc_core.web.asked import Asked
 
-View = Callable[[Asked], Mapping[str, Any]]
+View = Callable[[Asked], Any]
+"""Answers with plain JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +28,16 @@ class Page:
     more: Mapping[str, View] = field(default_factory=dict)
 
 
-PAGES = (Page("costs", "Costs", costs.view, costs.plain, costs.csv),)
+PAGES = (
+    Page("costs", "Costs", costs.view, costs.plain, costs.csv),
+    Page("runs", "Runs", runs.view, runs.plain, more={"findings": runs.findings}),
+    Page(
+        "budgets",
+        "Budgets",
+        budgets.view,
+        budgets.plain,
+        more={"history": budgets.history, "backtest": budgets.backtest},
+    ),
+    Page("compare", "Compare", compare.view, compare.plain),
+)
 """In the order of the menu; the first is the one that opens."""

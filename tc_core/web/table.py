@@ -39,8 +39,9 @@ class Table:
         links: Sequence[str | None] | None = None,
         tones: Sequence[str] | None = None,
         is_wide: bool = False,
+        goes: int = 0,
     ) -> None:
-        """Add a column of names; `links` are addresses inside the explorer."""
+        """Add a column of names; `links` are addresses inside the explorer. With `goes` a narrow page leaves it out."""
         texts = [written.EMPTY if value is None else value for value in values]
         column: dict[str, Any] = {"label": label, "kind": "name", "text": texts}
         if links is not None:
@@ -49,6 +50,8 @@ class Table:
             column["tone"] = list(tones)
         if is_wide:
             column["wide"] = True
+        if goes:
+            column["goes"] = goes
         self._columns.append(column)
 
     def numbers(
@@ -84,14 +87,17 @@ class Table:
         ]
         self.numbers(label, nanos, [written.usd(each, decimals=decimals) for each in nanos], tones=tones)
 
-    def shares(self, label: str, parts: Sequence[int], whole: int) -> None:
+    def shares(self, label: str, parts: Sequence[int], whole: int, *, tones: Sequence[str] | None = None) -> None:
         """Add a column of shares of a whole, which are drawn as bars."""
-        self._columns.append({
+        column: dict[str, Any] = {
             "label": label,
             "kind": "share",
             "value": [part / whole if whole else 0 for part in parts],
             "text": [written.percent(part, whole) for part in parts],
-        })  # fmt: skip
+        }
+        if tones is not None:
+            column["tone"] = list(tones)
+        self._columns.append(column)
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return plain JSON values."""

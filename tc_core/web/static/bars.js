@@ -4,8 +4,8 @@ import { html, useState, useWidth } from "/static/dom.js";
 const HEIGHT = 220;
 const BELOW = 24;
 
-/** `bars` as the server sends them; `open(bucket)` and `choose(series)` are what Enter or a click on them does. */
-export function Bars({ bars, label, open, choose }) {
+/** `bars` as the server sends them; `classes` may name the series' own colours; `open(bucket)` and `choose(series)` are what Enter or a click on them does. */
+export function Bars({ bars, label, open, choose, classes = [] }) {
   const [box, width] = useWidth();
   const [at, setAt] = useState(null);
   const { buckets, series, ticks, total } = bars;
@@ -17,6 +17,7 @@ export function Bars({ bars, label, open, choose }) {
   const every = Math.max(1, Math.ceil(buckets.length / Math.max(1, Math.floor((width - left) / 78))));
   const gap = Math.min(4, step * 0.2);
 
+  const colour = (one, number) => classes[number] || `series-${one.is_rest ? "rest" : number}`;
   const key = (event) => {
     const from = at ?? (event.key === "ArrowLeft" ? buckets.length : -1);
     const steps = { ArrowRight: from + 1, ArrowLeft: from - 1, Home: 0, End: buckets.length - 1 };
@@ -43,7 +44,7 @@ export function Bars({ bars, label, open, choose }) {
           <line class="mark" x1=${left} x2=${width} y1=${y(tick.value)} y2=${y(tick.value)} />
           <text class="axis" x=${left - 8} y=${y(tick.value) + 4} text-anchor="end">${tick.text}</text>`)}
         ${at === null ? null : html`<rect class="band" x=${left + at * step} width=${step} y="0" height=${HEIGHT} />`}
-        ${series.map((one, number) => html`<g class=${`series-${one.is_rest ? "rest" : number}`}>
+        ${series.map((one, number) => html`<g class=${colour(one, number)}>
           ${one.value.map((nanos, bucket) => {
             if (!nanos) return null;
             const from = sums[bucket];
@@ -55,11 +56,11 @@ export function Bars({ bars, label, open, choose }) {
       ${at === null ? null : html`
         <div class="tip" role="presentation" style=${tipAt(left + (at + 0.5) * step, width)}>
           <strong>${buckets[at]}</strong> ${total[at]}
-          ${series.length > 1 ? html`<table><tbody>${series.map((one, number) => one.value[at] ? html`<tr><td><span class=${`dot series-${one.is_rest ? "rest" : number}`}></span>${one.name}</td><td class="number">${one.text[at]}</td></tr>` : null)}</tbody></table>` : null}
+          ${series.length > 1 ? html`<table><tbody>${series.map((one, number) => one.value[at] ? html`<tr><td><span class=${`dot ${colour(one, number)}`}></span>${one.name}</td><td class="number">${one.text[at]}</td></tr>` : null)}</tbody></table>` : null}
         </div>`}
-      ${series.length > 1 || series[0].name ? html`<ul class="legend">${series.map((one, number) => html`<li>${choose && !one.is_rest
-        ? html`<button type="button" onClick=${() => choose(one.name)} title=${`only ${one.name}`}><span class=${`dot series-${number}`}></span><span dir="auto">${one.name}</span></button>`
-        : html`<span><span class=${`dot series-${one.is_rest ? "rest" : number}`}></span><span dir="auto">${one.name}</span></span>`}</li>`)}</ul>` : null}
+      ${series.length > 1 || series[0]?.name ? html`<ul class="legend">${series.map((one, number) => html`<li>${choose && !one.is_rest
+        ? html`<button type="button" onClick=${() => choose(one.name)} title=${`only ${one.name}`}><span class=${`dot ${colour(one, number)}`}></span><span dir="auto">${one.name}</span></button>`
+        : html`<span><span class=${`dot ${colour(one, number)}`}></span><span dir="auto">${one.name}</span></span>`}</li>`)}</ul>` : null}
     </div>`;
 }
 
@@ -72,4 +73,15 @@ export function short(bucket) {
   if (bucket.includes("W")) return bucket.slice(5);
   const [year, month, day] = bucket.split("-");
   return day ? `${Number(day)} ${MONTHS[month - 1]}` : `${MONTHS[month - 1]} ${year}`;
+}
+
+/** A few numbers as a line of small bars, the last one marked. */
+export function Spark({ values, label }) {
+  const most = Math.max(...values, 1);
+  const width = 5;
+  return html`<svg class="spark" width=${values.length * width} height="20" role="img" aria-label=${label}>
+    ${values.map((value, number) => {
+      const height = value ? Math.max(1, (18 * value) / most) : 0.5;
+      return html`<rect class=${number === values.length - 1 ? "last" : ""} x=${number * width} width=${width - 1.5} y=${20 - height} height=${height} />`;
+    })}</svg>`;
 }

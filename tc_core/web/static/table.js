@@ -31,9 +31,10 @@ function compare(a, b) {
 
 /**
  * A table as the server sends it. `of` names it where a page has several: its parameters are then `q`, `OF.order`, `OF.row`.
- * `open(row)` is what Enter and a click do; without it the first link of a row is followed.
+ * `open(row)` is what Enter and a click do; without it the first link of a row is followed. `extra` are columns that the
+ * page draws itself, [{ label, width, cell(row) }]; `seen(rows)` is told which rows are in sight.
  */
-export function Table({ table, of = "", open, height = 0.6 }) {
+export function Table({ table, of = "", open, extra = [], seen, height = 0.6 }) {
   const narrow = useNarrow();
   const prefix = of ? `${of}.` : "";
   const { parameters } = current();
@@ -50,6 +51,8 @@ export function Table({ table, of = "", open, height = 0.6 }) {
   const last = isLong ? Math.min(rows.length, first + inSight + 16) : rows.length;
   const id = `t-${of || "main"}`;
 
+  const inSightNow = rows.slice(first, last);
+  useEffect(() => { if (seen) seen(inSightNow); }, [seen, inSightNow.join()]);
   useEffect(() => setAt((place) => Math.max(0, Math.min(place, rows.length - 1))), [rows.length]);
 
   const follow_ = (row) => {
@@ -87,19 +90,21 @@ export function Table({ table, of = "", open, height = 0.6 }) {
     <div class=${`grid ${isLong ? "is-long" : ""}`} role="grid" aria-label=${table.label} aria-rowcount=${rows.length + 1}
          tabindex="0" aria-activedescendant=${rows.length ? `${id}-${at}` : undefined} ref=${box} onKeyDown=${key}
          onScroll=${isLong ? (event) => setTop(event.target.scrollTop) : undefined}
-         style=${{ gridTemplateColumns: widths(columns), maxHeight: isLong ? `${height * 100}vh` : undefined }}>
+         style=${{ gridTemplateColumns: `${widths(columns)} ${extra.map((each) => each.width).join(" ")}`, maxHeight: isLong ? `${height * 100}vh` : undefined }}>
       <div role="row" class="head" aria-rowindex="1">
         ${columns.map((column) => html`
           <div role="columnheader" class=${column.kind} aria-sort=${sorted(column, order)}>
             <button type="button" onClick=${() => sort(column)}>${column.label}<span class="arrow" aria-hidden="true">${arrow(column, order)}</span></button>
           </div>`)}
+        ${extra.map((each) => html`<div role="columnheader" class="name plain">${each.label}</div>`)}
       </div>
       ${isLong ? html`<div role="presentation" class="space" style=${{ height: `${first * ROW}px` }}></div>` : null}
-      ${rows.slice(first, last).map((row, place) => html`
+      ${inSightNow.map((row, place) => html`
         <div key=${row} id=${`${id}-${first + place}`} role="row" aria-rowindex=${first + place + 2}
              class=${`row ${first + place === at ? "is-at" : ""}`} aria-selected=${first + place === at ? "true" : "false"}
              onClick=${(event) => { setAt(first + place); if (open && !event.target.closest("a,button")) open(row); }}>
           ${columns.map((column) => html`<div role="gridcell" class=${`${column.kind} ${column.tone?.[row] ? `tone-${column.tone[row]}` : ""}`}>${cell(column, row)}</div>`)}
+          ${extra.map((each) => html`<div role="gridcell" class="name">${each.cell(row)}</div>`)}
         </div>`)}
       ${isLong ? html`<div role="presentation" class="space" style=${{ height: `${(rows.length - last) * ROW}px` }}></div>` : null}
     </div>
@@ -110,7 +115,7 @@ function cell(column, row) {
   const text = column.text[row];
   if (column.kind === "share") {
     const width = `${Math.max(0, Math.min(1, column.value[row])) * 100}%`;
-    return html`<span class="meter" aria-hidden="true"><span class="fill" style=${{ width }}></span></span><span class="figure">${text}</span>`;
+    return html`<span class="meter" aria-hidden="true"><span class=${`fill ${column.tone?.[row] || ""}`} style=${{ width }}></span></span><span class="figure">${text}</span>`;
   }
   const link = column.link?.[row];
   if (link) return html`<a href=${link} tabindex="-1" dir="auto" title=${text} onClick=${(event) => follow(event, link)}>${text}</a>`;
