@@ -93,4 +93,6 @@ def _is_telling(key: str, value: object) -> bool:
 def _detail(key: str, value: object) -> str:
     if isinstance(value, dict) and set(value) == {"from", "to"}:
         return f"{key} {value['from']} → {value['to']}"
+    if key == "filters" and isinstance(value, dict):
+        return " ".join(f"{name}={','.join(map(str, values))}" for name, values in value.items())
     return f"{key} {value}"

@@ -64,7 +64,7 @@ def made(unit: str, buckets: Sequence[str], names: Sequence[str], rows: Sequence
 
 def _written_ticks(most: int) -> list[tuple[int, str]]:
     marks = ticks(most)
-    decimals = next((places for places in range(10) if not any(mark % 10 ** (9 - places) for mark in marks)), 9)
+    decimals = next((places for places in range(2, 10) if not any(mark % 10 ** (9 - places) for mark in marks)), 9)
     return [(mark, written.usd(mark, decimals=decimals)) for mark in marks]
 
 

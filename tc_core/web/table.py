@@ -39,9 +39,14 @@ class Table:
         links: Sequence[str | None] | None = None,
         tones: Sequence[str] | None = None,
         is_wide: bool = False,
+        is_whole: bool = False,
         goes: int = 0,
     ) -> None:
-        """Add a column of names; `links` are addresses inside the explorer. With `goes` a narrow page leaves it out."""
+        """Add a column of names; `links` are addresses inside the explorer.
+
+        One that is wide takes what room there is, one that is whole (dates, ids) is never cut, and with `goes` a narrow
+        page leaves it out.
+        """
         texts = [written.EMPTY if value is None else value for value in values]
         column: dict[str, Any] = {"label": label, "kind": "name", "text": texts}
         if links is not None:
@@ -50,6 +55,8 @@ class Table:
             column["tone"] = list(tones)
         if is_wide:
             column["wide"] = True
+        if is_whole:
+            column["whole"] = True
         if goes:
             column["goes"] = goes
         self._columns.append(column)
@@ -77,9 +84,16 @@ class Table:
             column["goes"] = goes
         self._columns.append(column)
 
-    def money(self, label: str, nanos: Sequence[int | None], doubtful: Sequence[bool] | None = None) -> None:
+    def money(
+        self,
+        label: str,
+        nanos: Sequence[int | None],
+        doubtful: Sequence[bool] | None = None,
+        *,
+        decimals: int | None = None,
+    ) -> None:
         """Add a column of costs whose points stand in one line; unknown and doubtful ones are marked as such."""
-        decimals = written.column_decimals(nanos)
+        decimals = written.column_decimals(nanos) if decimals is None else decimals
         doubts = doubtful or [False] * len(nanos)
         tones = [
             "doubt" if each is None or doubt else "nothing" if each == 0 else ""

@@ -50,7 +50,7 @@ def history(asked: Asked) -> Mapping[str, Any]:
     tracker, name = BudgetTracker(asked.store), asked.text("budget")
     changes = tracker.history(name)
     table = Table(label=f"Changes of {name}")
-    table.names("when", [written.moment(each.at, asked.zone) for each in changes])
+    table.names("when", [written.moment(each.at, asked.zone) for each in changes], is_whole=True)
     table.names("what", [each.kind for each in changes])
     table.names("by", [each.by for each in changes], goes=2)
     table.names("why", [each.why for each in changes], goes=1)
@@ -72,11 +72,16 @@ def backtest(asked: Asked) -> Mapping[str, Any]:
     found = CostForecaster(asked.store).backtest(days, filters=asked.filters, tz=asked.zone)
     rows = found.rows
     table = Table(label="Forecasts of the past, and what came")
-    table.names("from", [f"{row.first_day:%Y-%m-%d}" for row in rows])
-    table.money("forecast", [money.to_nanos(row.total) for row in rows])
-    table.money("low", [money.to_nanos(row.low) for row in rows])
-    table.money("high", [money.to_nanos(row.high) for row in rows])
-    table.money("came", [money.to_nanos(row.actual) for row in rows])
+    table.names("from", [f"{row.first_day:%Y-%m-%d}" for row in rows], is_whole=True)
+    figures = {
+        "forecast": [money.to_nanos(row.total) for row in rows],
+        "low": [money.to_nanos(row.low) for row in rows],
+        "high": [money.to_nanos(row.high) for row in rows],
+        "came": [money.to_nanos(row.actual) for row in rows],
+    }
+    decimals = written.column_decimals(nanos for column in figures.values() for nanos in column)
+    for label, nanos in figures.items():
+        table.money(label, nanos, decimals=decimals)
     verdicts = ["in the interval" if row.is_covered else "below" if row.actual < row.low else "above" for row in rows]
     table.names("which was", verdicts, tones=["" if row.is_covered else "doubt" for row in rows])
     return {"sentence": said(foretold.backtest_line(found)), "table": table.to_dict()}

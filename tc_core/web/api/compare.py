@@ -100,11 +100,12 @@ def _groups(found: Comparison, by: list[str]) -> Table:
             [group.key[name] for group in groups],
             tones=["" if group.key[name] else "nothing" for group in groups],
         )
-    table.money("before", [group.before.cost_nanos for group in groups])
-    table.money("after", [group.after.cost_nanos for group in groups])
+    sides = [[group.before.cost_nanos for group in groups], [group.after.cost_nanos for group in groups]]
+    decimals = written.column_decimals(nanos for side in sides for nanos in side)
+    table.money("before", sides[0], decimals=decimals)
+    table.money("after", sides[1], decimals=decimals)
     is_known = [None not in (group.before.cost_nanos, group.after.cost_nanos) for group in groups]
     differences = [group.difference_nanos for group in groups]
-    decimals = written.column_decimals(map(abs, differences))
     table.numbers(
         "change",
         differences,

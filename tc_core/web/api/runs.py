@@ -17,7 +17,7 @@ from tc_core.web.table import Table, said
 
 OPTIONS = ("since", "until", "filter", "session", "sort", "tz")
 USUAL, MOST = 200, 10_000
-MOST_BEFORE = 16
+MOST_BEFORE = 12
 """So many earlier runs of the same name are drawn beside a run."""
 
 MOST_ASKED = 40
@@ -120,8 +120,11 @@ def _table(found: Sequence[Run], asked: Asked) -> Table:
     ids = [run.event.event_id for run in found]
     links = [asked.link("run", run=event_id) for event_id in ids]
     table.names("what", [name_of(run.event) for run in found], links=links)
-    table.names("started", [written.moment(run.event.timestamp, asked.zone) for run in found])
-    table.names("run", [event_id[-written.SHORT_ID :] for event_id in ids], tones=["nothing"] * len(ids), goes=4)
+    started = [written.moment(run.event.timestamp, asked.zone) for run in found]
+    table.names("started", started, is_whole=True)
+    table.names(
+        "run", [event_id[-written.SHORT_ID :] for event_id in ids], tones=["nothing"] * len(ids), is_whole=True, goes=4
+    )
     totals = [run.totals for run in found]
     table.numbers("calls", [each.calls for each in totals], goes=3)
     table.numbers("tokens", [each.input_tokens + each.output_tokens for each in totals], goes=2)

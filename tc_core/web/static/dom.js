@@ -6,7 +6,7 @@ export { html, render, useState, useEffect, useLayoutEffect, useMemo, useRef, us
 
 /** A sentence as the server sends it: pieces of [text, tone]. */
 export function Said({ pieces }) {
-  return pieces.map(([text, tone]) => (tone ? html`<span class=${`tone-${tone}`}>${text}</span>` : text));
+  return pieces.map(([said, tone]) => [said.replace(/ %/g, "\u00a0%"), tone]).map(([text, tone]) => (tone ? html`<span class=${`tone-${tone}`}>${text}</span>` : text));
 }
 
 /** A link inside the explorer: `page` and the parameters of its address, or a whole `href` from the server. */

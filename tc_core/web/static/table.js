@@ -42,6 +42,7 @@ export function Table({ table, of = "", open, extra = [], seen, height = 0.6 }) 
   const order = parameters.get(`${prefix}order`);
   const rows = useMemo(() => rowsOf(table, q, order), [table, q, order]);
   const columns = narrow ? table.columns.filter((column) => !column.goes) : table.columns;
+  const fills = extra.length || columns.some((column) => column.kind === "share" || column.wide);
   const isLong = rows.length > ALL_AT_ONCE;
   const [top, setTop] = useState(0);
   const [at, setAt] = useState(0);
@@ -87,7 +88,7 @@ export function Table({ table, of = "", open, extra = [], seen, height = 0.6 }) 
 
   if (!table.rows) return null;
   return html`
-    <div class=${`grid ${isLong ? "is-long" : ""}`} role="grid" aria-label=${table.label} aria-rowcount=${rows.length + 1}
+    <div class=${`grid ${isLong ? "is-long" : ""} ${fills ? "" : "is-snug"}`} role="grid" aria-label=${table.label} aria-rowcount=${rows.length + 1}
          tabindex="0" aria-activedescendant=${rows.length ? `${id}-${at}` : undefined} ref=${box} onKeyDown=${key}
          onScroll=${isLong ? (event) => setTop(event.target.scrollTop) : undefined}
          style=${{ gridTemplateColumns: `${widths(columns)} ${extra.map((each) => each.width).join(" ")}`, maxHeight: isLong ? `${height * 100}vh` : undefined }}>
@@ -103,7 +104,7 @@ export function Table({ table, of = "", open, extra = [], seen, height = 0.6 }) 
         <div key=${row} id=${`${id}-${first + place}`} role="row" aria-rowindex=${first + place + 2}
              class=${`row ${first + place === at ? "is-at" : ""}`} aria-selected=${first + place === at ? "true" : "false"}
              onClick=${(event) => { setAt(first + place); if (open && !event.target.closest("a,button")) open(row); }}>
-          ${columns.map((column) => html`<div role="gridcell" class=${`${column.kind} ${column.tone?.[row] ? `tone-${column.tone[row]}` : ""}`}>${cell(column, row)}</div>`)}
+          ${columns.map((column) => html`<div role="gridcell" class=${`${column.kind} ${column.wide ? "wide" : ""} ${column.tone?.[row] ? `tone-${column.tone[row]}` : ""}`}>${cell(column, row)}</div>`)}
           ${extra.map((each) => html`<div role="gridcell" class="name">${each.cell(row)}</div>`)}
         </div>`)}
       ${isLong ? html`<div role="presentation" class="space" style=${{ height: `${(rows.length - last) * ROW}px` }}></div>` : null}
@@ -125,6 +126,7 @@ function cell(column, row) {
 function widths(columns) {
   return columns.map((column) => {
     if (column.kind === "share") return "minmax(7.5rem, 1.2fr)";
+    if (column.whole) return "max-content";
     if (column.kind === "name") return column.wide ? "minmax(9rem, 3fr)" : "minmax(6.5rem, max-content)";
     return "max-content";
   }).join(" ");

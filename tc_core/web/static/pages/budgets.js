@@ -61,7 +61,7 @@ function History({ name }) {
   return html`<${Section} title=${`History of ${name}`}>
     ${error ? html`<p class="note">${error.message}</p>` : !data ? html`<p class="loading">Loading…</p>` : html`
       ${data.periods.rows ? html`<${Table} table=${data.periods} of="periods" />` : null}
-      ${data.changes.rows ? html`<${Table} table=${data.changes} of="changes" />` : html`<p class="aside">No budget ${name} was ever set.</p>`}
+      ${data.changes.rows ? html`<h3>Who changed it</h3><${Table} table=${data.changes} of="changes" />` : html`<p class="aside">No budget ${name} was ever set.</p>`}
       <p class="aside"><code>${data.command}</code></p>`}
   </${Section}>`;
 }
