@@ -311,3 +311,13 @@ def test_alerts(capsys):
     result = json.loads(capsys.readouterr().out)
     assert [row["case"] for row in result["rows"]] == list(CASES)
     assert len(list(figures(result))) == len(CASES)
+
+
+def test_explorer_pages(capsys):
+    pytest.importorskip("starlette", reason="the extra ui is not installed")
+    from benchmarks.explorer_pages import main
+
+    main(["--events", "2000", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert {row["page"] for row in result["rows"]} >= {"costs", "runs", "budgets", "compare"}
+    assert 0 < result["shipped_kb"] < 150

@@ -123,6 +123,8 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     ):
         console.print(Text(f"  # {what}", style="dim"))
         console.print(f"  {command}", soft_wrap=True)
+    console.print(Text("  # all of it in the browser, until Ctrl-C", style="dim"))
+    console.print(f"  token-calc serve{option}", soft_wrap=True)
 
 
 def _largest(shown: list[Run]) -> str:

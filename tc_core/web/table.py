@@ -45,7 +45,7 @@ class Table:
         """Add a column of names; `links` are addresses inside the explorer.
 
         One that is wide takes what room there is, one that is whole (dates, ids) is never cut, and with `goes` a narrow
-        page leaves it out.
+        page leaves it out; from 9 on also one that is not wide.
         """
         texts = [written.EMPTY if value is None else value for value in values]
         column: dict[str, Any] = {"label": label, "kind": "name", "text": texts}

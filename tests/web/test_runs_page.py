@@ -1,8 +1,11 @@
 """The page of runs shows what `token-calc runs` prints, and beside each run what was found in it."""
 
+import importlib
 import json
 
 import pytest
+
+import tc_core
 
 
 def test_the_rows_are_those_of_the_command(client, run_command, month):
@@ -18,23 +21,37 @@ def test_the_rows_are_those_of_the_command(client, run_command, month):
 
 
 def test_what_was_found_stands_beside_the_run(visit, until):
-    page = visit("/runs?since=2026-03-12&until=2026-03-12")
-    until(page, "[...document.querySelectorAll('.row')].every((row) => !row.textContent.includes('…'))")
-    looping = page.locator(".row", has_text="planner").filter(has_text="agent loop")
-    assert looping.count() == 2  # both trips of the day on which flights are looked up in a loop
+    page = visit("/runs?sort=cost")
+    until(page, "![...document.querySelectorAll('.row')].some((row) => row.lastChild.textContent === '…')")
+    long = page.locator(".row", has_text="planner").filter(has_text="deep chain")
+    assert long.count() == 2  # both trips of the day on which flights are looked up in a loop
 
 
 def test_findings_are_those_of_the_command(client, run_command, month):
-    runs = client.get("/api/runs", params={"since": "2026-03-12", "until": "2026-03-12", "sort": "cost"}).json()
-    dearest = runs["ids"][0]
-    printed = json.loads(run_command("patterns", dearest, "--json", "--store", month).stdout)
-    said = client.get("/api/runs/findings", params={"run": dearest}).json()[dearest]["text"]
-    kinds = [pattern["kind"] for pattern in printed["patterns"]]
-    assert kinds
-    assert all(kind.replace("_", " ") in said for kind in kinds)
+    printed = json.loads(run_command("patterns", "--json", "--store", month).stdout)["patterns"]
+    ids = client.get("/api/runs").json()["ids"]
+    said = {}
+    for place in range(0, len(ids), 40):
+        said |= client.get("/api/runs/findings", params={"run": ids[place : place + 40]}).json()
+    chains = [run_id for run_id, words in said.items() if "deep chain" in words["text"]]
+    wanted = [pattern for pattern in printed if pattern["kind"] == "deep_chain"]
+    assert len(chains) == len(wanted) == 2
     assert client.get("/api/runs/findings", params={"run": "no-such-run"}).json() == {
         "no-such-run": {"text": "", "tone": ""}
     }
+
+
+def test_waste_stands_with_its_cost(client_of, tmp_path):
+    with tc_core.SQLiteStorage(tmp_path / "demo.db") as store:
+        tc_core.instrument(store, frameworks=["langchain"])
+        importlib.import_module("tc_langchain.demo").run(say=lambda *_: None)
+        tc_core.uninstrument()
+        client = client_of(store)
+        ids = client.get("/api/runs", params={"all": "1"}).json()["ids"]
+        said = client.get("/api/runs/findings", params={"run": ids}).json().values()
+        loop = next(each for each in said if "agent loop" in each["text"])
+        assert loop["text"].startswith("$0.00")
+        assert loop["tone"] == "doubt"
 
 
 def test_a_run_is_opened_with_enter(visit):

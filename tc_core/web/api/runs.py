@@ -7,11 +7,11 @@ from rich.text import Text
 
 from tc_core.costs.runs import doubts, meant
 from tc_core.errors import TokenCalculatorError
-from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.tree import name_of
 from tc_core.model import written
 from tc_core.model.run import Run
 from tc_core.store.sql import RUN_SORTS
+from tc_core.web import found_in
 from tc_core.web.asked import Asked
 from tc_core.web.table import Table, said
 
@@ -22,9 +22,6 @@ MOST_BEFORE = 12
 
 MOST_ASKED = 40
 """Runs whose findings are asked for at once."""
-
-MOST_EVENTS = 5_000
-"""What is found in a larger run is told where one looks at that run alone."""
 
 
 def view(asked: Asked) -> Mapping[str, Any]:
@@ -53,7 +50,7 @@ def plain(asked: Asked) -> Any:
 
 def findings(asked: Asked) -> Mapping[str, Any]:
     """Return what was found in some runs, by their ids: a few words, and their tone."""
-    return {run_id: _finding(asked, run_id) for run_id in asked.texts("run")[:MOST_ASKED]}
+    return {run_id: _words(asked, run_id) for run_id in asked.texts("run")[:MOST_ASKED]}
 
 
 def _found(asked: Asked) -> tuple[list[Run], int, bool]:
@@ -121,7 +118,7 @@ def _table(found: Sequence[Run], asked: Asked) -> Table:
     links = [asked.link("run", run=event_id) for event_id in ids]
     table.names("what", [name_of(run.event) for run in found], links=links)
     started = [written.moment(run.event.timestamp, asked.zone) for run in found]
-    table.names("started", started, is_whole=True)
+    table.names("started", started, is_whole=True, goes=6)
     table.names(
         "run", [event_id[-written.SHORT_ID :] for event_id in ids], tones=["nothing"] * len(ids), is_whole=True, goes=4
     )
@@ -148,19 +145,20 @@ def _before(found: Sequence[Run]) -> list[list[int]]:
     return [lines[run.event.event_id] for run in found]
 
 
-def _finding(asked: Asked, run_id: str) -> Mapping[str, str]:
+def _words(asked: Asked, run_id: str) -> Mapping[str, str]:
+    """Say what was found in a run, in a few words."""
     run = next(iter(asked.store.runs({"event_id": run_id}, limit=1, single_calls=True)), None)
     if run is None:
         return {"text": "", "tone": ""}
-    if run.events > MOST_EVENTS:
-        return {"text": f"{run.events:,} events: open it", "tone": "nothing"}
     try:
-        found = ProvenanceAnalyzer(asked.store).waste(event_id=run_id)
+        found = found_in.run(asked.store, run, asked.period)
     except TokenCalculatorError as error:
         return {"text": str(error), "tone": "doubt"}
+    if found is None:
+        return {"text": f"{run.events:,} events: open it", "tone": "nothing"}
     kinds: dict[str, int] = {}
-    for each in found.patterns:
+    for each in found:
         kinds[each.kind] = kinds.get(each.kind, 0) + 1
-    names = [written.plural(count, kind.replace("_", " ")) for kind, count in kinds.items()]
-    money = f"{written.usd(found.wasted_nanos)}: " if found.wasted_nanos else ""
-    return {"text": f"{money}{', '.join(names)}" if names else "", "tone": "doubt" if found.wasted_nanos else ""}
+    wasted = sum(each.cost_nanos or 0 for each in found)
+    names = ", ".join(written.plural(count, kind.replace("_", " ")) for kind, count in kinds.items())
+    return {"text": f"{written.usd(wasted)}: {names}" if wasted else names, "tone": "doubt" if wasted else ""}

@@ -32,8 +32,11 @@ export function Meter({ share, tone = "", label }) {
 }
 
 /** Whether the page is narrow, such as on a telephone. */
-export function useNarrow() {
-  const query = useMemo(() => matchMedia("(max-width: 700px)"), []);
+export const useNarrow = () => useWithin(700);
+
+/** Whether the page is at most so many pixels wide. */
+export function useWithin(pixels) {
+  const query = useMemo(() => matchMedia(`(max-width: ${pixels}px)`), [pixels]);
   const [is, set] = useState(query.matches);
   useEffect(() => {
     const change = () => set(query.matches);

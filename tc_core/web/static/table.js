@@ -1,5 +1,5 @@
 // Tables: columns as arrays, only the rows in sight in the document, arrows, Home and End, sorting that the address keeps.
-import { html, useEffect, useMemo, useNarrow, useRef, useState } from "/static/dom.js";
+import { html, useEffect, useMemo, useNarrow, useRef, useState, useWithin } from "/static/dom.js";
 import { change, current, follow, go } from "/static/state.js";
 import { plural } from "/static/format.js";
 
@@ -41,7 +41,8 @@ export function Table({ table, of = "", open, extra = [], seen, height = 0.6 }) 
   const q = parameters.get("q");
   const order = parameters.get(`${prefix}order`);
   const rows = useMemo(() => rowsOf(table, q, order), [table, q, order]);
-  const columns = narrow ? table.columns.filter((column) => !column.goes) : table.columns;
+  const tight = useWithin(1450);
+  const columns = table.columns.filter((column) => !column.goes || !(narrow || (tight && column.goes >= 9)));
   const fills = extra.length || columns.some((column) => column.kind === "share" || column.wide);
   const isLong = rows.length > ALL_AT_ONCE;
   const [top, setTop] = useState(0);
@@ -124,10 +125,10 @@ function cell(column, row) {
 }
 
 function widths(columns) {
-  return columns.map((column) => {
+  return columns.map((column, place) => {
     if (column.kind === "share") return "minmax(7.5rem, 1.2fr)";
     if (column.whole) return "max-content";
-    if (column.kind === "name") return column.wide ? "minmax(9rem, 3fr)" : "minmax(6.5rem, max-content)";
+    if (column.kind === "name") return column.wide ? "minmax(9rem, 3fr)" : `minmax(${place ? 5 : 8}rem, max-content)`;
     return "max-content";
   }).join(" ");
 }

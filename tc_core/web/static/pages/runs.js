@@ -10,11 +10,11 @@ const NAMES = ["agent", "model", "tool", "workflow", "session", "user", "environ
 const AT_ONCE = 10;
 
 export default function Runs({ data, parameters }) {
-  const findings = useFindings(data.ids);
+  const findings = useFindings(data.ids, parameters);
   const order = { "": "the latest first", cost: "the dearest", tokens: "most tokens", time: "the longest", errors: "most errors" };
   const extra = useMemo(() => [
-    { label: "with those before", width: "max-content", cell: (row) => html`<${Spark} values=${data.before[row]} label=${`cost beside ${data.before[row].length - 1} earlier runs of this name`} />` },
-    { label: "found in it", width: "minmax(8rem, 2fr)", cell: (row) => findings.cell(row) },
+    { label: "trend", width: "max-content", cell: (row) => html`<${Spark} values=${data.before[row]} label=${`cost beside ${data.before[row].length - 1} earlier runs of this name`} />` },
+    { label: "found in it", width: "minmax(9rem, 2fr)", cell: (row) => findings.cell(row) },
   ], [data, findings]);
   return html`
     <p class="answer"><${Said} pieces=${data.sentence} /></p>
@@ -32,7 +32,7 @@ export default function Runs({ data, parameters }) {
 }
 
 /** What was found in each run, asked for the rows in sight once they stand still, and never twice. */
-function useFindings(ids) {
+function useFindings(ids, parameters) {
   const known = useRef(new Map());
   const waiting = useRef(new Set());
   const [, drawn] = useState(0);
@@ -40,12 +40,13 @@ function useFindings(ids) {
   useEffect(() => () => { alive.current = false; }, []);
   return useMemo(() => {
     let timer = null;
+    const kept = [...parameters].filter(([name]) => ["since", "until", "tz"].includes(name));
     const fetchThem = async () => {
       const wanted = [...waiting.current].slice(0, AT_ONCE);
       if (!wanted.length || !alive.current) return;
       for (const id of wanted) waiting.current.delete(id);
       try {
-        const found = await ask("runs/findings", new URLSearchParams(wanted.map((id) => ["run", id])));
+        const found = await ask("runs/findings", new URLSearchParams([...kept, ...wanted.map((id) => ["run", id])]));
         for (const [id, finding] of Object.entries(found)) known.current.set(id, finding);
       } catch (error) {
         for (const id of wanted) known.current.set(id, { text: error.message, tone: "doubt" });
