@@ -1,10 +1,11 @@
 """Costs over time, put together here for the bars that a page draws: buckets, series, and the marks of the axis."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from tc_core.costs.report import CostReport
+from tc_core.costs.zones import name_in_zone
 from tc_core.model import written
 
 MOST_SERIES = 7
@@ -14,17 +15,25 @@ MOST_BUCKETS = 400
 _LONGEST = (("hour", timedelta(days=3)), ("day", timedelta(days=120)), ("week", timedelta(days=800)))
 
 
-def unit_for(first: datetime, last: datetime) -> str:
-    """Return the unit of time in which a period is shown with some dozens of bars."""
-    return next((unit for unit, longest in _LONGEST if last - first <= longest), "month")
+def unit_for(length: timedelta) -> str:
+    """Return the unit of time in which so long a period is shown with some dozens of bars."""
+    return next((unit for unit, longest in _LONGEST if length <= longest), "month")
 
 
-def bars(found: CostReport, unit: str, by: str | None, tz: tzinfo) -> Mapping[str, Any] | None:
-    """Return stacked bars of a report that is grouped by a unit of time, and by a name; None where it has no costs."""
+def bars(found: CostReport, unit: str, by: str | None, tz: tzinfo, *, fits: bool = False) -> Mapping[str, Any] | None:
+    """Return stacked bars of a report that is grouped by a unit of time, and by a name; None where it has no costs.
+
+    With `fits` days of a long time are put together to weeks or months.
+    """
     costs: dict[tuple[str, str], int] = {}
+    asked, unit = unit, _fitting(found, unit) if fits else unit
     for group in found.groups:
         series = "" if by is None else group.key[by] or written.EMPTY
-        key = (str(group.key[unit]), series)
+        bucket = str(group.key[asked])
+        key = (
+            bucket if unit == asked else name_in_zone(datetime.fromisoformat(bucket).replace(tzinfo=UTC), unit, UTC),
+            series,
+        )
         costs[key] = costs.get(key, 0) + (group.cost_nanos or 0)
     buckets = _filled(sorted({bucket for bucket, _ in costs}), unit, tz)
     if not any(costs.values()):
@@ -60,6 +69,14 @@ def made(unit: str, buckets: Sequence[str], names: Sequence[str], rows: Sequence
         "total": [written.usd(each, decimals=decimals) for each in totals],
         "ticks": [{"value": each, "text": text} for each, text in _written_ticks(max(totals))],
     }
+
+
+def _fitting(found: CostReport, unit: str) -> str:
+    days = [str(group.key[unit]) for group in found.groups]
+    if unit != "day" or not days:
+        return unit
+    wanted = unit_for(date.fromisoformat(max(days)) - date.fromisoformat(min(days)))
+    return unit if wanted == "hour" else wanted
 
 
 def _written_ticks(most: int) -> list[tuple[int, str]]:

@@ -1,7 +1,6 @@
 """Costs: the answer as a sentence, bars over time, the groups, and how far prices cover the calls."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from rich.text import Text
@@ -71,17 +70,13 @@ def _bars(reader: CostReader, asked: Asked, question: Question, found: CostRepor
     span = asked.period
     if not found.total_calls:
         return None
-    first, last = span.start, min(span.end, clock.now()) if span.end else clock.now()
     unit = asked.choice("unit", TIME_UNITS) or next((name for name in question.group_by if name in TIME_UNITS), None)
-    if unit is None:
-        months = answer(reader, span, Question(["month"], question.filters, question.tz)).groups
-        known = [str(group.key["month"]) for group in months]
-        if len(known) == 1 or (first is not None and last - first <= timedelta(days=120)) or len(known) <= 4:
-            unit = "day" if first is None or last - first > timedelta(days=3) else unit_for(first, last)
-        else:
-            unit = "week" if len(known) <= 26 else "month"
-    asked_by = [unit] if by is None else [unit, by]
-    return bars(answer(reader, span, Question(asked_by, question.filters, question.tz)), unit, by, question.tz)
+    end = min(span.end, clock.now()) if span.end else clock.now()
+    is_short = span.start is not None and unit_for(end - span.start) == "hour"
+    named = unit or ("hour" if is_short else "day")
+    grouped = [named] if by is None else [named, by]
+    by_time = answer(reader, span, Question(grouped, question.filters, question.tz))
+    return bars(by_time, named, by, question.tz, fits=unit is None)
 
 
 def _table(found: CostReport, question: Question) -> Table:
