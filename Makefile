@@ -27,7 +27,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks
 
 .venv/demo: .venv/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[langchain]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[langchain,ui]'
 	touch $@
 
 .venv/dev: .venv/pip pyproject.toml constraints.txt

@@ -46,6 +46,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("alerts", []),
     ("ab_tests", []),
     ("selection", []),
+    ("explorer_pages", ["--events", "{events}"]),
 )
 """Which benchmarks, and with which arguments."""
 

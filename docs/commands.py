@@ -20,6 +20,7 @@ COMMANDS = (
         "models recommend",
         "reprice",
     ),
+    "serve",
     *("budget set", "budget list", "budget status", "budget override", "budget history", "budget remove"),
     *("policies list", "policies dry-run", "policies apply", "policies undo", "policies log"),
     "workflow",

@@ -31,7 +31,7 @@ DEFAULT_STORE = "token_calculator.db"
 
 BACKENDS = ("sqlite", "postgresql", "memory")
 _KINDS = {**{name: name for name in BACKENDS}, "postgres": "postgresql"}
-OTHER_VARIABLES = frozenset({"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG"})
+OTHER_VARIABLES = frozenset({"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG", "TOKEN_CALC_SERVE_TOKEN"})
 """Variables that are read elsewhere."""
 
 Count = Annotated[int, Field(gt=0)]

@@ -56,7 +56,7 @@ ADAPTERS = {"crewai", "langchain", "llamaindex"}
 """Folders in which only what the frameworks themselves tell is held; what prompts say is held in tests/ledger."""
 
 SLOW_FIXTURES = {"address", "each_store", "in_a_child", "month", "postgresql", "run_command", "run_python", "server"}
-SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex", "pytest_plugin"}
+SLOW_FOLDERS = {"crewai", "faults", "hosts", "http", "langchain", "llamaindex", "pytest_plugin", "web"}
 SLOW_FILES = {
     "test_benchmarks.py",
     "test_demo.py",

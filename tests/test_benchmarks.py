@@ -358,3 +358,13 @@ def test_selection(capsys):
     assert (arrays["differ"], arrays["in_arrays"] > 20, arrays["ratio"] > 0) == (0, True, True)
     assert asked["calls"] > 0 < asked["s"]
     assert len(figures(result)) == 3
+
+
+def test_explorer_pages(capsys):
+    pytest.importorskip("starlette", reason="the extra ui is not installed")
+    from benchmarks.explorer_pages import main
+
+    main(["--events", "2000", "--rounds", "1", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert {row["page"] for row in result["rows"]} >= {"costs", "runs", "budgets", "compare"}
+    assert 0 < result["shipped_kb"] < 150

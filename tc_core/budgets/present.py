@@ -1,8 +1,9 @@
 """How budgets are told to people: the sentence that answers the question, and the words of each figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
+from tc_core import settings
 from tc_core.budgets.status import BudgetStatus
 
 NEAR = 0.8
@@ -53,3 +54,45 @@ def about(found: BudgetStatus) -> str:
 def when(at: datetime | None, tz: tzinfo) -> str:
     """Write a moment for people, or nothing."""
     return "" if at is None else f"{at.astimezone(tz):%Y-%m-%d %H:%M}"
+
+
+def style(found: BudgetStatus) -> str:
+    """Return the colour in which a budget stands: red where it is over, yellow where it soon may be."""
+    if found.is_over:
+        return "red"
+    return "yellow" if share(found) >= NEAR or not found.on_track else ""
+
+
+def period(found: BudgetStatus) -> str:
+    """Return which period is told of."""
+    return found.period if found.key in ("", "range", "rolling", "total") else f"{found.period} {found.key}"
+
+
+def awaited(found: Sequence[BudgetStatus]) -> str:
+    """Say which budgets of the settings file are not in the store yet, or nothing."""
+    there = {each.name for each in found}
+    missing = [each.name for each in settings.load().budgets if each.name not in there]
+    if not missing:
+        return ""
+    return f"Of {settings.FILE_NAME}, set as soon as a program records into this store: {', '.join(missing)}"
+
+
+_USUAL = {"unit": "usd", "tz": "UTC", "unpriced": "refuse", "max_override": 1.0}
+
+
+def details(said: Mapping[str, object]) -> str:
+    """Write what a change of a budget was about, but what is as usual."""
+    return ", ".join(_detail(key, value) for key, value in said.items() if _is_telling(key, value))
+
+
+def _is_telling(key: str, value: object) -> bool:
+    """Tell whether a detail is worth its room: not where it is as usual."""
+    return key != "until_us" and value not in ({}, [], False) and _USUAL.get(key) != value
+
+
+def _detail(key: str, value: object) -> str:
+    if isinstance(value, dict) and set(value) == {"from", "to"}:
+        return f"{key} {value['from']} → {value['to']}"
+    if key == "filters" and isinstance(value, dict):
+        return " ".join(f"{name}={','.join(map(str, values))}" for name, values in value.items())
+    return f"{key} {value}"

@@ -95,7 +95,7 @@ def set_budget(
             return
         spent = f"{present.amount(found.spent, unit)} of {present.amount(found.amount, unit)} {_unit(found)}spent"
         kind = "hard" if hard else "soft"
-        text.console().print(Text(f"{name}: {spent} in {_period(found)}, {kind}, {present.about(found)}."))
+        text.console().print(Text(f"{name}: {spent} in {present.period(found)}, {kind}, {present.about(found)}."))
         if hard and not settings.load().tracking.enforce:
             said = "Programs stop at it where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             text.console().print(Text(said, style="yellow"))
@@ -178,10 +178,10 @@ def _print_status(found: Sequence[BudgetStatus], tz: str | None, store: str | No
     )
     for each in found:
         part, elapsed = present.share(each), elapsed_share(each, now)
-        style = "red" if each.is_over else "yellow" if part >= present.NEAR or not each.on_track else ""
+        style = present.style(each)
         sheet.add(
             Text(each.name, style=style),
-            _period(each),
+            present.period(each),
             Text(present.amount(each.spent, each.unit), style="yellow" if each.estimated else ""),
             f"{present.amount(each.amount, each.unit)}{'' if each.unit == 'usd' else ' ' + each.unit}",
             present.amount(each.reserved, each.unit) if each.reserved else "",
@@ -261,7 +261,7 @@ def history(
             Column("when"), Column("budget"), Column("what"), Column("by"), Column("why"), Column("details", goes=1)
         )
         for change in changes:
-            details = ", ".join(_detail(key, value) for key, value in change.details.items() if _is_telling(key, value))
+            details = present.details(change.details)
             sheet.add(
                 text.moment(change.at, where), change.name, change.kind, change.by or "", change.why or "", details
             )
@@ -273,26 +273,8 @@ def history(
 
 
 def _print_awaited(found: Sequence[BudgetStatus]) -> None:
-    """Say which budgets of the settings file are not in the store yet."""
-    there = {each.name for each in found}
-    awaited = [each.name for each in settings.load().budgets if each.name not in there]
-    if awaited:
-        said = f"Of {settings.FILE_NAME}, set as soon as a program records into this store: {', '.join(awaited)}"
+    if said := present.awaited(found):
         text.console().print(Text(said, style="yellow"))
-
-
-_USUAL = {"unit": "usd", "tz": "UTC", "unpriced": "refuse", "max_override": 1.0}
-
-
-def _is_telling(key: str, value: object) -> bool:
-    """Tell whether a detail is worth its room: not where it is as usual."""
-    return key != "until_us" and value not in ({}, [], False) and _USUAL.get(key) != value
-
-
-def _detail(key: str, value: object) -> str:
-    if isinstance(value, dict) and set(value) == {"from", "to"}:
-        return f"{key} {value['from']} → {value['to']}"
-    return f"{key} {value}"
 
 
 def _print_periods(found: Sequence[BudgetStatus]) -> None:
@@ -308,11 +290,6 @@ def _print_periods(found: Sequence[BudgetStatus]) -> None:
             f"{100 * part:.0f} %",
         )
     sheet.print(text.console())
-
-
-def _period(found: BudgetStatus) -> str:
-    """Return which period is told of."""
-    return found.period if found.key in ("", "range", "rolling", "total") else f"{found.period} {found.key}"
 
 
 def _unit(found: BudgetStatus) -> str:

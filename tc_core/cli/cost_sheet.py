@@ -9,6 +9,7 @@ from rich.text import Text
 from tc_core.cli import text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs import names
+from tc_core.costs.headline import gone
 from tc_core.costs.report import CostGroup, CostReport
 from tc_core.costs.zones import TIME_UNITS
 
@@ -46,38 +47,6 @@ def print_report(
     _sheet(found, shown, by, extra).print(console)
     if left_out:
         console.print(Text(f"and {left_out} (--csv shows all)", style="dim"))
-
-
-def title_line(found: CostReport, when: str, comparison: str = "") -> Text:
-    """Return the sentence that answers the question."""
-    line = Text()
-    line.append(text.usd(found.total_cost_nanos), style="bold")
-    line.append(f"{when} in {text.plural(found.total_calls, 'call')}{comparison}.")
-    if found.total_charges_nanos:
-        line.append(f"  {text.usd(found.total_charges_nanos)} of it beside tokens.")
-    doubts = [
-        text.plural(found.unpriced_calls, "call") + " unpriced" if found.unpriced_calls else "",
-        f"{found.estimated_calls:,} estimated" if found.estimated_calls else "",
-        f"{found.errors:,} failed" if found.errors else "",
-    ]
-    said = ", ".join(doubt for doubt in doubts if doubt)
-    if said:
-        line.append(f"  {said}.", style="yellow" if found.unpriced_calls or found.estimated_calls else "")
-    for unit, each in found.per.items():
-        if each.count:
-            line.append(f"  {text.usd(each.cost_nanos)} per {unit}, of {each.count:,}.")
-        else:
-            line.append(f"  No call has a {unit}.", style="yellow")
-    return line
-
-
-def gone(found: CostReport) -> Text:
-    """Say what a report leaves out, since it has left the store."""
-    return Text(
-        f"This leaves out up to {text.plural(found.removed_events, 'event')} that left the store: "
-        f"its details are whole since {found.details_since:%Y-%m-%d} (UTC).",
-        style="yellow",
-    )
 
 
 def _shown(found: CostReport, by: Sequence[str]) -> tuple[list[CostGroup], str]:

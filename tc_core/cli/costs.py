@@ -1,35 +1,27 @@
 """`token-calc costs`: what calls cost, by any dimension or label, and by days, weeks, months and sessions."""
 
 from collections.abc import Collection, Sequence
-from datetime import tzinfo
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.cost_sheet import ExtraColumn, gone, print_report, title_line
+from tc_core.cli.cost_sheet import ExtraColumn, print_report
 from tc_core.cli.filters import filters_of, names_of, print_unknown, unknown
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs import compare, names, present, reading
+from tc_core.costs import names, present, reading
+from tc_core.costs.headline import gone, headline, same_part_before
 from tc_core.costs.report import SORTS, CostReport, Question, answer
 from tc_core.errors import ConfigurationError
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.model.period import Period, period
-from tc_core.model.ports import Filters
 from tc_core.store.engine.wide_labels import meaning_of
 from tc_core.store.read.filters import is_label, label_name
 from tc_core.store.sql import SqlStore
 
 VIEWS = {"daily": "day", "weekly": "week", "monthly": "month", "session": "session_id"}
 """What the views are grouped by."""
-
-BEFORE = {
-    "today": "yesterday",
-    "this-week": "last week",
-    "this-month": "last month",
-    "this-year": "last year",
-}
 
 
 def costs(
@@ -97,8 +89,8 @@ def costs(
             if found.removed_events:
                 text.console(stderr=True).print(gone(found))
         else:
-            before = _before(reader, since, until, asked, question.filters, zone)
-            title = _title(found, since, until, before, where or [])
+            before = same_part_before(reader, since, until, asked, question.filters, zone)
+            title = headline(found, since, until, before, where or [])
             extra = _models(reader, asked, question) if view is not None and found.groups else ()
             print_report(found, question.group_by, title=title, extra=extra)
             print_unknown(unknown(reader, (*question.group_by, *question.filters), asked))
@@ -131,45 +123,6 @@ def _models(reader: reading.CostReader, asked: Period, question: Question) -> Se
         if group.key["model"]:
             used.setdefault(key, []).append(group.key["model"])
     return [ExtraColumn("models", {key: ", ".join(sorted(models)) for key, models in used.items()})]
-
-
-def _before(
-    reader: reading.CostReader,
-    since: str | None,
-    until: str | None,
-    asked: Period,
-    filters: Filters,
-    tz: tzinfo,
-) -> CostReport | None:
-    """Return what the same part of the period before has cost, where there is such a period."""
-    if since not in BEFORE or until is not None:
-        return None
-    before = period(BEFORE[since].replace(" ", "-"), None, tz=tz)
-    return answer(reader, compare.same_part(before, asked), Question((), filters, tz))
-
-
-def _title(
-    found: CostReport, since: str | None, until: str | None, before: CostReport | None, where: Sequence[str]
-) -> Text:
-    if not found.total_calls:
-        said = [when(since, until), f"with {', '.join(where)}" if where else ""]
-        return Text(f"No calls {' '.join(filter(None, said)) or 'recorded'}.")
-    comparison = ""
-    if since in BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
-        change = found.total_cost_nanos / before.total_cost_nanos - 1
-        size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}".replace("%", " %")
-        comparison = f", {size} than {BEFORE[since]} by this time"
-    said_when = when(since, until)
-    return title_line(found, f" {said_when}" if said_when else "", comparison)
-
-
-def when(since: str | None, until: str | None) -> str:
-    """Say a period as it was given."""
-    if since is None and until is None:
-        return ""
-    if until is None:
-        return f"since {since}" if since and since[:1].isdigit() else str(since).replace("-", " ")
-    return f"from {since} to {until}" if since else f"until {until}"
 
 
 def _print_tools(source: SqlStore, found: CostReport, by: Sequence[str], asked: Period) -> None:

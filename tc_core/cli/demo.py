@@ -12,6 +12,7 @@ from tc_core.cli import common, cost_sheet, patterns, text, waterfall
 from tc_core.cli.events import SHORT_ID
 from tc_core.cli.new_store import kept_if_used
 from tc_core.cli.tree import print_tree
+from tc_core.costs.headline import title_line
 from tc_core.costs.report import report
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.lineage.reads import reads
@@ -96,7 +97,7 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     console = text.console()
     found = report(storage, Period(began), group_by=["agent_id", "model"])
     console.print(Text("\nWhat it cost, by agent and model\n", style="bold"))
-    cost_sheet.print_report(found, ["agent_id", "model"], title=cost_sheet.title_line(found, ""))
+    cost_sheet.print_report(found, ["agent_id", "model"], title=title_line(found, ""))
     console.print(Text("\nWhat hung under what\n", style="bold"))
     shown = [run for run in storage.runs({}, limit=10) if run.event.timestamp >= began]
     for run in reversed(shown):
@@ -122,6 +123,8 @@ def _print(storage: SqlStore, began: datetime, path: str) -> None:
     ):
         console.print(Text(f"  # {what}", style="dim"))
         console.print(f"  {command}", soft_wrap=True)
+    console.print(Text("  # all of it in the browser, until Ctrl-C", style="dim"))
+    console.print(f"  token-calc serve{option}", soft_wrap=True)
 
 
 def _largest(shown: list[Run]) -> str:

@@ -1,9 +1,9 @@
 """How single events are written: their ids, how they ended, and how they stand to others."""
 
-SHORT_ID = 8
-"""Digits at the end of an id that tell it from others: its beginning is the time."""
+from tc_core.model.written import MARKS, SHORT_ID
 
-MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
+__all__ = ("MARKS", "RELATIONS", "SHORT_ID")
+
 RELATIONS = {
     "retry_of": "↻ retry of",
     "fallback_for": "⇢ fallback for",

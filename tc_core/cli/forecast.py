@@ -10,7 +10,8 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.forecasts.forecast import Forecast, MonthlyForecast
+from tc_core.costs.forecasts.forecast import Forecast
+from tc_core.costs.forecasts.present import backtest_line, headline, method
 from tc_core.model import money
 
 BAR = 24
@@ -47,7 +48,7 @@ def forecast(
             if as_json:
                 text.print_json(tested.to_dict())
                 return
-            _print_backtest(tested.days, tested.error, tested.naive_error, tested.coverage, len(tested.rows))
+            text.console().print(backtest_line(tested))
             return
         found: Forecast
         if days is None:
@@ -64,31 +65,13 @@ def forecast(
 
 def _print(found: Forecast) -> None:
     console = text.console()
-    console.print(_title(found))
+    console.print(headline(found))
     if found.total is not None:
         console.print()
         _sheet(found).print(console)
-        off = "" if found.backtest_error is None else f", off by {found.backtest_error:.0%} in back-tests"
-        said = f"By {found.method}, from {text.plural(found.history_days, 'day')}{off}."
-        console.print(Text(f"\n{said.replace('%', ' %')}"))
+        console.print(Text(f"\n{method(found)}"))
     for note in found.notes:
         console.print(Text(f"Note: {note}.", style="yellow"))
-
-
-def _title(found: Forecast) -> Text:
-    when = (
-        f"in {found.month}"
-        if isinstance(found, MonthlyForecast)
-        else f"in {text.plural(len(found.daily), 'day')} from {found.first_day}"
-    )
-    if found.total is None:
-        return Text("There is nothing to forecast from.")
-    line = Text()
-    line.append(_usd(found.total), style="bold")
-    line.append(f" {when}, {_between(found)}.")
-    if isinstance(found, MonthlyForecast) and found.this_month is not None:
-        line.append(f"  This month: {_usd(found.this_month)}, of it {_usd(found.spent)} spent.")
-    return line
 
 
 def _sheet(found: Forecast) -> Sheet:
@@ -107,26 +90,5 @@ def _sheet(found: Forecast) -> Sheet:
     return sheet
 
 
-def _print_backtest(days: int, error: float | None, naive: float | None, coverage: float | None, origins: int) -> None:
-    if error is None or coverage is None:
-        said = f"The history is too short to forecast {text.plural(days, 'day')} of it: {14 + days} days are needed."
-        text.console().print(Text(said, style="yellow"))
-        return
-    line = Text(f"{error:.0%} off".replace("%", " %"), style="bold")
-    line.append(f" on average, in {text.plural(origins, 'forecast')} of {text.plural(days, 'day')} of the past")
-    if naive is not None:
-        line.append(f"; taking the last 28 days again: {naive:.0%}".replace("%", " %"))
-    line.append(f". {coverage:.0%} lay in their interval (aim: 80 %).".replace("%.", "%.").replace("% lay", " % lay"))
-    text.console().print(line)
-
-
-def _between(found: Forecast) -> str:
-    return f"{found.interval:.0%} sure between {_usd(found.low)} and {_usd(found.high)}".replace("%", " %")
-
-
 def _nanos(weeks: Sequence[Sequence[float]]) -> list[int | None]:
     return [money.to_nanos(sum(week)) for week in weeks]
-
-
-def _usd(dollars: float | None) -> str:
-    return text.usd(None if dollars is None else money.to_nanos(dollars))

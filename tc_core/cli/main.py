@@ -31,6 +31,7 @@ from tc_core.cli import (
     provenance,
     recommend,
     runs,
+    serve,
     show,
     top,
     tree,
@@ -73,6 +74,7 @@ app.add_typer(policies.app, name="policies")
 app.command()(workflow.workflow)
 app.add_typer(abtest.app, name="abtest")
 app.add_typer(alerts.app, name="alerts")
+app.command()(serve.serve)
 app.command()(demo.demo)
 models.app.command("recommend")(models_recommend.recommend)
 app.add_typer(models.app, name="models")

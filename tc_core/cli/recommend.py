@@ -6,9 +6,9 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.costs import when
 from tc_core.cli.filters import filters_of, print_unknown, unknown
 from tc_core.costs import reading
+from tc_core.costs.headline import when
 from tc_core.costs.tracker import CostTracker
 from tc_core.model import money
 from tc_core.model.period import period

@@ -8,17 +8,14 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.events import MARKS, SHORT_ID
+from tc_core.cli.events import SHORT_ID
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs import filters as filtering
-from tc_core.costs import reading
-from tc_core.errors import ConfigurationError
+from tc_core.costs.runs import doubts, meant
 from tc_core.lineage.tree import name_of
-from tc_core.model.period import Period, period
-from tc_core.model.ports import Filters
+from tc_core.model.period import period
 from tc_core.model.run import Run
-from tc_core.store.sql import RUN_SORTS, SqlStore
+from tc_core.store.sql import RUN_SORTS
 
 
 def runs(
@@ -53,7 +50,7 @@ def runs(
         source, zone = common.open_store(store), common.zone(tz)
         asked = period(since, until, tz=zone)
         wanted = {"session_id": session} if session is not None else {}
-        roots, having = _meant(source, filters_of(where or []) | wanted, asked)
+        roots, having = meant(source, filters_of(where or []) | wanted, asked)
 
         def ask(*, single: bool) -> list[Run]:
             return source.runs(
@@ -77,24 +74,6 @@ def runs(
         _print_runs(found, zone, store, is_asked=bool(since or until or where or session), hidden=hidden)
         if len(found) < limit:
             common.print_removed(source.removals(), "Older runs are gone")
-
-
-def _meant(source: SqlStore, filters: Filters, asked: Period) -> tuple[Filters, Filters]:
-    """Return the filters of the root, and those of any event of a run, that people mean by names such as `tool`."""
-    roots: dict[str, object] = {}
-    having = dict(filtering.resolved(reading.reader_of(source), filters, asked))
-    if "retries" in having:
-        raise ConfigurationError(
-            "runs cannot be filtered by retries: `token-calc costs --by workflow,retries` tells them"
-        )
-    if (tool := having.pop("tool", None)) is not None:
-        having |= {"event_type": "tool", "name": tool}
-    if (workflow := having.pop("workflow", None)) is not None:
-        if source.runs({"workflow_id": workflow}, limit=1, single_calls=True):
-            having["workflow_id"] = workflow
-        else:
-            roots["name"] = workflow
-    return roots, having  # type: ignore[return-value]  # values of filters
 
 
 def _print_runs(found: Sequence[Run], tz: tzinfo, store: str | None, *, is_asked: bool, hidden: int) -> None:
@@ -127,7 +106,7 @@ def _print_runs(found: Sequence[Run], tz: tzinfo, store: str | None, *, is_asked
             text.count(totals.input_tokens + totals.output_tokens),
             text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated)),
             text.seconds(event.latency_ms),
-            _doubts(run),
+            Text(doubts(run), style="yellow"),
         )
     sheet.print(console)
     if hidden:
@@ -135,14 +114,3 @@ def _print_runs(found: Sequence[Run], tz: tzinfo, store: str | None, *, is_asked
         console.print(Text(f"{text.plural(hidden, 'model call')} {stand} not shown: --all shows them.", style="dim"))
     first = found[0].event.event_id[-SHORT_ID:]
     common.print_hint(f"token-calc tree {first}", "shows what it did", store)
-
-
-def _doubts(run: Run) -> Text:
-    """Say what a run's cost leaves out, and how it ended where that was not well."""
-    status, totals = run.event.status, run.totals
-    said = [
-        f"{MARKS[status]} {status}" if status != "ok" else "",
-        f"{totals.errors:,} failed" if totals.errors else "",
-        f"{totals.unpriced:,} unpriced" if totals.unpriced else "",
-    ]
-    return Text(", ".join(filter(None, said)), style="yellow")

@@ -6,12 +6,12 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
-from tc_core.cli.cost_sheet import print_report, title_line
-from tc_core.cli.costs import when
+from tc_core.cli.cost_sheet import print_report
 from tc_core.cli.events import SHORT_ID
 from tc_core.cli.filters import filters_of, names_of, print_unknown, unknown
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs import names, reading
+from tc_core.costs.headline import title_line, when
 from tc_core.costs.report import SORTS, CostReport, Question, answer
 from tc_core.lineage.tree import name_of
 from tc_core.model.period import Period, period

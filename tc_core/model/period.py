@@ -36,7 +36,7 @@ def zone(name: str | tzinfo) -> tzinfo:
     if isinstance(name, tzinfo):
         return name
     try:
-        return UTC if name.upper() == "UTC" else ZoneInfo(name)
+        return UTC if name.upper() in ("UTC", "ETC/UTC") else ZoneInfo(name)  # sums by days of UTC are at hand
     except (AttributeError, ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigurationError(f"unknown time zone {name!r}: use a name like 'Europe/Berlin' or 'UTC'") from error
 

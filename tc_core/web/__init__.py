@@ -1,0 +1,1 @@
+"""The explorer: what was recorded, in the browser."""
