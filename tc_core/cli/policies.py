@@ -8,9 +8,9 @@ from rich.text import Text
 
 from tc_core import settings
 from tc_core.cli import common, text
-from tc_core.cli.costs import when
 from tc_core.cli.filters import filters_of, print_unknown, unknown
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.costs.headline import when
 from tc_core.errors import ConfigurationError
 from tc_core.model import money
 from tc_core.model.period import Period
