@@ -8,6 +8,9 @@ from typing import Any
 from tc_core.model.period import Period, period, zone
 from tc_core.runtime.recorders import open_storage, wait_for_parts
 from tc_core.selection import calls as asked_calls
+from tc_core.selection.ab_outcomes import of_ab_tests
+from tc_core.selection.ab_setup import create_ab_test, open_ab_test
+from tc_core.selection.ab_test import ABTest
 from tc_core.selection.calls import Calls
 from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence, looked_at
@@ -46,7 +49,7 @@ class ModelSelector:
         self.models: dict[str, Stated] = read_stated(models)
         self._has_models = models is not None
         self._candidates = None if candidates is None else [candidates] if isinstance(candidates, str) else candidates
-        self.outcome_sources: list[OutcomeSource] = []
+        self.outcome_sources: list[OutcomeSource] = [of_ab_tests]
         """Where outcomes come from, beside those of workflows."""
 
     def recommend(
@@ -86,6 +89,26 @@ class ModelSelector:
         """Return all models that were looked at, each with the reason why it was kept or dropped; see `recommend`."""
         found = self.recommend(conversation_history, requirements, start_date=start_date, end_date=end_date, tz=tz)
         return list(found.candidates)
+
+    def create_ab_test(
+        self,
+        model_a: str,
+        model_b: str,
+        duration_days: float,
+        *,
+        name: str | None = None,
+        unit: str = "session",
+        split: float = 0.5,
+        agent_id: str | None = None,
+    ) -> ABTest:
+        """Set up a test of two models, and return it: see `tc_core.create_ab_test`. Its outcomes are qualities here."""
+        return create_ab_test(
+            self.storage, model_a, model_b, duration_days, name=name, unit=unit, split=split, agent_id=agent_id
+        )
+
+    def ab_test(self, name: str) -> ABTest:
+        """Return a test that was set up; raises ABTestError where there is none of that name."""
+        return open_ab_test(self.storage, name)
 
     def _calls(self, history: Iterable[object] | None, asked: Requirements, span: Period | None) -> Calls:
         messages = list(history) if history is not None else []

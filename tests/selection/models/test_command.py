@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from tc_core import CostTracker, SQLiteStorage
 from tc_core.cli.main import app
-from tests.selection.conftest import NOW
+from tests.selection.models.conftest import NOW
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tc_core.model.usage import Usage
 from tc_core.selection.bulk import PlainCalls
 from tc_core.selection.calls import Calls, recorded
 from tc_core.selection.pricing import Pricing, cost_again, one_by_one
-from tests.selection.conftest import NOW
+from tests.selection.models.conftest import NOW
 
 SINCE_TIERS = datetime(2026, 11, 20, tzinfo=UTC)
 """The table knows the prices of tiers since some day of that month."""

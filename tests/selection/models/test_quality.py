@@ -200,3 +200,23 @@ def test_the_settings_have_a_table_too(storage, calls, tmp_path, monkeypatch):
     (_, mini) = ModelSelector(storage, models={}, candidates=["gpt-4o-mini"]).candidates()
     assert mini.quality is None
     assert json.dumps(mini.to_dict())
+
+
+def test_outcomes_of_ab_tests_count(storage, work, monkeypatch):
+    monkeypatch.setenv("TOKEN_CALC_HASH_KEY", "the key of these tests")
+    work("gpt-4o", 40, 40)
+    selector = ModelSelector(storage)
+    test = selector.create_ab_test("gpt-4o", "gpt-4o-mini", 7, name="helper", agent_id="helper")
+    of_others = selector.create_ab_test("gpt-4o", "gpt-4.1-nano", 7, name="others", agent_id="other")
+    given = []
+    for number in range(200):
+        for each in (test, of_others):
+            model = each.assign(number)
+            each.record_outcome(number, 1.0 if model == "gpt-4o" else 0.75)
+        given.append(test.assign(number))
+    found = outcomes_by_model(storage, "helper", Period(), sources=selector.outcome_sources)
+    assert found["gpt-4o-mini"] == (given.count("gpt-4o-mini"), 0.75)
+    assert found["gpt-4o"] == (given.count("gpt-4o") + 40, 1.0)
+    assert "gpt-4.1-nano" not in found
+    assert selector.ab_test("helper").results().a.outcomes == given.count("gpt-4o")
+    assert outcomes_by_model(storage, None, Period(), sources=selector.outcome_sources)["gpt-4.1-nano"][1] == 0.75

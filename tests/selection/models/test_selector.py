@@ -5,7 +5,7 @@ import pytest
 import tc_core
 from tc_core import ConfigurationError, ModelSelector, Recommendation, TrackingEvent
 from tests.costs.spending import OwnBackend
-from tests.selection.conftest import NOW
+from tests.selection.models.conftest import NOW
 
 
 def by_name(found):

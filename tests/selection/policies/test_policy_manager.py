@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from tests.selection.conftest import NOON
 
 import tc_core
 from tc_core import (
@@ -24,6 +23,7 @@ from tc_core.model import ids
 from tc_core.model.part import Request
 from tc_core.selection.policies.live import live_of
 from tc_core.workflows.outcomes import OUTCOME, Outcome
+from tests.selection.policies.conftest import NOON
 
 ROUTE = Policy(name="mini", kind="route", model="gpt-4o", to="gpt-4o-mini", floor=0.5)
 
