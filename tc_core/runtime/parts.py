@@ -19,6 +19,7 @@ TABLES: list[str] = [
     "tc_core.health.tables",
     "tc_core.budgets.tables",
     "tc_core.alerts.tables",
+    "tc_core.web.tables",
 ]
 """The modules of branches whose import makes their tables known."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import costs
+from tc_core.web.api import costs, findings, policies
 from tc_core.web.asked import Asked
 
 View = Callable[[Asked], Mapping[str, Any]]
@@ -16,7 +16,7 @@ class Page:
 
     `plain` is what the command prints with `--json` (`/api/NAME.json`), `csv` what it prints with `--csv`
     (`/api/NAME.csv`), None where it has no such form. `more` are further questions (`/api/NAME/WHAT`), such as the
-    details of what is selected.
+    details of what is selected. `deeds` change something (`POST /api/NAME/WHAT`), where a token is asked for.
     """
 
     name: str
@@ -25,7 +25,24 @@ class Page:
     plain: View | None = None
     csv: Callable[[Asked], str] | None = None
     more: Mapping[str, View] = field(default_factory=dict)
+    deeds: Mapping[str, View] = field(default_factory=dict)
 
 
-PAGES = (Page("costs", "Costs", costs.view, costs.plain, costs.csv),)
+PAGES = (
+    Page("costs", "Costs", costs.view, costs.plain, costs.csv),
+    Page(
+        "findings",
+        "Findings",
+        findings.view,
+        findings.plain,
+        more={
+            "anomalies": findings.anomalies,
+            "conversations": findings.conversations,
+            "savings": findings.savings,
+            "policies": policies.standing,
+            "policies/dry-run": policies.dry_run,
+        },
+        deeds={"policies/apply": policies.apply, "policies/undo": policies.undo},
+    ),
+)
 """In the order of the menu; the first is the one that opens."""

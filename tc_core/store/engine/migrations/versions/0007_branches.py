@@ -1,4 +1,4 @@
-"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts; and a wider view `events`.
+"""What the branches keep: quotations, texts, health, budgets, alerts, who has read what; and a wider view `events`.
 
 The view is made anew after every migration.
 """
@@ -17,6 +17,7 @@ def upgrade() -> None:
     _health()
     _budgets()
     _alerts()
+    _explorer()
 
 
 def _quotations() -> None:
@@ -186,3 +187,13 @@ def _alerts() -> None:
         sa.Column("fault", sa.Text),
     )
     op.create_index("ix_alert_delivery_outbox", "alert_delivery", ["outbox"])
+
+
+def _explorer() -> None:
+    op.create_table(
+        "explorer_read",
+        sa.Column("key", KEY, primary_key=True),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("who", "what", "asked")),
+        sa.Column("status", sa.Integer, nullable=False),
+    )
