@@ -1,0 +1,155 @@
+"""The driver of SQLite: Python's own, or that of SQLCipher, which is like it and encrypts all that it writes.
+
+The key is never written down or logged. SQLCipher makes its own of a text, slowly on purpose (PBKDF2 with SHA-512 over
+256,000 rounds and the file's first 16 bytes); here that is done once for each file and process, not for each
+connection. What it makes is the same, so that the tools of SQLCipher open these files with the same text.
+"""
+
+import hashlib
+import importlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tc_core.errors import ConfigurationError, StorageError
+
+VARIABLE = "TOKEN_CALC_STORAGE_KEY"
+MAGIC = b"SQLite format 3\0"
+"""What a file begins with that is not encrypted."""
+
+Key = str | Callable[[], str]
+"""What a file is encrypted with, or what returns that: a text, or `x'...'` with 64 hexadecimal digits."""
+
+_ROUNDS, _KEY_BYTES, _SALT_BYTES = 256_000, 32, 16
+_RAW = re.compile(r"x'[0-9a-fA-F]{64}([0-9a-fA-F]{32})?'")
+_NOT_A_DATABASE = 26
+
+
+class Driver:
+    """Python's own driver; `module` is as PEP 249 says."""
+
+    is_encrypted = False
+
+    @property
+    def module(self) -> ModuleType:
+        """The driver itself."""
+        return sqlite3
+
+    @property
+    def error(self) -> type[Exception]:
+        """What all errors of the driver are."""
+        return self.module.Error  # type: ignore[no-any-return]  # as PEP 249 says
+
+    def connect(self, database: str | Path, **options: Any) -> sqlite3.Connection:
+        """Open a file or a URI."""
+        return sqlite3.connect(database, **options)
+
+    def check(self, path: Path) -> None:
+        """Raise StorageError for a file that this driver is not for."""
+
+    def why(self, error: BaseException) -> str:
+        """Say why a file could not be opened."""
+        is_none = getattr(error, "sqlite_errorcode", 0) == _NOT_A_DATABASE
+        return f"{error}; if it is encrypted, set {VARIABLE} or give its key" if is_none else str(error)
+
+
+class EncryptedDriver(Driver):
+    """The driver of SQLCipher, with the key of one store. Raises ImportError where it is not installed."""
+
+    is_encrypted = True
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._module = _sqlcipher()
+
+    @property
+    def module(self) -> ModuleType:
+        """The driver itself."""
+        return self._module
+
+    def connect(self, database: str | Path, **options: Any) -> sqlite3.Connection:
+        """Open a file or a URI with the key; whether that fits is known once something is read."""
+        key = self.text()
+        path = _path_of(str(database), is_uri=options.get("uri", False))
+        connection: sqlite3.Connection = self._module.connect(str(database), **options)
+        try:
+            connection.execute("PRAGMA cipher_log_level = NONE")  # it would write to the standard error
+            connection.execute(f'PRAGMA key = "{_pragma(key, path)}"')
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def check(self, path: Path) -> None:
+        """Raise StorageError for a file that is not encrypted: what is written to it would be read by all."""
+        if _beginning(path, len(MAGIC)) == MAGIC:
+            raise StorageError(
+                f"{path} is not encrypted, but there is a key for it: make an encrypted copy with `token-calc db "
+                f"encrypt`, or leave {VARIABLE} out"
+            )
+
+    def why(self, error: BaseException) -> str:
+        """Say why a file could not be opened."""
+        is_wrong = getattr(error, "sqlite_errorcode", 0) == _NOT_A_DATABASE
+        return "the key does not fit, or it is no encrypted store" if is_wrong else str(error)
+
+    def text(self) -> str:
+        """Return the key; raise ConfigurationError for one that is none."""
+        key = self._key() if callable(self._key) else self._key
+        if not isinstance(key, str) or not key or "\0" in key:
+            raise ConfigurationError("the key of a store must be a text that is not empty")
+        return key
+
+
+def from_environment() -> Driver:
+    """Return the driver that the environment asks for."""
+    return EncryptedDriver(_of_environment) if os.environ.get(VARIABLE) else Driver()
+
+
+def _of_environment() -> str:
+    key = os.environ.get(VARIABLE)
+    if not key:
+        raise ConfigurationError(f"{VARIABLE} is not set any more, and the store needs its key")
+    return key
+
+
+def _sqlcipher() -> ModuleType:
+    try:
+        return importlib.import_module("sqlcipher3.dbapi2")
+    except ImportError as error:
+        raise ImportError(
+            "An encrypted store needs an extra: pip install 'token-calculator-suite[encrypted]'"
+        ) from error
+
+
+def _pragma(key: str, path: Path) -> str:
+    """Return the key as the statement takes it, inside of double quotes."""
+    salt = _beginning(path, _SALT_BYTES)
+    if _RAW.fullmatch(key):
+        return key
+    if len(salt) < _SALT_BYTES:  # a new file: SQLCipher chooses its salt
+        return key.replace('"', '""')
+    return f"x'{_derived(key, salt)}{salt.hex()}'"
+
+
+@lru_cache(maxsize=64)
+def _derived(key: str, salt: bytes) -> str:
+    return hashlib.pbkdf2_hmac("sha512", key.encode(), salt, _ROUNDS, _KEY_BYTES).hex()
+
+
+def _beginning(path: Path, count: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+def _path_of(database: str, *, is_uri: bool) -> Path:
+    return Path(unquote(urlsplit(database).path)) if is_uri else Path(database)
