@@ -90,7 +90,8 @@ class Waterfall(InNotebook):
             for row in self.rows
         ]
         bars = [Bar(row.name, row.tokens, f"{row.tokens:,}", part=row.first_tokens) for row in self.rows]
-        return Shown(said, ["origin", "tokens", "first", "re-sent", "cost"], rows, bars)
+        legend = "orange: sent for the first time; blue: sent again"
+        return Shown(said, ["origin", "tokens", "first", "re-sent", "cost"], rows, bars, legend=legend)
 
 
 def waterfall(

@@ -51,11 +51,14 @@ class Waste(InNotebook):
             (present.NAMES[each.kind][0], present.facts(each), each.cost_nanos, written.usd(each.cost_nanos))
             for each in self.patterns
         ]
+        sums: dict[str, int] = {}
+        for kind, _, nanos, _ in told:
+            sums[kind] = sums.get(kind, 0) + (nanos or 0)
         return Shown(
             present.title(self, ()).plain,
             ["pattern", "what", "wasted"],
             [[kind, facts, said] for kind, facts, _, said in told],
-            [Bar(f"{kind}: {facts}", float(nanos or 0), said) for kind, facts, nanos, said in told],
+            [Bar(kind, float(nanos), written.usd(nanos)) for kind, nanos in sums.items()],
             names=2,
         )
 

@@ -10,7 +10,8 @@ from html import escape
 from typing import Literal
 
 MOST_ROWS = 50
-_NAME_WIDTH, _FIGURE_WIDTH, _BAR_HEIGHT, _GAP = 190, 110, 18, 8
+_NAME_WIDTH, _FIGURE_WIDTH, _BAR_HEIGHT, _GAP = 230, 100, 18, 8
+_NAME_CHARACTERS = 34
 _COLUMNS_HEIGHT, _FOOT = 180, 22
 _BLUE, _ORANGE = "#4a80bf", "#d08537"
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -37,6 +38,8 @@ class Shown:
     bars: Sequence[Bar]
     names: int = 1
     form: Literal["bars", "columns"] = "bars"
+    legend: str = ""
+    """What the part of a bar is, written below."""
 
 
 class InNotebook:
@@ -94,7 +97,11 @@ def _bars(shown: Shown, width: int) -> str:
         if bar.part and bar.value:
             drawn.append(_rectangle(left, top, length * bar.part / bar.value, _BAR_HEIGHT, _ORANGE))
         drawn.append(_figure(bar.written, _NAME_WIDTH + room + _FIGURE_WIDTH - 4, middle))
-    return _picture(shown.sentence, width, len(bars) * step + _GAP, drawn)
+    height = len(bars) * step + _GAP
+    if shown.legend:
+        drawn.append(_name(shown.legend, _NAME_WIDTH, height + _FOOT / 2, anchor="start"))
+        height += _FOOT
+    return _picture(shown.sentence, width, height, drawn)
 
 
 def _columns(shown: Shown, width: int) -> str:
@@ -131,7 +138,7 @@ def _rectangle(left: float, top: float, width: float, height: float, fill: str, 
 
 
 def _name(text: str, at: float, middle: float, anchor: str = "end") -> str:
-    short = text if len(text) <= 26 else f"{text[:25]}…"
+    short = text if len(text) <= _NAME_CHARACTERS else f"{text[: _NAME_CHARACTERS - 1]}…"
     said = f"<title>{_text(text)}</title>{_text(short)}"
     return f'<text x="{at:.2f}" y="{middle:.2f}" text-anchor="{anchor}" dominant-baseline="middle">{said}</text>'
 

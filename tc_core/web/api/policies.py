@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from tc_core.costs.headline import when
+from tc_core.costs.anomalies.present import when
 from tc_core.errors import ConfigurationError
 from tc_core.model import written
 from tc_core.web.asked import Asked
@@ -47,7 +47,7 @@ def dry_run(asked: Asked) -> Mapping[str, Any]:
     acts = f"It would have changed {found.acts:,} of {written.plural(found.calls, 'call')}"
     return {
         "name": name,
-        "sentence": said(f"{saved} of {cost} would have been saved {_when(asked)}.  {acts}: {found.policy.said}."),
+        "sentence": said(f"{saved} of {cost} would have been saved{_when(asked)}.  {acts}: {found.policy.said}."),
         "notes": list(found.notes),
         "hosts": [[host, what] for host, what in manager.hosts(found.policy).items()],
         "commands": {
@@ -104,12 +104,12 @@ def _sentence(on: Sequence[Any], proposed: Sequence[Any], asked: Asked) -> str:
     first = "No policy is on."
     if on:
         saved = written.usd(sum(each.acted.saved_nanos for each in on))
-        first = f"{written.plural(len(on), 'policy') if len(on) == 1 else f'{len(on)} policies'} on: {saved} saved."
+        first = f"{'1 policy' if len(on) == 1 else f'{len(on)} policies'} on: {saved} saved."
     if not proposed:
         return first
     best = proposed[0]
     more = f"{best.policy.name} would have saved {written.usd(best.saved_nanos)} of {written.usd(best.cost_nanos)}"
-    return f"{first}  {more} {_when(asked)}."
+    return f"{first}  {more}{_when(asked)}."
 
 
 def _table(known: Sequence[Any], proposed: Sequence[Any]) -> Table:
