@@ -28,18 +28,18 @@ def recorded(store):
 def test_a_cost_report(recorded):
     report = CostTracker(recorded).get_costs("2026-03-01", "2026-03-01", group_by="agent_id")
     html = report._repr_html_()
-    assert html.startswith("<div><p>$0.06 in 3 calls.</p><table><thead><tr><th")
+    assert html.startswith("<div><p>$0.0600 in 3 calls.</p><table><thead><tr><th")
     assert "&lt;b&gt;reader&lt;/b&gt;" in html
     assert "<b>" not in html
     picture = ElementTree.fromstring(report.to_svg(width=630))
     widths = [float(each.get("width")) for each in picture.iter(f"{SVG}rect")]
     assert widths == [300, 200, 100]  # 630 less 230 for names and 100 for figures, for 3, 2 and 1 cents
-    assert picture.get("aria-label") == "$0.06 in 3 calls."
+    assert picture.get("aria-label") == "$0.0600 in 3 calls."
 
 
 def test_a_comparison_draws_what_is_less_to_the_left(recorded):
     found = CostTracker(recorded).compare("2026-03-01", "2026-03-02", by=["agent_id"])
-    assert "<p>$0.00 after $0.06: -$0.06.</p>" in found._repr_html_()
+    assert "<p>$0.00 after $0.0600: -$0.0600.</p>" in found._repr_html_()
     picture = ElementTree.fromstring(found.to_svg())
     least = min(float(each.get("x")) for each in picture.iter(f"{SVG}rect"))
     assert least == 230
@@ -48,7 +48,8 @@ def test_a_comparison_draws_what_is_less_to_the_left(recorded):
 def test_a_waterfall_and_waste(recorded):
     analyzer = ProvenanceAnalyzer(recorded)
     found = analyzer.waterfall()
-    assert "<p>300 input tokens billed, $0.00075" in found._repr_html_()
+    # of 35 cents' worth of tokens, 100 x $2.50 and 10 x $10 a million, the input is 25: of $0.06 that is $0.0429
+    assert "<p>300 input tokens billed, $0.0429. Re-sent: 0 %.</p>" in found._repr_html_()
     assert "sent again" in found.to_svg()
     assert "No waste was found" in analyzer.waste()._repr_html_()
     ElementTree.fromstring(analyzer.waste().to_svg())
@@ -59,7 +60,7 @@ def test_a_forecast_is_drawn_by_day():
     assert "$6.00 in 3 days from 2026-03-01, 80 % sure between $4.00 and $8.00. By means." in found._repr_html_()
     picture = ElementTree.fromstring(found.to_svg(width=300))
     heights = [float(each.get("height")) for each in picture.iter(f"{SVG}rect")]
-    assert heights[0] * 3 == pytest.approx(heights[1] * 1.5) == pytest.approx(heights[2])
+    assert heights == [52.67, 105.33, 158.0]  # of 180 less 22 for the foot
     assert [each.text for each in picture.iter(f"{SVG}title")][:3] == [
         "2026-03-01: $1.00", "2026-03-02: $2.00", "2026-03-03: $3.00",
     ]  # fmt: skip
