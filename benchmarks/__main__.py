@@ -47,6 +47,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("ab_tests", []),
     ("selection", []),
     ("explorer_pages", ["--events", "{events}"]),
+    ("encrypted", []),
 )
 """Which benchmarks, and with which arguments."""
 

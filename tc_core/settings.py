@@ -31,7 +31,9 @@ DEFAULT_STORE = "token_calculator.db"
 
 BACKENDS = ("sqlite", "postgresql", "memory")
 _KINDS = {**{name: name for name in BACKENDS}, "postgres": "postgresql"}
-OTHER_VARIABLES = frozenset({"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG", "TOKEN_CALC_SERVE_TOKEN"})
+OTHER_VARIABLES = frozenset(
+    {"TOKEN_CALC_CONFIG", "TOKEN_CALC_DEBUG", "TOKEN_CALC_SERVE_TOKEN", "TOKEN_CALC_STORAGE_KEY"}
+)
 """Variables that are read elsewhere."""
 
 Count = Annotated[int, Field(gt=0)]

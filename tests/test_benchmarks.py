@@ -368,3 +368,13 @@ def test_explorer_pages(capsys):
     result = json.loads(capsys.readouterr().out)
     assert {row["page"] for row in result["rows"]} >= {"costs", "runs", "budgets", "compare"}
     assert 0 < result["shipped_kb"] < 150
+
+
+def test_encrypted(capsys):
+    pytest.importorskip("sqlcipher3", reason="the extra encrypted is not installed")
+    from benchmarks.encrypted import main
+
+    main(["--events", "300", "--rounds", "1", "--json"])
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["what"] for row in rows] == ["write ms", "ask ms", "open ms", "bytes"]
+    assert all(row["ratio"] > 0 for row in rows)

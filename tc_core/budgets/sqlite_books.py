@@ -28,7 +28,8 @@ class SQLiteBooks(Books):
 
     def __init__(self, store: SqlStore) -> None:
         super().__init__(store)
-        self._file = BooksFile(None if store.path is None else store.path.with_name(store.path.name + SUFFIX))
+        path = None if store.path is None else store.path.with_name(store.path.name + SUFFIX)
+        self._file = BooksFile(path, getattr(store.database, "driver", None))
         self._applied = 0
         store.before_close.append(self.close)
 

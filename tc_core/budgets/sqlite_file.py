@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from tc_core.errors import StorageError
 from tc_core.model.patience import left
 from tc_core.store.engine.database import LOCK_SECONDS
+from tc_core.store.engine.driver import Driver
 from tc_core.store.engine.gate import gate
 
 T = TypeVar("T")
@@ -55,11 +56,13 @@ END;
 class BooksFile:
     """A file with the books, made when it is first written to; without a path it is in memory.
 
-    A forked child uses and closes none of its parent's connections. What fails raises StorageError.
+    A forked child uses and closes none of its parent's connections. What fails raises StorageError. The driver is that
+    of the store: beside an encrypted one the books are encrypted with the same key.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, driver: Driver | None = None) -> None:
         self.path = path
+        self._driver = driver or Driver()
         self._file: tuple[int, int] | None = None
         self._begin()
         gate.closes_before_forks(self)
@@ -114,7 +117,7 @@ class BooksFile:
             self._begin()
         if self.path is None:
             with self._turn:
-                self._memory = self._memory or _opened(":memory:")
+                self._memory = self._memory or _opened(":memory:", Driver())
                 yield self._memory
             return
         if gate.is_torn:
@@ -128,7 +131,7 @@ class BooksFile:
                 connection = self._open()
             try:
                 yield connection
-            except sqlite3.Error as error:
+            except self._driver.error as error:
                 connection.close()
                 raise StorageError(f"cannot use the books {self.path}: {error}", is_passing=True) from error
             except BaseException:
@@ -141,9 +144,10 @@ class BooksFile:
         try:
             with suppress(FileExistsError):  # closing another handle of a file that is open would give up its locks
                 os.close(os.open(str(self.path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            return _opened(str(self.path))
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"cannot open the books {self.path}: {error}", is_passing=True) from error
+            return _opened(str(self.path), self._driver)
+        except (OSError, self._driver.error) as error:
+            why = self._driver.why(error)
+            raise StorageError(f"cannot open the books {self.path}: {why}", is_passing=True) from error
 
     def _notice_replacement(self) -> tuple[int, int] | None:
         """Return what tells the file from another one; where another one is in its place, begin anew with that."""
@@ -161,8 +165,8 @@ class BooksFile:
 _inherited: list[object] = []  # connections of a parent process, kept so that nothing closes them
 
 
-def _opened(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+def _opened(path: str, driver: Driver) -> sqlite3.Connection:
+    connection = driver.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -182,7 +186,8 @@ def _patiently(do: Callable[[], T]) -> T:
     while True:
         try:
             return do()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+        except Exception as error:
+            is_busy = type(error).__name__ == "OperationalError" and "locked" in str(error)  # of either driver
+            if not is_busy or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.0001, 0.0003))  # noqa: S311  # no secret

@@ -10,14 +10,13 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of, names_of
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.costs.anomalies.anomaly import LEAST_DAYS, Anomaly, Bucket, Direction
+from tc_core.costs.anomalies import present
+from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
 from tc_core.costs.tracker import CostTracker
-from tc_core.model import money
 from tc_core.store.sql import SqlStore
 
 MOST_ROWS = 20
 _DATE, _HOUR = "%Y-%m-%d", "%Y-%m-%d %H:%M"
-_KINDS = {"spike": "", "drop": "", "shift": "new level", "new": "new spender"}
 
 
 def anomalies(
@@ -58,9 +57,11 @@ def anomalies(
         if as_json:
             text.print_json([anomaly.to_dict() for anomaly in found])
             return
-        _print(source, found, names, zone, _when(since, until), bucket)
+        _print(source, found, names, zone, present.when(since, until), bucket)
         if found:
-            common.print_hint(f"token-calc show {_largest(found)}", "shows the dearest call of the largest", store)
+            common.print_hint(
+                f"token-calc show {present.dearest_call(found)}", "shows the dearest call of the largest", store
+            )
 
 
 def _bucket(value: str) -> Bucket:
@@ -75,7 +76,7 @@ def _print(
     source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, when: str, bucket: str
 ) -> None:
     console = text.console()
-    console.print(_title(source, found, bucket, when))
+    console.print(present.title(source, found, bucket, when))
     if not found:
         return
     shown = sorted(found, key=lambda each: -abs(each.excess))[:MOST_ROWS]
@@ -95,52 +96,15 @@ def _print(
         sheet.add(
             f"{each.period_start.astimezone(zone):{_DATE if bucket == 'day' else _HOUR}}",
             *(Text(each.key[name] or text.EMPTY, style="" if each.key[name] else "dim") for name in names),
-            Text(_usd(each.observed), style="red" if is_up else ""),
-            _usd(each.expected),
-            f"{'<' if is_up else '>'} {_usd(each.usual)}" if each.kind != "new" else text.EMPTY,
+            Text(present.usd(each.observed), style="red" if is_up else ""),
+            present.usd(each.expected),
+            f"{'<' if is_up else '>'} {present.usd(each.usual)}" if each.kind != "new" else text.EMPTY,
             f"{each.observed / each.expected:,.1f}x" if each.expected else text.EMPTY,
             text.count(each.calls),
-            Text(_KINDS[each.kind] or each.kind, style="yellow" if _KINDS[each.kind] else ""),
+            Text(present.KINDS[each.kind] or each.kind, style="yellow" if present.KINDS[each.kind] else ""),
         )
     sheet.print(console)
     if len(found) > len(shown):
         console.print(Text(f"and {len(found) - len(shown):,} smaller ones (--json has all)", style="dim"))
     largest = max(found, key=lambda each: abs(each.excess))
     console.print(Text(f"\n{largest.explanation}"))
-
-
-def _title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str) -> Text:
-    if not found:
-        total = source.totals()[()]
-        if not total.calls:
-            return Text("No calls recorded.")
-        if total.known_cost_nanos is None:
-            return Text(f"None of {text.plural(total.calls, 'call')} has a price, so no cost can be odd.")
-        spent = sum(1 for each in source.totals(("day",)).values() if each.cost_nanos)
-        if spent <= LEAST_DAYS:
-            are = "is" if spent == 1 else "are"
-            return Text(f"Nothing can be judged yet: that takes {LEAST_DAYS} days with cost, and there {are} {spent}.")
-        return Text(f"Nothing odd{when}: no {bucket} cost what it should not have.")
-    line = Text()
-    above = sum(each.excess for each in found if each.excess > 0)
-    below = -sum(each.excess for each in found if each.excess < 0)
-    line.append(f"{text.plural(len(found), f'odd {bucket}')}{when}", style="bold")
-    parts = [f"{_usd(above)} more than expected" if above else "", f"{_usd(below)} less" if below else ""]
-    line.append(f": {', '.join(filter(None, parts))}.")
-    return line
-
-
-def _when(since: str | None, until: str | None) -> str:
-    if until is not None:
-        return f" from {since or 'the first day'} to {until}"
-    return "" if since is None else f" since {since}" if since[:1].isdigit() else f" in the {since.replace('-', ' ')}"
-
-
-def _largest(found: Sequence[Anomaly]) -> str:
-    with_calls = [each for each in found if each.event_ids] or list(found)
-    largest = max(with_calls, key=lambda each: abs(each.excess))
-    return largest.event_ids[0] if largest.event_ids else "last"
-
-
-def _usd(dollars: float) -> str:
-    return text.usd(money.to_nanos(dollars))

@@ -1,7 +1,11 @@
 """`token-calc db`: is the store sound, how large is it, and giving room back."""
 
+import os
+from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote_plus
 
 import typer
 from rich.text import Text
@@ -11,10 +15,18 @@ from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
 from tc_core.cli.progress import bar
 from tc_core.cli.sheet import Column, Sheet, number
+from tc_core.errors import ConfigurationError
+from tc_core.model.period import period
 from tc_core.runtime.store_keeper import StoreKeeper
+from tc_core.store.engine.driver import VARIABLE
 from tc_core.store.keep.check import State
+from tc_core.web.sql import reads
 
 app = typer.Typer(help="Check a store, see what takes its room, and give room back.", no_args_is_help=True)
+
+MOST_READS = 50
+REFUSED = 400
+"""From this status on a question was not answered."""
 
 _STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "fault": "red", "repaired": "cyan"}
 
@@ -139,3 +151,69 @@ def stats(store: common.StoreOption = None, as_json: common.JsonOption = False) 
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+@app.command()
+def encrypt(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.", show_default=False)],
+    store: common.StoreOption = None,
+) -> None:
+    """Make an encrypted copy of a SQLite store in a new file, with the key in TOKEN_CALC_STORAGE_KEY.
+
+    The old file stays as it is: delete it once your programs record into the new one.
+
+    Example: TOKEN_CALC_STORAGE_KEY=... token-calc db encrypt costs_encrypted.db --store token_calculator.db
+    """
+    with common.told():
+        key = os.environ.pop(VARIABLE, "")  # else the plain store would be taken for an encrypted one
+        if not key:
+            raise ConfigurationError(f"{VARIABLE} is not set: put the new key into it, and keep it elsewhere too")
+        made = StoreKeeper(common.open_store(store)).encrypt(target, key)
+        console = text.console()
+        console.print(Text(f"{made} is encrypted.", style="bold"))
+        console.print(Text("Who loses the key loses what is in it. The old file is as it was: delete it once unused."))
+
+
+@app.command()
+def readers(
+    since: common.SinceOption = None,
+    until: common.UntilOption = None,
+    tz: common.ZoneOption = None,
+    store: common.StoreOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show who has read what in the explorer, and what it refused; the latest come last.
+
+    Example: token-calc db readers --since today
+    """
+    with common.told():
+        zone = common.zone(tz)
+        asked = period(since, until, tz=zone)
+        found = reads(common.open_store(store), asked.start, asked.end)
+        if as_json:
+            text.print_json([each.to_dict() for each in found])
+            return
+        console = text.console()
+        if not found:
+            console.print("Nobody has read anything in the explorer there.")
+            common.print_hint("token-calc serve", "opens it", store)
+            return
+        who = Counter(each.who for each in found)
+        refused = sum(each.status >= REFUSED for each in found)
+        line = Text(f"{text.plural(len(found), 'question')} from {text.plural(len(who), 'place')}", style="bold")
+        line.append(f", {refused:,} not answered." if refused else ".", style="yellow" if refused else "")
+        console.print(line)
+        console.print()
+        sheet = Sheet(Column("when"), Column("who"), Column("what"), Column("asked", least=12), number("answer"))
+        for each in found[-MOST_READS:]:
+            style = "yellow" if each.status >= REFUSED else ""
+            sheet.add(
+                text.moment(each.at, zone),
+                each.who,
+                each.what,
+                unquote_plus(each.asked),
+                Text(str(each.status), style=style),
+            )
+        sheet.print(console)
+        if len(found) > MOST_READS:
+            console.print(Text(f"and {len(found) - MOST_READS:,} before them (--json has all)", style="dim"))

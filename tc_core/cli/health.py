@@ -10,7 +10,7 @@ from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import LineageError
-from tc_core.health import sql
+from tc_core.health import present, sql
 from tc_core.health.present import Conversation, conversations, sparkline
 from tc_core.health.sql import Recorded
 from tc_core.health.status import HealthThresholds
@@ -22,7 +22,6 @@ from tc_core.store.sql import SqlStore
 
 MOST_ROWS = 30
 TREND, LONG_TREND = 12, 40
-_STYLES = {"healthy": "", "context_rot": "yellow", "hallucination_risk": "red"}
 
 
 def health(
@@ -80,11 +79,7 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
     if not found:
         console.print(Text("No conversation is recorded there whose texts were read: see docs/health.md."))
         return
-    risky = [each for each in found if each.is_at_risk]
-    line = Text(f"{text.plural(len(found), 'conversation')}, {len(risky)} at risk.", style="bold")
-    if risky:
-        line.append(f"  {_name(risky[0])}: {risky[0].reason}.", style=_STYLES[risky[0].last.state])
-    console.print(line)
+    console.print(present.title(found))
     console.print()
     sheet = Sheet(
         Column("conversation"),
@@ -96,7 +91,7 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
     for each in found[:MOST_ROWS]:
         last = each.last
         sheet.add(
-            _name(each),
+            each.short_name,
             each.agent_id or text.EMPTY,
             last.model or text.EMPTY,
             f"{len(each.calls):,}",
@@ -105,7 +100,7 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
             f"{last.rot_percentage:.0f} %",
             f"{last.signals['repetition']:.2f}",
             f"{last.signals['injection_risk']:.2f}",
-            Text(last.state.replace("_", " "), style=_STYLES[last.state]),
+            Text(last.state.replace("_", " "), style=present.STYLES[last.state]),
         )
     sheet.print(console)
     if len(found) > MOST_ROWS:
@@ -114,16 +109,12 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
                       "shows each signal over its calls", store)  # fmt: skip
 
 
-def _name(found: Conversation) -> str:
-    return found.name if found.last.session_id else f"run {found.name[-8:]}"
-
-
 def _print_conversation(found: Conversation) -> None:
     console, last = text.console(), found.last
     agent = f" ({found.agent_id})" if found.agent_id else ""
     console.print(
-        Text(f"{_name(found)}{agent}: ", style="bold")
-        + Text(last.state.replace("_", " "), style=_STYLES[last.state])
+        Text(f"{found.short_name}{agent}: ", style="bold")
+        + Text(last.state.replace("_", " "), style=present.STYLES[last.state])
         + Text(f", {found.reason}.  {text.plural(len(found.calls), 'call')}, {last.messages:,} messages.")
     )
     console.print()

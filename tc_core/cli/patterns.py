@@ -1,7 +1,7 @@
 """`token-calc patterns`: what was paid for and not needed."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
+from tc_core.lineage.patterns import present
 from tc_core.lineage.patterns.pattern import Pattern
 from tc_core.lineage.waste import Waste
 from tc_core.model import money
@@ -20,19 +21,6 @@ MOST = 20
 MOST_OF_A_KIND = 4
 """So many of each kind, where there are several kinds."""
 MOST_NAMED = 5
-
-_NAMES = {
-    "retry_storm": ("retry storm", "retry storms"),
-    "duplicate": ("duplicate", "duplicates"),
-    "agent_loop": ("agent loop", "agent loops"),
-    "near_duplicate": ("near duplicate", "near duplicates"),
-    "cache_break": ("cache break", "cache breaks"),
-    "cycle": ("cycle", "cycles"),
-    "deep_chain": ("deep chain", "deep chains"),
-    "expensive": ("expensive one", "expensive ones"),
-    "fan_out": ("wide fan-out", "wide fan-outs"),
-}
-_COLOURS = {"high": "red", "medium": "yellow", "low": ""}
 
 
 def patterns(
@@ -84,7 +72,7 @@ def patterns(
 def print_waste(found: Waste, kinds: Collection[str] = ()) -> None:
     """Print what was wasted in all, and each finding with its evidence and advice; `kinds` are those asked for."""
     console = text.console()
-    console.print(_title(found, kinds))
+    console.print(present.title(found, kinds))
     shown, hidden = _chosen(found.patterns)
     for each in shown:
         console.print()
@@ -110,8 +98,8 @@ def _chosen(patterns: Sequence[Pattern]) -> tuple[list[Pattern], Counter[str]]:
 
 
 def _print_pattern(console: Console, pattern: Pattern) -> None:
-    line = Text(_NAMES[pattern.kind][0], style=_COLOURS[pattern.severity] or "bold")
-    line.append(f"  {_facts(pattern)}", style="")
+    line = Text(present.NAMES[pattern.kind][0], style=present.COLOURS[pattern.severity] or "bold")
+    line.append(f"  {present.facts(pattern)}", style="")
     if pattern.cost_nanos:
         line.append(f"  {text.usd(pattern.cost_nanos)}", style="bold")
     elif pattern.cost_nanos is None:
@@ -121,80 +109,3 @@ def _print_pattern(console: Console, pattern: Pattern) -> None:
     ids = "  ".join(event_id[-8:] for event_id in pattern.event_ids[:MOST_NAMED])
     rest = len(pattern.event_ids) - MOST_NAMED
     console.print(Text(f"  events {ids}" + (f"  and {rest:,} more" if rest > 0 else ""), style="dim"))
-
-
-def _title(found: Waste, asked: Collection[str]) -> Text:
-    if not found.events:
-        return Text("No event is recorded there.")
-    if not found.patterns:
-        names = " or ".join(_NAMES[each][0] for each in asked)
-        return Text(f"No {names} was found." if names else "No waste was found, and nothing that stands out.")
-    kinds: dict[str, list[Pattern]] = {}
-    for each in found.patterns:
-        kinds.setdefault(each.kind, []).append(each)
-    costs = {kind: sum(each.cost_nanos or 0 for each in group) for kind, group in kinds.items()}
-    parts = []
-    for kind, group in sorted(kinds.items(), key=lambda item: -costs[item[0]]):
-        name = _NAMES[kind][len(group) > 1]
-        parts.append(f"{len(group):,} {name}" + (f" {text.usd(costs[kind])}" if costs[kind] else ""))
-    if found.wasted_nanos:
-        line = Text(f"{text.usd(found.wasted_nanos)} of {text.usd(found.spent_nanos)} was waste", style="bold")
-    elif any(each.cost_nanos is None for each in found.patterns):
-        line = Text("What was waste has no known price", style="bold")
-    else:
-        line = Text("No money was wasted, but this stands out", style="bold")
-    line.append(f": {', '.join(parts)}.")
-    return line
-
-
-def _facts(pattern: Pattern) -> str:
-    """Say in a few words what a finding rests on."""
-    evidence = pattern.evidence
-    say = _SAYINGS.get(pattern.kind)
-    return say(evidence) if say is not None else text.plural(len(pattern.event_ids), "event")
-
-
-def _retries(evidence: Mapping[str, Any]) -> str:
-    errors = ", ".join(evidence["errors"])
-    end = "then it worked" if evidence["succeeded"] else "and never worked"
-    seconds = text.seconds(evidence["seconds"] * 1000)
-    return f"{text.plural(evidence['failures'], 'failure')} in {seconds} ({errors}), {end}"
-
-
-def _loop(evidence: Mapping[str, Any]) -> str:
-    if "agents" in evidence:
-        return f"{' and '.join(evidence['agents'])} said the same to each other, {evidence['calls']:,} calls"
-    tools = ", ".join(evidence["tools"]) or "a tool"
-    who = f"{evidence['agent']} asked" if evidence["agent"] else "asked"
-    return f"{who} {tools} the same {evidence['rounds']:,} times, and heard the same"
-
-
-def _break(evidence: Mapping[str, Any]) -> str:
-    calls, whose = text.plural(evidence["events"], "call"), evidence["agent"] or evidence["model"]
-    said = f"{calls} of {whose}: {evidence['because']}"
-    lost = f", {evidence['lost_tokens']:,} tokens at the full price"
-    told = ", ".join(evidence["provider_says"])
-    return f"{said}{lost}" + (f"; the provider says {told}" if told else "")
-
-
-def _cycle(evidence: Mapping[str, Any]) -> str:
-    if "agents" not in evidence:
-        return f"{text.plural(evidence['events'], 'event')} come from each other"
-    return f"{' → '.join(evidence['agents'])}, {text.plural(evidence['times'], 'time')}"
-
-
-_SAYINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "retry_storm": _retries,
-    "duplicate": lambda evidence: f"the same prompt to {evidence['model']}, {evidence['times']:,} times",
-    "near_duplicate": lambda evidence: f"nearly the same prompt to {evidence['model']}, {evidence['times']:,} times",
-    "agent_loop": _loop,
-    "cache_break": _break,
-    "cycle": _cycle,
-    "deep_chain": lambda evidence: (
-        f"{evidence['measure']}: {evidence['length']:,}, usually {evidence['usual']:g}, in {evidence['workflow']}"
-    ),
-    "expensive": lambda evidence: f"a {evidence['what']} of ${evidence['cost']:.4g}, usually ${evidence['usual']:.4g}",
-    "fan_out": lambda evidence: (
-        f"{evidence['branches']:,} at the same time, usually {evidence['usual']:g}, in {evidence['workflow']}"
-    ),
-}

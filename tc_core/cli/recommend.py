@@ -8,9 +8,8 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of, print_unknown, unknown
 from tc_core.costs import reading
-from tc_core.costs.headline import when
+from tc_core.costs.savings import present
 from tc_core.costs.tracker import CostTracker
-from tc_core.model import money
 from tc_core.model.period import period
 from tc_core.model.recommendation import Recommendation
 
@@ -38,24 +37,13 @@ def recommend(
         if as_json:
             text.print_json([each.to_dict() for each in found])
             return
-        console = text.console()
+        console, asked = text.console(), (since, until, bool(filters))
         if not found:
-            calls = tracker.get_costs(since, until, filters=filters, tz=zone).total_calls
-            said = f" {when(since, until)}"
-            console.print(
-                f"Nothing is known that would save, of {text.plural(calls, 'call')}{said}: too few of a kind, or none "
-                "that could be had for less."
-                if calls
-                else f"No calls{said}{' that match' if filters else ''}: nothing to save."
-            )
+            console.print(present.title(found, tracker.get_costs(since, until, filters=filters, tz=zone), *asked))
             print_unknown(unknown(reading.reader_of(source), filters, period(since, until, tz=zone)))
             common.print_hint("token-calc costs --by agent,model", "shows what calls cost", store)
             return
-        cost = tracker.get_costs(since, until, filters=filters, tz=zone).total_cost_nanos
-        saved = sum(money.to_nanos(each.savings or 0) for each in found)
-        line = Text(text.usd(saved), style="bold")
-        line.append(f" of {text.usd(cost)} {when(since, until)} could have been saved, in {len(found)} ways.")
-        console.print(line)
+        console.print(present.title(found, tracker.get_costs(since, until, filters=filters, tz=zone), *asked))
         for place, each in enumerate(found, start=1):
             _print(each, place)
         _print_next(found, store)
@@ -63,12 +51,8 @@ def recommend(
 
 def _print(each: Recommendation, place: int) -> None:
     console = text.console()
-    saved, low, high = (
-        text.usd(money.to_nanos(dollars or 0)) for dollars in (each.savings, each.savings_low, each.savings_high)
-    )
     console.print(Text(f"\n{place}. {each.title}", style="bold"))
-    monthly = text.usd(money.to_nanos(round(each.monthly_savings or 0, 9)))
-    figures = Text(f"   saves {saved} ({low} to {high}), {monthly} in 30 days")
+    figures = Text(f"   {present.figures(each)}")
     figures.append(f"   confidence {each.confidence:.0%}".replace("%", " %"), style="dim")
     console.print(figures)
     console.print(Text(f"   {each.reasoning}"))

@@ -17,6 +17,10 @@ from tc_core.cli.events import SHORT_ID
 from tc_core.cli.tree import headline, sheet_of
 from tc_core.costs import reading
 from tc_core.costs.report import report
+from tc_core.health import present as health
+from tc_core.health import sql
+from tc_core.lineage import waste
+from tc_core.lineage.patterns import present
 from tc_core.lineage.tree import name_of, tree
 from tc_core.model import clock
 from tc_core.model.event import to_us
@@ -30,6 +34,8 @@ MINUTES = 30
 """So far back the spending is drawn."""
 
 MOST_FINDINGS = 3
+MOST_EVENTS = 2_000
+"""A run with more is not looked through for findings each time it grows: `token-calc patterns` does."""
 FEWEST_LINES = 8
 _LEVELS = "▁▂▃▄▅▆▇█"
 _US_PER_MINUTE = 60_000_000
@@ -45,7 +51,7 @@ def watch(
     tz: common.ZoneOption = None,
     store: common.StoreOption = None,
 ) -> None:
-    """Watch what is spent while agents run: by the minute, the tree of the latest run, what went wrong.
+    """Watch what is spent while agents run: by the minute, the tree of the latest run, what was waste or went wrong.
 
     Ctrl-C ends it.
 
@@ -62,6 +68,7 @@ def watch(
 def _live(console: Console, store: str | None, tz: tzinfo, every: float) -> None:
     """Show the screen anew until somebody presses Ctrl-C."""
     source: SqlStore | None = None
+    known: dict[object, list[Text]] = {}
     where = store or settings.load().store
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
@@ -71,7 +78,7 @@ def _live(console: Console, store: str | None, tz: tzinfo, every: float) -> None
                 shown = (
                     Text(f"Nothing is recorded yet in {common.shown(where)}: waiting for a program that does.")
                     if source is None
-                    else frame(source, clock.now(), tz, lines=max(FEWEST_LINES, console.height - 8))
+                    else frame(source, clock.now(), tz, lines=max(FEWEST_LINES, console.height - 12), known=known)
                 )
                 live.update(shown, refresh=True)
                 time.sleep(every)
@@ -79,17 +86,32 @@ def _live(console: Console, store: str | None, tz: tzinfo, every: float) -> None
             return
 
 
-def frame(source: SqlStore, now: datetime, tz: tzinfo, *, lines: int, width: int | None = None) -> RenderableType:
-    """Return the screen at a moment: spending, the latest run with its last `lines` steps, and what went wrong."""
+def frame(
+    source: SqlStore,
+    now: datetime,
+    tz: tzinfo,
+    *,
+    lines: int,
+    width: int | None = None,
+    known: dict[object, list[Text]] | None = None,
+) -> RenderableType:
+    """Return the screen at a moment: spending, the latest run with its last `lines` steps, and findings.
+
+    `known` keeps from one screen to the next what was found, so that it is not sought again where nothing is new.
+    """
     width = width or text.console().width
     parts: list[RenderableType] = [*_spending(source, now, tz)]
     runs = source.runs(limit=1) or source.runs(limit=1, single_calls=True)
     if not runs:
         return Group(*parts, Text("\nNo run yet.", style="dim"))
     parts += [Text(), *_run(source, runs[0], width, lines)]
-    findings = _findings(source, now)
+    findings = [
+        *_waste(source, runs[0], {} if known is None else known),
+        *_at_risk(source, runs[0]),
+        *_failed(source, now),
+    ]
     if findings:
-        parts += [Text("\nLately", style="bold"), *findings]
+        parts += [Text("\nLately", style="bold"), *(_cut(each, width) for each in findings)]
     return Group(*(text.printable(each) if isinstance(each, Text) else each for each in parts))
 
 
@@ -125,7 +147,41 @@ def _run(source: SqlStore, run: Run, width: int, lines: int) -> list[Text]:
     return [headline(root, attempts), *said, *below[-lines:]]
 
 
-def _findings(source: SqlStore, now: datetime) -> list[Text]:
+def _waste(source: SqlStore, run: Run, known: dict[object, list[Text]]) -> list[Text]:
+    """Say what the latest run wasted, the money first; `known` is what was said of it as it stands."""
+    mark = (run.event.event_id, run.events, run.event.status)
+    if mark not in known:
+        known.clear()
+        known[mark] = _said_of_waste(source, run) if run.events <= MOST_EVENTS else []
+    return known[mark]
+
+
+def _said_of_waste(source: SqlStore, run: Run) -> list[Text]:
+    found = waste.waste(source, source.query_events({"root_id": run.event.event_id}))
+    lines = []
+    for each in found.patterns[:MOST_FINDINGS]:
+        cost = f"  {text.usd(each.cost_nanos)}" if each.cost_nanos else ""
+        said = f"! {present.NAMES[each.kind][0]}: {present.facts(each)}{cost}"
+        lines.append(Text(said, style=present.COLOURS[each.severity] or "yellow"))
+    rest = len(found.patterns) - len(lines)
+    if rest > 0:
+        lines.append(Text(f"  {rest:,} more: token-calc patterns last", style="dim"))
+    return lines
+
+
+def _at_risk(source: SqlStore, run: Run) -> list[Text]:
+    """Say which conversations of the latest run fare badly, and why."""
+    if run.events > MOST_EVENTS:
+        return []
+    found = health.conversations(sql.read(source, {"root_id": run.event.event_id}))
+    risky = [each for each in found if each.is_at_risk][:MOST_FINDINGS]
+    return [
+        Text(f"! {each.agent_id or each.short_name}: {each.reason}", style=health.STYLES[each.last.state])
+        for each in risky
+    ]
+
+
+def _failed(source: SqlStore, now: datetime) -> list[Text]:
     """Say what has gone wrong lately."""
     start = now - timedelta(minutes=MINUTES)
     failed = source.query_events({"status": ["error", "cancelled", "abandoned"]}, start, limit=100, descending=True)
@@ -138,3 +194,9 @@ def _findings(source: SqlStore, now: datetime) -> list[Text]:
         at = f"{event.timestamp.astimezone(UTC):%H:%M:%S} UTC"
         found.append(Text(f"✗ {kind[0]}: {kind[1]}{times}, last at {at} ({event.event_id[-SHORT_ID:]})", style="red"))
     return found
+
+
+def _cut(line: Text, width: int) -> Text:
+    line = line.copy()
+    line.truncate(width, overflow="ellipsis")
+    return line

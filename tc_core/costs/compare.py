@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tc_core.costs import drivers as reasons
 from tc_core.costs import filters as filtering
-from tc_core.costs import names
+from tc_core.costs import names, notebook
 from tc_core.costs.drivers import Driver, Segment, Side
 from tc_core.costs.reading import CostReader
 from tc_core.costs.report import CostGroup, CostReport, Question, answer
@@ -16,6 +16,7 @@ from tc_core.costs.zones import TIME_UNITS
 from tc_core.meter import recorded
 from tc_core.model import clock, money
 from tc_core.model.event import TrackingEvent, to_us
+from tc_core.model.notebook import InNotebook, Shown
 from tc_core.model.period import Period, period
 from tc_core.model.ports import EventReader, Filters, GroupKey
 from tc_core.model.totals import Totals
@@ -59,7 +60,7 @@ class GroupChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(InNotebook):
     """What calls cost in two periods, the change, and its drivers, which sum to `difference_nanos` exactly.
 
     Calls without a price are in neither cost, nor in the drivers; the reports say how many there are. Groups whose cost
@@ -95,6 +96,9 @@ class Comparison:
             "drivers": [driver.to_dict() for driver in self.drivers],
             "groups": [group.to_dict() for group in self.groups],
         }
+
+    def _shown(self) -> Shown:
+        return notebook.of_comparison(self)
 
 
 def as_period(span: Span, tz: tzinfo) -> Period:

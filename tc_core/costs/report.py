@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from tc_core.costs import filters as filtering
-from tc_core.costs import percentiles, present, units
+from tc_core.costs import notebook, percentiles, present, units
 from tc_core.costs.percentiles import Percentiles, Spread
 from tc_core.costs.reading import CostReader
 from tc_core.costs.units import CostPer
 from tc_core.costs.zones import TIME_UNITS, totals_in_zone
 from tc_core.model import money
 from tc_core.model.gaps import Gaps
+from tc_core.model.notebook import InNotebook, Shown
 from tc_core.model.period import Period
 from tc_core.model.ports import AggregateReader, Filters, GroupKey
 from tc_core.model.totals import Totals
@@ -92,7 +93,7 @@ class CostGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class CostReport:
+class CostReport(InNotebook):
     """What calls cost in a period: US dollars, tokens, and how far the figures can be trusted.
 
     `total_cost` is None when there were calls and not one has a price; otherwise it leaves out the
@@ -163,6 +164,9 @@ class CostReport:
 
     def __rich__(self) -> "Table":
         return present.to_table(self)
+
+    def _shown(self) -> Shown:
+        return notebook.of_report(self)
 
 
 def _more_as_json(spread: Percentiles | None, per: Mapping[str, CostPer]) -> dict[str, Any]:

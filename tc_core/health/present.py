@@ -1,11 +1,17 @@
 """Recorded health as people look at it: one line for each conversation, and how its signals went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.text import Text
+
 from tc_core.health.sql import Recorded
 from tc_core.health.status import SMALL, HealthThresholds
+from tc_core.model import written
+
+STYLES: Mapping[str, str] = {"healthy": "", "context_rot": "yellow", "hallucination_risk": "red"}
+"""By state, in the words of `rich`."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 _STATES = {"healthy": 0, "context_rot": 1, "hallucination_risk": 2}
@@ -18,6 +24,11 @@ class Conversation:
     name: str
     agent_id: str | None
     calls: Sequence[Recorded]
+
+    @property
+    def short_name(self) -> str:
+        """What it is called in a line."""
+        return self.name if self.last.session_id else f"run {self.name[-8:]}"
 
     @property
     def last(self) -> Recorded:
@@ -52,6 +63,15 @@ def conversations(recorded: Iterable[Recorded]) -> list[Conversation]:
         found.setdefault((each.session_id or each.run_id, each.agent_id), []).append(each)
     made = [Conversation(name, agent, calls) for (name, agent), calls in found.items()]
     return sorted(made, key=lambda each: (_STATES[each.last.state], each.last.at), reverse=True)
+
+
+def title(found: Sequence[Conversation]) -> Text:
+    """Return the sentence that says how some conversations fare in all."""
+    risky = [each for each in found if each.is_at_risk]
+    line = Text(f"{written.plural(len(found), 'conversation')}, {len(risky)} at risk.", style="bold")
+    if risky:
+        line.append(f"  {risky[0].short_name}: {risky[0].reason}.", style=STYLES[risky[0].last.state])
+    return line
 
 
 def reason(health: Recorded, limits: HealthThresholds | None = None) -> str:

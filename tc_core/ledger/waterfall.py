@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from tc_core.model import money
+from tc_core.model import money, written
+from tc_core.model.notebook import Bar, InNotebook, Shown
 from tc_core.model.ports import Filters
 from tc_core.store.sql import SqlStore
 
@@ -44,7 +45,7 @@ class WaterfallRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Waterfall:
+class Waterfall(InNotebook):
     """Where the input tokens of some calls come from; the rows sum to the totals exactly.
 
     `scale` is what was billed over what was counted, of the calls that are explained; None where there are none. The
@@ -72,6 +73,22 @@ class Waterfall:
         """Return plain JSON values."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         return {"total_cost": self.total_cost, **plain, "rows": [row.to_dict() for row in self.rows]}
+
+    def _shown(self) -> Shown:
+        resent = written.percent(self.resent_tokens, self.total_tokens) or "nothing"
+        said = f"{self.total_tokens:,} input tokens billed, {written.usd(self.total_cost_nanos)}. Re-sent: {resent}."
+        decimals = written.column_decimals(row.cost_nanos for row in self.rows)
+        rows = [
+            [
+                row.name,
+                *(written.count(each) for each in (row.tokens, row.first_tokens, row.resent_tokens)),
+                written.usd(row.cost_nanos, decimals=decimals),
+            ]
+            for row in self.rows
+        ]
+        bars = [Bar(row.name, row.tokens, f"{row.tokens:,}", part=row.first_tokens) for row in self.rows]
+        legend = "orange: sent for the first time; blue: sent again"
+        return Shown(said, ["origin", "tokens", "first", "re-sent", "cost"], rows, bars, legend=legend)
 
 
 def waterfall(

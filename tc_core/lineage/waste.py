@@ -12,14 +12,15 @@ from tc_core.lineage.patterns.detector import Detectors
 from tc_core.lineage.patterns.limits import PatternLimits
 from tc_core.lineage.patterns.pattern import Pattern, exclusive
 from tc_core.lineage.patterns.seen import Seen, read
-from tc_core.model import money
+from tc_core.model import money, written
 from tc_core.model.event import TrackingEvent
+from tc_core.model.notebook import Bar, InNotebook, Shown
 from tc_core.model.recommendation import Recommendation
 from tc_core.store.sql import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
-class Waste:
+class Waste(InNotebook):
     """What some `events`, so many, show. `spent_nanos` is what their calls cost, None where none has a price."""
 
     spent_nanos: int | None
@@ -42,6 +43,24 @@ class Waste:
             "patterns": [each.to_dict() for each in self.patterns],
             "recommendations": [each.to_dict() for each in self.recommendations],
         }
+
+    def _shown(self) -> Shown:
+        from tc_core.lineage.patterns import present  # which says what this class holds
+
+        told = [
+            (present.NAMES[each.kind][0], present.facts(each), each.cost_nanos, written.usd(each.cost_nanos))
+            for each in self.patterns
+        ]
+        sums: dict[str, int] = {}
+        for kind, _, nanos, _ in told:
+            sums[kind] = sums.get(kind, 0) + (nanos or 0)
+        return Shown(
+            present.title(self, ()).plain,
+            ["pattern", "what", "wasted"],
+            [[kind, facts, said] for kind, facts, _, said in told],
+            [Bar(kind, float(nanos), written.usd(nanos)) for kind, nanos in sums.items()],
+            names=2,
+        )
 
 
 def waste(

@@ -139,6 +139,9 @@ def _store(wanted: str | None) -> Iterator[Finding]:
     yield Finding("ok", "store", f"{store.identity}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
     if store.read_only:
         yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
+    if store.is_encrypted:
+        said = "encrypted; without a spool, so that a killed process loses what the last moment recorded"
+        yield Finding("ok", "store", said)
     yield from _spool(store)
     for part in recorders.parts(store):
         yield from () if part.checks is None else part.checks()

@@ -21,6 +21,7 @@ TABLES: list[str] = [
     "tc_core.alerts.tables",
     "tc_core.selection.ab_tables",
     "tc_core.selection.policies.tables",
+    "tc_core.web.tables",
 ]
 """The modules of branches whose import makes their tables known."""
 

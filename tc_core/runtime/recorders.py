@@ -183,9 +183,10 @@ def spool_folder(store: SqlStore) -> Path | None:
     """Return the folder that holds a store's spool, or None for a store that has none.
 
     It is beside the database's file, or for a server in the user's data directory, by a hash of its address. A user
-    without a home has none for a server.
+    without a home has none for a server. Nor has an encrypted store: a spool is plain. What a killed process had not
+    committed is lost there.
     """
-    if store.read_only or store.is_in_memory:
+    if store.read_only or store.is_in_memory or store.is_encrypted:
         return None
     if store.path is not None:
         return store.path.with_name(f"{store.path.name}.spool")

@@ -15,9 +15,11 @@ from tc_core.model.ports import Filters
 from tc_core.model.recorded import Recorded
 from tc_core.runtime.recorders import open_storage, spool_folder
 from tc_core.store.base import StorageBackend
+from tc_core.store.engine.driver import Key
 from tc_core.store.keep import predecessor
 from tc_core.store.keep.archive import Archived
 from tc_core.store.keep.check import Finding
+from tc_core.store.keep.encrypted_copy import encrypt
 from tc_core.store.keep.stats import StoreStats
 from tc_core.store.sql import SqlStore
 
@@ -55,6 +57,21 @@ class StoreKeeper:
         if not isinstance(opened, SqlStore):
             raise StorageError(f"{type(opened).__name__} cannot be kept from here: use SQLiteStorage")
         self.storage = opened
+
+    def encrypt(self, target: str | Path, key: Key) -> Path:
+        """Make an encrypted copy of a plain SQLite store in a new file, and return its path; see `SQLiteStorage`.
+
+        The old file stays: delete it, and what lies beside it, once nothing records into it any more. Raises
+        StorageError for a store of another kind, or a file that exists.
+        """
+        path = self.storage.path
+        if path is None or self.storage.is_encrypted:
+            raise StorageError(f"{self.storage} is no plain file that could be encrypted")
+        self.storage.flush()
+        made = Path(target).expanduser().resolve()
+        self.storage.count()  # brings its schema and spool up to date
+        encrypt(path, made, key)
+        return made
 
     def export_events(
         self,

@@ -127,6 +127,11 @@ class SqlStore(StorageBackend):
         return self._database.is_in_memory
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody can read the store's file without its key."""
+        return self._database.is_encrypted
+
+    @property
     def read_only(self) -> bool:
         """Whether the store only answers questions."""
         return self._database.read_only

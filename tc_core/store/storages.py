@@ -5,6 +5,7 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,6 +16,8 @@ from tc_core import settings
 from tc_core.errors import ConfigurationError, StorageError
 from tc_core.store.base import StorageBackend
 from tc_core.store.engine.address import SERVER_SCHEMES, check_is_path
+from tc_core.store.engine.driver import EncryptedDriver, Key
+from tc_core.store.engine.driver import from_environment as driver_of_environment
 from tc_core.store.engine.sqlite import SQLite
 from tc_core.store.sql import SqlStore
 
@@ -28,12 +31,17 @@ _pickled: "WeakValueDictionary[str, SqlStore]" = WeakValueDictionary()
 class SQLiteStorage(SqlStore):
     """Events in a SQLite file, made on first use; `:memory:` keeps them in memory.
 
-    Raises StorageError for a file that is no store of ours, or that a newer version made, ConfigurationError for a
-    server's address. A file that cannot be written opens for questions, and raises when something is saved.
+    With a `key`, a text or a callable that returns one, the file is encrypted (extra `encrypted`); without it the key
+    is TOKEN_CALC_STORAGE_KEY, where that is set. Raises StorageError for a file that is no store of ours, that a newer
+    version made, or that the key does not fit, ConfigurationError for a server's address. A file that cannot be written
+    opens for questions, and raises when something is saved.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, key: Key | None = None) -> None:
+        self._key = key if callable(key) else None
         if str(path) == ":memory:":
+            if key is not None:
+                raise ConfigurationError("a store in memory takes no key: it is written nowhere")
             super().__init__(SQLite(None), f"memory:{next(_serial)}")
             return
         check_is_path(str(path))
@@ -44,10 +52,14 @@ class SQLiteStorage(SqlStore):
             raise StorageError(f"cannot open {str(path)!r}: {reason}") from error
         if resolved.is_dir():
             raise StorageError(f"{resolved} is a folder: name a file in it")
-        super().__init__(SQLite(resolved, read_only=_is_read_only(resolved)), str(resolved))
+        driver = driver_of_environment() if key is None else EncryptedDriver(key)
+        super().__init__(SQLite(resolved, read_only=_is_read_only(resolved), driver=driver), str(resolved))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _by_token(self) if self.path is None else (SQLiteStorage, (str(self.path),))
+        if self.path is None:
+            return _by_token(self)
+        # a key that is a text stays out of the pickle: there TOKEN_CALC_STORAGE_KEY has it, or the store cannot be read
+        return SQLiteStorage if self._key is None else partial(SQLiteStorage, key=self._key), (str(self.path),)
 
 
 class PostgreSQLStorage(SqlStore):
@@ -97,8 +109,9 @@ def _in_memory(token: str) -> SqlStore:
 def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
     """Open a store by kind (`memory`, `sqlite`, `postgresql`), URL (`sqlite:///costs.db`, `postgresql://...`) or path.
 
-    The kind `sqlite` takes `path=`, the kind `postgresql` takes `url=`, or `host=`, `port=`, `database=`, `user=` and
-    `password=`, each by default what the settings say. Raises ConfigurationError for a kind that does not exist.
+    The kind `sqlite` takes `path=` and `key=` (see `SQLiteStorage`), as a path or URL of a file takes `key=`; the kind
+    `postgresql` takes `url=`, or `host=`, `port=`, `database=`, `user=` and `password=`, each by default what the
+    settings say. Raises ConfigurationError for a kind that does not exist.
     """
     if not isinstance(url_or_kind, (str, Path)):
         raise ConfigurationError(f"cannot open {url_or_kind!r} as storage: name a kind, a URL or a path")
@@ -108,17 +121,20 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
         return InMemoryStorage()
     if kind == "sqlite":
         path = options.pop("path", None) or options.pop("db_path", None) or DEFAULT_PATH
-        _refuse(options, "sqlite takes path")
-        return SQLiteStorage(path)
+        key = options.pop("key", None)
+        _refuse(options, "sqlite takes path and key")
+        return SQLiteStorage(path, key=key)
     if kind in ("postgresql", "postgres"):
         url = options.pop("url", None)
         if url is None:
             return PostgreSQLStorage(_postgresql_url(options))
         _refuse(options, "all is in the url")
         return PostgreSQLStorage(url)
-    _refuse(options, "a path or a URL takes none")
+    is_file = text.startswith("sqlite:///") or "://" not in text
+    key = options.pop("key", None) if is_file else None
+    _refuse(options, "a path takes key alone" if is_file else "a URL takes none")
     if text.startswith("sqlite:///"):
-        return SQLiteStorage(text.removeprefix("sqlite:///"))
+        return SQLiteStorage(text.removeprefix("sqlite:///"), key=key)
     if "://" in text:
         scheme = kind.partition("://")[0]
         if scheme in SERVER_SCHEMES:
@@ -126,7 +142,7 @@ def create_storage(url_or_kind: str | Path, **options: Any) -> StorageBackend:
         known = "memory, sqlite, sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE or a path"
         named = f" {scheme!r}" if scheme.isalpha() else ""  # else it may hold more than a scheme: a password
         raise ConfigurationError(f"unknown kind of storage{named}: use {known}")
-    return SQLiteStorage(text)
+    return SQLiteStorage(text, key=key)
 
 
 DEFAULT_PATH = "token_calculator.db"

@@ -19,6 +19,7 @@ from tc_core.store.sql import SqlStore
 from tc_core.web import static_files
 from tc_core.web.asked import MOST_TEXT, Asked
 from tc_core.web.pages import PAGES, Page
+from tc_core.web.reads import ReadLog
 from tc_core.web.security import Access, Guard
 
 log = logging.getLogger("tc_core")
@@ -27,8 +28,8 @@ log = logging.getLogger("tc_core")
 class Explorer:
     """Answers for one store; `shown_store` is what it is called in commands, without secrets."""
 
-    def __init__(self, store: SqlStore, *, name: str, shown_store: str = "") -> None:
-        self._store, self._name, self._shown_store = store, name, shown_store
+    def __init__(self, store: SqlStore, *, name: str, shown_store: str = "", may_change: bool = False) -> None:
+        self._store, self._name, self._shown_store, self._may_change = store, name, shown_store, may_change
         self._files = static_files.read_all()
 
     def routes(self) -> list[Route]:
@@ -46,12 +47,15 @@ class Explorer:
             found.append(Route(f"{base}.json", self._answering(page.plain, indented=True)))
         if page.csv is not None:
             found.append(Route(f"{base}.csv", self._answering(page.csv)))
-        return found + [Route(f"{base}/{what}", self._answering(view)) for what, view in page.more.items()]
+        found += [Route(f"{base}/{what}", self._answering(view)) for what, view in page.more.items()]
+        deeds = page.deeds.items() if self._may_change else ()
+        return found + [Route(f"{base}/{what}", self._answering(do), methods=["POST"]) for what, do in deeds]
 
     def _answering(self, view: Callable[[Asked], Any], *, indented: bool = False) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
             parameters = {name: request.query_params.getlist(name) for name in request.query_params}
-            return await run_in_threadpool(self._answer, view, parameters, indented)
+            who = request.scope.get("tc_who", "")
+            return await run_in_threadpool(self._answer, view, parameters, who, indented)
 
         return answer
 
@@ -59,6 +63,7 @@ class Explorer:
         self,
         view: Callable[[Asked], Any],
         parameters: Mapping[str, list[str]],
+        who: str,
         indented: bool,  # noqa: FBT001  # handed on by position
     ) -> Response:
         """Ask, on a thread of the pool; what goes wrong becomes one sentence."""
@@ -67,7 +72,7 @@ class Explorer:
             path = self._store.path
             if path is not None and not path.exists():
                 raise StorageError(f"The store {self._name} is not there any more: put it back, or serve another one")
-            found = view(Asked(self._store, parameters, self._shown_store))
+            found = view(Asked(self._store, parameters, self._shown_store, self._may_change, f"explorer, {who}"))
         except StorageError as error:
             return _failed(503, error)
         except (ConfigurationError, ValueError) as error:
@@ -98,11 +103,22 @@ class Explorer:
         return answer
 
 
-def build(store: SqlStore, *, name: str, shown_store: str = "", access: Access | None = None) -> Starlette:
-    """Return the application for a store; `name` is how people know it, without secrets."""
-    explorer = Explorer(store, name=name, shown_store=shown_store)
+def build(
+    store: SqlStore,
+    *,
+    name: str,
+    shown_store: str = "",
+    access: Access | None = None,
+    reads: ReadLog | None = None,
+) -> Starlette:
+    """Return the application for a store; `name` is how people know it, without secrets.
+
+    Who reads what is noted in `reads`, which whoever serves it closes at the end.
+    """
+    access, reads = access or Access(), reads or ReadLog(store)
+    explorer = Explorer(store, name=name, shown_store=shown_store, may_change=access.may_change)
     middleware = [
-        Middleware(Guard, access=access or Access()),
+        Middleware(Guard, access=access, note=reads.note),
         Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
     ]
     return Starlette(routes=explorer.routes(), middleware=middleware, exception_handlers={500: _broken})

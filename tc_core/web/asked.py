@@ -26,6 +26,11 @@ class Asked:
     shown_store: str = ""
     """What the store is called in commands, without secrets; nothing where commands find it by themselves."""
 
+    may_change: bool = False
+    """Whether something may be changed from here: where a token is asked for."""
+    who: str = "the explorer"
+    """Who asks, as far as that is known."""
+
     def text(self, name: str) -> str | None:
         """Return a parameter, None where it is missing or empty."""
         values = self.parameters.get(name, ())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import budgets, compare, costs, runs
+from tc_core.web.api import budgets, compare, costs, findings, policies, runs
 from tc_core.web.asked import Asked
 
 View = Callable[[Asked], Any]
@@ -17,7 +17,7 @@ class Page:
 
     `plain` is what the command prints with `--json` (`/api/NAME.json`), `csv` what it prints with `--csv`
     (`/api/NAME.csv`), None where it has no such form. `more` are further questions (`/api/NAME/WHAT`), such as the
-    details of what is selected.
+    details of what is selected. `deeds` change something (`POST /api/NAME/WHAT`), where a token is asked for.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Page:
     plain: View | None = None
     csv: Callable[[Asked], str] | None = None
     more: Mapping[str, View] = field(default_factory=dict)
+    deeds: Mapping[str, View] = field(default_factory=dict)
 
 
 PAGES = (
@@ -39,5 +40,19 @@ PAGES = (
         more={"history": budgets.history, "backtest": budgets.backtest},
     ),
     Page("compare", "Compare", compare.view, compare.plain),
+    Page(
+        "findings",
+        "Findings",
+        findings.view,
+        findings.plain,
+        more={
+            "anomalies": findings.anomalies,
+            "conversations": findings.conversations,
+            "savings": findings.savings,
+            "policies": policies.standing,
+            "policies/dry-run": policies.dry_run,
+        },
+        deeds={"policies/apply": policies.apply, "policies/undo": policies.undo},
+    ),
 )
 """In the order of the menu; the first is the one that opens."""

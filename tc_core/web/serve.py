@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import errno
+import secrets
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import urlencode
 
 import uvicorn
 
 from tc_core.errors import ConfigurationError
 from tc_core.store.sql import SqlStore
 from tc_core.web.app import build
-from tc_core.web.security import Access
+from tc_core.web.reads import ReadLog
+from tc_core.web.security import LEAST_TOKEN, Access
 
 
 def serve(
@@ -36,7 +40,14 @@ def serve(
             f"{access.host} can be reached from other machines: set TOKEN_CALC_SERVE_TOKEN to a secret of your own, "
             "or leave --host out"
         )
-    app = build(store, name=name, shown_store=shown_store, access=access)
+    if access.token is not None and len(access.token) < LEAST_TOKEN:
+        raise ConfigurationError(
+            f"TOKEN_CALC_SERVE_TOKEN is shorter than {LEAST_TOKEN} characters and could be guessed: take one that "
+            "`python -c 'import secrets; print(secrets.token_urlsafe())'` prints"
+        )
+    access = replace(access, ticket=None if access.token is None else secrets.token_urlsafe())
+    reads = ReadLog(store)
+    app = build(store, name=name, shown_store=shown_store, access=access, reads=reads)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -49,12 +60,16 @@ def serve(
         h11_max_incomplete_event_size=32_768,
     )
     with _listening(access.host, port) as listener:
-        address = _address(access, listener.getsockname()[1])
-        say(address)
+        port = listener.getsockname()[1]
+        say(_address(access, port, token=access.token))
         if opens:
+            address = _address(access, port, ticket=access.ticket)
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+        finally:
+            reads.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -69,7 +84,7 @@ def _listening(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
 
 
-def _address(access: Access, port: int) -> str:
+def _address(access: Access, port: int, **secret: str | None) -> str:
     host = f"[{access.host}]" if ":" in access.host else access.host
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104  # told, not bound
-    return address if access.token is None else f"{address}?token={access.token}"
+    return address if access.token is None else f"{address}?{urlencode(secret)}"

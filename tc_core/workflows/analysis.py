@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tc_core.lineage.tree import Node
-from tc_core.model import money
+from tc_core.model import money, written
+from tc_core.model.notebook import Bar, InNotebook, Shown
 from tc_core.model.totals import Totals, totals_by
 from tc_core.store.sql import SqlStore
 from tc_core.workflows.outcomes import OUTCOME, Outcome, outcome_of
@@ -91,7 +92,7 @@ class Bottleneck(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowAnalysis:
+class WorkflowAnalysis(InNotebook):
     """One run of a workflow.
 
     `total_cost` is US dollars, None where no call has a price; `unpriced_calls` are not in it. `agents` are by name,
@@ -146,6 +147,26 @@ class WorkflowAnalysis:
             "efficiency": self.efficiency.to_dict(),
             "outcome": None if self.outcome is None else self.outcome.to_dict(),
         }
+
+    def _shown(self) -> Shown:
+        cost, time = written.usd(self.total_cost_nanos), written.seconds(self.duration_ms)
+        decimals = written.column_decimals(agent.cost_nanos for agent in self.agents.values())
+        told = [(agent, written.usd(agent.cost_nanos, decimals=decimals)) for agent in self.agents.values()]
+        slowest = f"  Waits for {self.bottleneck_agent}." if self.bottleneck_agent else ""
+        return Shown(
+            f"{self.workflow_id}: {cost} in {written.plural(self.calls, 'call')}, {time}, {self.status}.{slowest}",
+            ["agent", "calls", "tokens", "time", "cost"],
+            [
+                [
+                    agent.agent_id,
+                    *map(written.count, (agent.calls, agent.tokens)),
+                    written.seconds(agent.duration_ms),
+                    said,
+                ]
+                for agent, said in told
+            ],
+            [Bar(agent.agent_id, float(agent.cost_nanos or 0), said) for agent, said in told],
+        )
 
 
 def analysis(store: SqlStore, workflow_id: str, root: Node) -> WorkflowAnalysis:

@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+from tc_core.model import money, written
+from tc_core.model.notebook import Bar, InNotebook, Shown
+
 INTERVAL = 0.8
 """Of so many forecasts the true total lies between `low` and `high`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(InNotebook):
     """What some days are expected to cost, in US dollars.
 
     `total` lies between `low` and `high` with the probability `interval`; all are None where nothing with a price is
@@ -39,6 +42,24 @@ class Forecast:
         """Return plain JSON values."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in Forecast.__slots__}
         return plain | {"first_day": self.first_day.isoformat()}
+
+    def _shown(self) -> Shown:
+        if self.total is None:
+            return Shown("There is nothing to forecast from.", [], [], [])
+        total, low, high = (written.usd(money.to_nanos(each or 0)) for each in (self.total, self.low, self.high))
+        days = f"{written.plural(len(self.daily), 'day')} from {self.first_day}"
+        sure = f"{self.interval:.0%} sure between {low} and {high}".replace("%", " %")
+        told = [
+            (f"{self.first_day + timedelta(days=at)}", cost, written.usd(money.to_nanos(cost)))
+            for at, cost in enumerate(self.daily)
+        ]
+        return Shown(
+            f"{total} in {days}, {sure}. By {self.method}.",
+            ["day", "cost"],
+            [[day, said] for day, _, said in told],
+            [Bar(day, cost, said) for day, cost, said in told],
+            form="columns",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ class Database(ABC):
     read_only = False
     is_in_memory = False
     """Whether it is gone with this process."""
+    is_encrypted = False
+    """Whether nobody can read its file without a key, which the files beside it must not tell either."""
     may_be_away = False
     """Whether it can be out of reach for a while: then what is recorded waits in the spool."""
     writers_overlap = False

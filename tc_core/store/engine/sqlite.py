@@ -34,6 +34,7 @@ from tc_core.store.engine.database import (
     insert_into,
     view,
 )
+from tc_core.store.engine.driver import Driver
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
 
@@ -50,10 +51,12 @@ class SQLite(Database):
     """
 
     placeholder = "?"
-    driver_errors = (SQLAlchemyError, sqlite3.Error)
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False, driver: Driver | None = None) -> None:
         self.path = path
+        self.driver = driver or Driver()
+        self.driver_errors = (SQLAlchemyError, self.driver.error)
+        self.is_encrypted = self.driver.is_encrypted
         self.read_only = read_only
         self.is_in_memory = path is None
         self._file: tuple[int, int] | None = None
@@ -134,10 +137,10 @@ class SQLite(Database):
             self.on_fork()
 
     def _storage_error(self, verb: str, cause: BaseException) -> StorageError:
-        said = f"cannot {verb} {self}: {cause}"
+        said = f"cannot {verb} {self}: {self.driver.why(cause, self.path)}"
         if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:  # what is recorded can wait until it is mended
             return StorageError(f"{said}; `token-calc db check` says which table", is_passing=True)
-        return StorageError(said, is_passing=isinstance(cause, sqlite3.OperationalError))
+        return StorageError(said, is_passing=isinstance(cause, self.driver.module.OperationalError))
 
     @property
     def _why_read_only(self) -> str:
@@ -170,7 +173,7 @@ class SQLite(Database):
                     raw.execute(f"PRAGMA busy_timeout={int(LOCK_SECONDS * 1000)}")
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                     log.warning("token-calculator: somebody removed the log of %s; what was in it is in the file", self)
-            except sqlite3.Error as error:  # another process that has it open was faster
+            except self.driver.error as error:  # another process that has it open was faster
                 log.debug("token-calculator: the removed log of %s: %s", self, error)
             finally:
                 for each in taken:
@@ -220,10 +223,11 @@ class SQLite(Database):
             return set()
         try:
             uri = self._uri(self.path, "ro")
-            with gate.passed(at_file=True), closing(sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS)) as connection:
+            connect = partial(self.driver.connect, uri, uri=True, timeout=LOCK_SECONDS)
+            with gate.passed(at_file=True), closing(connect()) as connection:
                 rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        except sqlite3.DatabaseError as error:
-            raise StorageError(f"cannot open {self}: {error}") from error
+        except self.driver.module.DatabaseError as error:
+            raise StorageError(f"cannot open {self}: {self.driver.why(error, self.path)}") from error
         return {name for (name,) in rows}
 
     def is_foreign(self, tables: set[str]) -> bool:
@@ -244,12 +248,13 @@ class SQLite(Database):
         except OSError as error:
             raise StorageError(f"cannot create {self}: {error.strerror}") from error
         try:
-            connect = partial(sqlite3.connect, self.path, timeout=LOCK_SECONDS, isolation_level=None)
+            connect = partial(self.driver.connect, self.path, timeout=LOCK_SECONDS, isolation_level=None)
             with gate.passed(at_file=True), closing(connect()) as connection:
-                connection.execute("PRAGMA page_size=8192")
+                if not self.driver.is_encrypted:  # whose pages the tools of SQLCipher expect to be as they are
+                    connection.execute("PRAGMA page_size=8192")
                 _patiently(connection.execute, "PRAGMA journal_mode=WAL")
-        except sqlite3.DatabaseError as error:
-            raise StorageError(f"cannot open {self}: {error}") from error
+        except self.driver.module.DatabaseError as error:
+            raise StorageError(f"cannot open {self}: {self.driver.why(error, self.path)}") from error
 
     def _uri(self, path: Path, mode: str) -> str:
         """Return how to open the file; SQLite can ask one in WAL mode beside which it may write nothing only so."""
@@ -264,7 +269,8 @@ class SQLite(Database):
             "sqlite://",
             StackPool,
             self._on_connect,
-            creator=lambda: _once_settled(_connect, uri),
+            creator=lambda: _once_settled(_connect, self.driver, uri),
+            module=self.driver.module,
         )
 
     def _on_connect(self, connection: Any, record: Any) -> None:
@@ -388,8 +394,8 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA cache_size=-16384")
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False)
+def _connect(driver: Driver, uri: str) -> sqlite3.Connection:
+    connection = driver.connect(uri, uri=True, timeout=left(LOCK_SECONDS), check_same_thread=False)
     try:
         connection.execute("PRAGMA schema_version")  # opens the log
     except BaseException:
@@ -400,7 +406,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 def _is_busy(error: BaseException) -> bool:
     driver_error = error.orig if isinstance(error, OperationalError) else error
-    return isinstance(driver_error, sqlite3.OperationalError) and "locked" in str(driver_error)
+    return type(driver_error).__name__ == "OperationalError" and "locked" in str(driver_error)  # of either driver
 
 
 def _is_unsettled(error: BaseException) -> bool:

@@ -15,11 +15,17 @@ export async function ask(what, parameters = new URLSearchParams(), { signal } =
 /** The same as text: `ask.text("costs.csv", ...)`. */
 ask.text = async (what, parameters = new URLSearchParams()) => (await request(what, parameters)).text();
 
-async function request(what, parameters, signal) {
+/** Have something changed: `POST /api/WHAT`. Another site's page cannot send this header, nor a form. */
+export async function order(what, parameters = new URLSearchParams()) {
+  const answer = await request(what, parameters, undefined, { method: "POST", headers: { Accept: "application/json", "X-Token-Calc": "change" } });
+  return answer.json();
+}
+
+async function request(what, parameters, signal, how = { headers: { Accept: "application/json" } }) {
   const search = new URLSearchParams(parameters).toString();
   let answer;
   try {
-    answer = await fetch(`/api/${what}${search ? `?${search}` : ""}`, { signal, headers: { Accept: "application/json" } });
+    answer = await fetch(`/api/${what}${search ? `?${search}` : ""}`, { signal, ...how });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal("The explorer does not answer: start it again with token-calc serve, then press r.", 0);

@@ -1,4 +1,4 @@
-"""What the branches keep: quotations and texts of the ledger, health, budgets, alerts, A/B tests, policies.
+"""What the branches keep: quotations, texts, health, budgets, alerts, A/B tests, policies, who has read what.
 
 The view `events`, which is wider, is made anew after every migration.
 """
@@ -19,6 +19,7 @@ def upgrade() -> None:
     _alerts()
     _ab_tests()
     _policies()
+    _explorer()
 
 
 def _quotations() -> None:
@@ -253,4 +254,14 @@ def _policies() -> None:
         sa.Column("arm", sa.SmallInteger, primary_key=True, autoincrement=False),
         sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("calls", "errors", "cost_nanos", "saved_nanos")),
+    )
+
+
+def _explorer() -> None:
+    op.create_table(
+        "explorer_read",
+        sa.Column("key", KEY, primary_key=True),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("who", "what", "asked")),
+        sa.Column("status", sa.Integer, nullable=False),
     )
