@@ -17,7 +17,20 @@ COMMANDS = (
     "alerts test",
     "alerts silence",
     "alerts ack",
-    *("export", "import", "archive", "db check", "db vacuum", "db migrate", "db stats", "db readers", "db encrypt", "demo", "doctor", "init"),
+    *(
+        "export",
+        "import",
+        "archive",
+        "db check",
+        "db vacuum",
+        "db migrate",
+        "db stats",
+        "db readers",
+        "db encrypt",
+        "demo",
+        "doctor",
+        "init",
+    ),
 )
 
 

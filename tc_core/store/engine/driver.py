@@ -48,7 +48,8 @@ class Driver:
 
     def connect(self, database: str | Path, **options: Any) -> sqlite3.Connection:
         """Open a file or a URI."""
-        return sqlite3.connect(database, **options)
+        connection: sqlite3.Connection = sqlite3.connect(database, **options)
+        return connection
 
     def check(self, path: Path) -> None:
         """Raise StorageError for a file that this driver is not for."""
@@ -101,7 +102,7 @@ class EncryptedDriver(Driver):
 
     def text(self) -> str:
         """Return the key; raise ConfigurationError for one that is none."""
-        key = self._key() if callable(self._key) else self._key
+        key: object = self._key() if callable(self._key) else self._key  # which may return anything
         if not isinstance(key, str) or not key or "\0" in key:
             raise ConfigurationError("the key of a store must be a text that is not empty")
         return key

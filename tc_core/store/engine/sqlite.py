@@ -44,6 +44,7 @@ class SQLite(Database):
     def __init__(self, path: Path | None, *, read_only: bool = False, driver: Driver | None = None) -> None:
         self.path = path
         self.driver = driver or Driver()
+        self.is_encrypted = self.driver.is_encrypted
         self.driver_errors = (SQLAlchemyError, self.driver.error)
         self.read_only = read_only
         self.is_in_memory = path is None
@@ -115,11 +116,6 @@ class SQLite(Database):
         if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:  # what is recorded can wait until it is mended
             return StorageError(f"{said}; `token-calc db check` says which table", is_passing=True)
         return StorageError(said, is_passing=isinstance(cause, self.driver.module.OperationalError))
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether nobody can read the file without its key."""
-        return self.driver.is_encrypted
 
     @property
     def _why_read_only(self) -> str:
