@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,6 +19,9 @@ from rich.console import Console
 
 from tc_core import CostTracker, InMemoryStorage, TrackingEvent
 from tc_core.cli import watch
+from tc_core.health import sql as health
+from tc_core.health.sql import Scores
+from tc_core.model import ids
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 WEEKS = ("2026-03-16..2026-03-22", "2026-03-23..2026-03-29")
@@ -154,6 +158,27 @@ def test_a_frame_shows_spending_the_run_and_what_went_wrong(store):
     assert any("✗ RateLimitError" in line for line in shown)
     assert shown[-1] == "✗ gpt-4o: RateLimitError, last at 11:58:00 UTC (failed)"
     assert "\x1b" not in "".join(shown)
+
+
+def test_a_frame_tells_of_waste_and_of_conversations_at_risk(store):
+    for n in range(4):
+        store.save_event(call(f"try {n}", 1 - n / 10, cost=0.5, status="error", error_type="Timeout", parent_id="run"))
+    risky = str(uuid.uuid4())
+    store.save_event(call(risky, 0.5, cost=0.1, parent_id="run", agent_id="writer"))
+    health.write(store, {ids.from_text(risky): Scores(2, 9, 900, 100, 0, 800, 500, 0, 0, 0)})
+    known = {}
+    lines = on_screen(watch.frame(store, NOW, UTC, lines=20, width=100, known=known)).splitlines()
+    lately = lines[lines.index("Lately") + 1 :]
+    assert lately[0].startswith("! retry storm: ")
+    assert lately[0].endswith("  $2.00")
+    assert "! writer: it goes round in circles (repetition 0.80)" in lately
+    (found,) = known.values()
+    store.save_event(call("one more", 0.4, cost=0.1, parent_id="run"))
+    on_screen(watch.frame(store, NOW, UTC, lines=20, width=100, known=known))
+    assert len(known) == 1
+    assert next(iter(known.values())) is not found  # sought again, since the run has grown
+    narrow = on_screen(watch.frame(store, NOW, UTC, lines=20, width=50), width=50).splitlines()
+    assert all(len(line) <= 50 for line in narrow)
 
 
 def test_a_frame_of_a_long_run_shows_its_last_steps(store):

@@ -113,8 +113,8 @@ class EncryptedDriver(Driver):
 
     def text(self) -> str:
         """Return the key; raise ConfigurationError for one that is none."""
-        key = self._key() if callable(self._key) else self._key
-        if not isinstance(key, str) or not key or "\0" in key:  # type: ignore[redundant-expr]  # a callable may return anything
+        key: object = self._key() if callable(self._key) else self._key  # which may return anything
+        if not isinstance(key, str) or not key or "\0" in key:
             raise ConfigurationError("the key of a store must be a text that is not empty")
         return key
 

@@ -55,6 +55,7 @@ class SQLite(Database):
     def __init__(self, path: Path | None, *, read_only: bool = False, driver: Driver | None = None) -> None:
         self.path = path
         self.driver = driver or Driver()
+        self.is_encrypted = self.driver.is_encrypted
         self.driver_errors = (SQLAlchemyError, self.driver.error)
         self.is_encrypted = self.driver.is_encrypted
         self.read_only = read_only

@@ -97,7 +97,7 @@ def conversations(asked: Asked) -> Mapping[str, Any]:
     usage = [each.last.context_usage for each in shown]
     table.numbers("context", usage, [written.EMPTY if each is None else f"{each:.0f} %" for each in usage])
     rot = [each.last.rot_percentage for each in shown]
-    table.numbers("rot", rot, [f"{each:.0f} %" for each in rot])
+    table.numbers("rot", rot, [f"{each:.0f} %" for each in rot], goes=1)
     for name, label in (("repetition", "repeats"), ("injection_risk", "injection")):
         values = [each.last.signals[name] for each in shown]
         table.numbers(label, values, [f"{each:.2f}" for each in values], goes=2)
@@ -215,7 +215,7 @@ def _odd(found: Sequence[Anomaly], names: Sequence[str], bucket: str, zone: tzin
         table.names(name.removesuffix("_id"), [each.key[name] for each in rows])
     costs, expected = ([to_nanos(getattr(each, which)) for each in rows] for which in ("observed", "expected"))
     table.numbers("cost", costs, [odd.usd(each.observed) for each in rows], tones=[_over(each) for each in rows])
-    table.numbers("expected", expected, [odd.usd(each.expected) for each in rows])
+    table.numbers("expected", expected, [odd.usd(each.expected) for each in rows], goes=1)
     times = [each.observed / each.expected if each.expected else None for each in rows]
     table.numbers("times", times, [written.EMPTY if each is None else f"{each:,.1f}x" for each in times], goes=1)
     table.numbers("calls", [each.calls for each in rows], goes=2)
