@@ -8,6 +8,12 @@ from tc_core.model import money
 
 EMPTY = "–"  # noqa: RUF001  # a dash stands for nothing
 
+SHORT_ID = 8
+"""Digits at the end of an id that tell it from others: its beginning is the time."""
+
+MARKS = {"error": "✗", "cancelled": "✗", "closed": "◌", "abandoned": "?", "open": "…"}
+"""How an event ended, where that was not well."""
+
 
 def usd(nanos: int | None, *, decimals: int | None = None) -> str:
     """Write nano-dollars with as many digits as they need: `$4.13`, `$0.0412`, `$0.00000105`."""

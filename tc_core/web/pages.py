@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import costs
+from tc_core.web.api import costs, run, run_event, run_graph
 from tc_core.web.asked import Asked
 
 View = Callable[[Asked], Mapping[str, Any]]
@@ -27,5 +27,14 @@ class Page:
     more: Mapping[str, View] = field(default_factory=dict)
 
 
-PAGES = (Page("costs", "Costs", costs.view, costs.plain, costs.csv),)
+PAGES = (
+    Page("costs", "Costs", costs.view, costs.plain, costs.csv),
+    Page(
+        "run",
+        "Run",
+        run.view,
+        run.plain,
+        more={"event": run_event.view, "graph": run_graph.view, "latest": run.latest},
+    ),
+)
 """In the order of the menu; the first is the one that opens."""
