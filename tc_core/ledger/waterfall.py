@@ -93,6 +93,31 @@ def waterfall(
     return _Adding(origins, is_single=is_single).of(calls)
 
 
+@dataclass(frozen=True, slots=True)
+class ContextPart:
+    """One part of a call's prompt, as it was sent: where it comes from, its tokens, and whether it is sent again."""
+
+    origin_kind: OriginKind
+    origin_id: str | None
+    name: str
+    tokens: int
+    is_resent: bool
+    cost_nanos: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+def context(store: SqlStore, event_id: str) -> tuple[ContextPart, ...]:
+    """Return what fills the prompt of one call, in the order sent; nothing where no input is recorded.
+
+    The tokens sum to what was billed. What requests add, and what is unexplained, comes last.
+    """
+    calls, origins = read(store, {"event_id": event_id}, None, None)
+    return _Adding(origins, is_single=True).in_order(calls[0]) if calls else ()
+
+
 @dataclass(slots=True)
 class _Sum:
     tokens: int = 0
@@ -158,6 +183,15 @@ class _Adding:
         costs: Sequence[int | None] = [None] * len(parts) if call.zones is None else split_cost(tokens, call.zones)
         for (key, count, is_first, sends), cost in zip(parts, costs, strict=True):
             self._sums.setdefault(key, _Sum()).add(count, count if is_first else 0, sends, cost)
+
+    def in_order(self, call: Call) -> tuple[ContextPart, ...]:
+        parts = list(self._parts(call))
+        counts = [part[1] for part in parts]
+        costs: Sequence[int | None] = [None] * len(parts) if call.zones is None else split_cost(counts, call.zones)
+        return tuple(
+            ContextPart(*key, count, not is_first, cost)
+            for (key, count, is_first, _), cost in zip(parts, costs, strict=True)
+        )
 
     def _parts(self, call: Call) -> Iterator[tuple[_Key, int, bool, int]]:
         """Yield origin, tokens, whether it is sent for the first time, and how many sends it is; in the order sent."""

@@ -40,7 +40,7 @@ def headline(
     attempts: Sequence[Attempt] = (),
 ) -> Text:
     """Return the answer about a run: what ran, how long, what it cost, and how it ended; sums are those of its tree."""
-    line = Text(name_of(event), style="bold")
+    line = Text().append(name_of(event), style="bold")
     line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")
     if event.latency_ms is not None:
         line.append(f"  {written.seconds(event.latency_ms)}")

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 
 from tc_core.costs import words
@@ -69,6 +69,11 @@ class Asked:
     def filters(self) -> dict[str, FilterValue]:
         """The filters, written as behind `--filter`."""
         return words.filters_of(self.texts("filter"))
+
+    def with_(self, **parameters: str) -> "Asked":
+        """Return the same question with some parameters changed."""
+        changed = {name: [value] for name, value in parameters.items()}
+        return replace(self, parameters={**self.parameters, **changed})
 
     def command(self, *start: str, options: Sequence[str] = (), more: Sequence[str] = ()) -> str:
         """Return the command that shows the same: `options` are names of parameters that are its options too."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import costs, run, run_event, run_graph
+from tc_core.web.api import costs, run, run_event, run_graph, waterfall
 from tc_core.web.asked import Asked
 
 View = Callable[[Asked], Mapping[str, Any]]
@@ -35,6 +35,13 @@ PAGES = (
         run.view,
         run.plain,
         more={"event": run_event.view, "graph": run_graph.view, "latest": run.latest},
+    ),
+    Page(
+        "waterfall",
+        "Waterfall",
+        waterfall.view,
+        waterfall.plain,
+        more={"breaks": waterfall.breaks, "context": waterfall.context},
     ),
 )
 """In the order of the menu; the first is the one that opens."""

@@ -69,7 +69,7 @@ def asked_event(asked: Asked) -> TrackingEvent:
 
 
 def _sentence(event: TrackingEvent) -> Text:
-    line = Text(name_of(event), style="bold")
+    line = Text().append(name_of(event), style="bold")
     if event.latency_ms is not None:
         line.append(f"  {written.seconds(event.latency_ms)}")
     if event.is_call:
