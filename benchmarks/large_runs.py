@@ -1,4 +1,4 @@
-"""Single runs of any size, made from a seed: crews of agents that plan, call models and tools, try again, and hand on."""
+"""Single runs of any size, made from a seed: agents that call models and tools, fail at times, and hand on."""
 
 import random
 from collections.abc import Iterator

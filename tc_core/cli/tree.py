@@ -139,7 +139,7 @@ def sheet_of(
 
 def _print_critical_path(path: CriticalPath) -> None:
     """Say in one line what the run waited for; nothing where no time is recorded, or one step is all."""
-    said = present.path_said(path)
+    said = present.path_said(path.names, path.busy_ms, path.total_ms)
     if said:
         text.console().print(text.one_line(said))
 

@@ -14,6 +14,10 @@ _WAITING = "waiting"
 """The kind of a bottleneck that is no work of ours: nothing that is recorded ran."""
 
 
+Piece = tuple[int, int, int, bool]
+"""The place of an event that is waited for, from when to when (us), and whether it is a wait for nothing recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class CriticalStep:
     """Some time in which a run waited for one event: a call, a tool, or for what a step did itself.
@@ -53,9 +57,10 @@ class CriticalPath:
         """Who was waited for: agents and tools, each once where nothing else comes between."""
         found: list[str] = []
         for step in self.steps:
-            name = step.name if step.kind in _BY_NAME or step.agent_id is None else step.agent_id
-            if not step.is_wait and (not found or found[-1] != name):
-                found.append(name)
+            if not step.is_wait:
+                name = waited_name(step.kind, step.name, step.agent_id)
+                if not found or found[-1] != name:
+                    found.append(name)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +75,11 @@ class CriticalPath:
 
 
 _BY_NAME = frozenset({"tool", "retrieval"})
+
+
+def waited_name(kind: str, name: str, agent_id: str | None) -> str:
+    """Return who is waited for: a tool, else the agent of an event where it has one."""
+    return name if kind in _BY_NAME or agent_id is None else agent_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +137,12 @@ def critical_path(root: Node) -> CriticalPath:
 
 def waited_for(
     children: Sequence[Sequence[int]], begins: Sequence[int], ends: Sequence[int], root: int = 0
-) -> list[tuple[int, int, int, bool]]:
-    """Return the pieces of a critical path as (place, begin, end, whether it is a wait), in order of time.
+) -> list[Piece]:
+    """Return the pieces of a critical path, in order of time.
 
-    Events are places in `children`, which holds the places below each, and in `begins` and `ends`, which hold its times.
+    Events are places in `children`, which holds the places below each, and in `begins` and `ends`, which hold times.
     """
-    pieces: list[tuple[int, int, int, bool]] = []
+    pieces: list[Piece] = []
     waiting = [(root, begins[root], ends[root])]
     while waiting:
         place, begin, end = waiting.pop()

@@ -4,10 +4,12 @@ A node for each event says nothing of a run of ten thousand. Steps of a framewor
 belongs to the agent that it is a step of.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tc_core.lineage.bare_graph import NOWHERE
+from tc_core.lineage.critical import Piece
 from tc_core.lineage.outline import Outline
 from tc_core.model.event import CALL_TYPES
 
@@ -31,7 +33,7 @@ class Group(NamedTuple):
 class GroupNode:
     """A group: how often it was at work, how long the run waited for it, and what it cost.
 
-    A model's cost is that of its calls, an agent's or tool's that of the calls right below it: both tell the same money.
+    A model's cost is that of its calls, an agent's or tool's that of the calls right below it: the same money twice.
     `most_in_one` is the most times that one event asked for it, such as an agent for a tool: a loop's turns. `again` is
     how often it was entered from inside itself.
     """
@@ -117,9 +119,12 @@ class GroupGraph:
         return -node.waited_us, -(node.cost_nanos or 0), -node.times, group.key
 
 
-def grouped(run: Outline, place: int = 0, *, with_path: bool = True) -> GroupGraph:
-    """Return the groups of a run, or of what lies below one of its events; see `GroupGraph`."""
-    return _Grouping(run, place).graph(with_path=with_path)
+def grouped(run: Outline, place: int = 0, pieces: Sequence[Piece] | None = None) -> GroupGraph:
+    """Return the groups of a run, or of what lies below one of its events; see `GroupGraph`.
+
+    `pieces` are those of its critical path, where they are known already.
+    """
+    return _Grouping(run, place).graph(run.waited_for(place) if pieces is None else pieces)
 
 
 class _Grouping:
@@ -134,7 +139,7 @@ class _Grouping:
         self._inside: dict[int, frozenset[Group]] = {}
         self._graph = GroupGraph(self._of(place) or Group("step", run.names[place]))
 
-    def graph(self, *, with_path: bool) -> GroupGraph:
+    def graph(self, pieces: Sequence[Piece]) -> GroupGraph:
         run, graph = self._run, self._graph
         graph.total_us = run.ends[self._top] - run.begins[self._top]
         self._node(graph.root, self._top).times = 1
@@ -146,8 +151,7 @@ class _Grouping:
         for (_, group), times in self._by_one.items():
             graph.nodes[group].most_in_one = max(graph.nodes[group].most_in_one, times)
         self._add_reads()
-        if with_path:
-            self._add_path()
+        self._add_path(pieces)
         return graph
 
     def _of(self, place: int) -> Group | None:
@@ -227,10 +231,10 @@ class _Grouping:
             if source is not None and target is not None and source != target:
                 self._edge(source, target, "reads").times += 1
 
-    def _add_path(self) -> None:
+    def _add_path(self, pieces: Sequence[Piece]) -> None:
         """Add how long the run waited for whom, and mark the ways there."""
         marked = {self._top}
-        for place, begin, end, is_wait in self._run.waited_for(self._top):
+        for place, begin, end, is_wait in pieces:
             if is_wait:
                 continue
             self._graph.nodes[self._holder[place]].waited_us += end - begin

@@ -12,7 +12,7 @@ import numpy as np
 from tc_core.errors import LineageError
 from tc_core.lineage import sql
 from tc_core.lineage.bare_graph import NOWHERE, Mask, Numbers
-from tc_core.lineage.critical import CriticalPath, CriticalStep, ends_of, path_of, waited_for
+from tc_core.lineage.critical import CriticalPath, CriticalStep, Piece, path_of, waited_for, waited_name
 from tc_core.lineage.sql import RELATION_OF
 from tc_core.model import ids
 from tc_core.model.event import CALL_TYPES
@@ -102,8 +102,20 @@ class Outline:
         )
         return path_of(steps, (self.ends[place] - began) / 1000)
 
-    def waited_for(self, place: int = 0) -> list[tuple[int, int, int, bool]]:
-        """Return the pieces of that path as (place, begin, end, whether it is a wait)."""
+    def who_was_waited_for(self, pieces: Sequence[Piece]) -> tuple[list[str], int]:
+        """Return the agents and tools of a path in their order, and how long they worked (us)."""
+        names: list[str] = []
+        busy_us = 0
+        for at, begin, end, is_wait in pieces:
+            if not is_wait:
+                busy_us += end - begin
+                name = waited_name(self.types[at], self.names[at], self.agents[at])
+                if not names or names[-1] != name:
+                    names.append(name)
+        return names, busy_us
+
+    def waited_for(self, place: int = 0) -> list[Piece]:
+        """Return the pieces of that path."""
         children: list[list[int]] = [[] for _ in range(len(self))]
         for child in self.below(place)[1:]:
             children[self.parents[child]].append(child)
@@ -116,7 +128,8 @@ def outline(store: SqlStore, run_id: str) -> Outline:
         columns, facts = sql.outline_of(connection, run_id)
         rows = dict(zip(sql.OUTLINE, columns, strict=True))
         keys = set().union(*(rows[name] for name in _TEXTS)) - {None}
-        texts = {**store.interned.values(connection, keys), None: None}
+        texts: dict[int | None, str | None] = {None: None}
+        texts |= store.interned.values(connection, keys)
     if not rows["key"]:
         raise LineageError(f"No run {run_id} is recorded: `token-calc runs` lists what is.")
     return _made(run_id, rows, facts, texts)
@@ -140,9 +153,6 @@ def _made(
     def texts_of(name: str) -> list[Any]:
         return [texts[key] for key in column(name)]
 
-    children: list[list[int]] = [[] for _ in order]
-    for place, parent in enumerate(parents[1:], start=1):
-        children[parent].append(place)
     begins, took = column("at"), column("latency_us")
     types, sizes = texts_of("event_type"), _sizes(parents)
     named = zip(types, texts_of("name"), texts_of("model"), strict=True)
@@ -157,7 +167,7 @@ def _made(
         sizes=sizes,
         begins=begins,
         took=took,
-        ends=ends_of(begins, took, children),
+        ends=_ends(begins, took, parents),
         types=types,
         names=[(model if type_ in CALL_TYPES else name) or type_ for type_, name, model in named],
         agents=texts_of("agent_id"),
@@ -179,29 +189,42 @@ def _in_tree_order(rows: Mapping[str, Sequence[Any]], root_id: bytes) -> tuple[l
     """Return the numbers of rows as a tree shows them, with the place of each one's parent, and its depth."""
     numbers: dict[int | None, int] = {key: number for number, key in enumerate(rows["key"])}
     root = next((number for number, id_ in enumerate(rows["id"]) if bytes(id_) == root_id), 0)
-    children: list[list[int]] = [[] for _ in numbers]
-    for number, parent in enumerate(rows["parent"]):
-        if number != root:  # one whose parent is elsewhere hangs under the root
-            children[numbers.get(parent, root)].append(number)
+    # One whose parent is elsewhere hangs under the root.
+    above = [numbers.get(parent, root) for parent in rows["parent"]]
+    # Children as chains of numbers: a list for each event would keep the garbage collector busy longer than all else.
+    first, following = [NOWHERE] * len(above), [NOWHERE] * len(above)
+    for number in range(len(above) - 1, -1, -1):
+        if number != root:
+            following[number], first[above[number]] = first[above[number]], number
     order: list[int] = []
     parents: list[int] = []
     depths: list[int] = []
-    seen = bytearray(len(numbers))
-    waiting = [(root, NOWHERE, 0)]
+    place_of = [NOWHERE] * len(above)
+    waiting = [root]
     while waiting:
-        number, parent, depth = waiting.pop()
-        if seen[number]:
-            continue
-        seen[number] = 1
-        place = len(order)
-        order.append(number)
-        parents.append(parent)
-        depths.append(depth)
-        if below := children[number]:
-            waiting.extend([(child, place, depth + 1) for child in reversed(below)])
-        if not waiting and len(order) < len(numbers):  # parents in a circle, as imported ones may be
-            waiting.append((seen.index(0), 0, 1))
+        number = waiting.pop()
+        if number == NOWHERE or place_of[number] != NOWHERE:
+            number = NOWHERE
+        else:
+            place_of[number] = len(order)
+            parent = NOWHERE if number == root else max(place_of[above[number]], 0)
+            order.append(number)
+            parents.append(parent)
+            depths.append(0 if number == root else depths[parent] + 1)
+            waiting += (following[number], first[number]) if number != root else (first[number],)
+        if not waiting and len(order) < len(above):  # parents in a circle, as imported ones may be
+            waiting.append(place_of.index(NOWHERE))
     return order, parents, depths
+
+
+def _ends(begins: Sequence[int], took: Sequence[int | None], parents: Sequence[int]) -> list[int]:
+    """Return when events ended, as `critical.ends_of` does."""
+    ends = [begin if us is None else begin + us for begin, us in zip(begins, took, strict=True)]
+    for place in range(len(parents) - 1, 0, -1):
+        parent = parents[place]
+        if took[parent] is None and ends[place] > ends[parent]:
+            ends[parent] = ends[place]
+    return ends
 
 
 def _sizes(parents: Sequence[int]) -> list[int]:

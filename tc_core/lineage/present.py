@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from tc_core.lineage.critical import CriticalPath
 from tc_core.lineage.tree import name_of
 from tc_core.model import written
 from tc_core.model.attempt import Attempt
@@ -87,13 +86,12 @@ def again(attempts: Sequence[Attempt]) -> str:
     return f"↻ {retries} {'retry' if retries == 1 else 'retries'} inside ({said})"
 
 
-def path_said(path: CriticalPath) -> str:
+def path_said(names: Sequence[str], busy_ms: float, total_ms: float) -> str:
     """Say in one line what a run waited for; nothing where no time is recorded, or one step is all."""
-    names = path.names
-    if len(names) < 2 or not path.total_ms:
+    if len(names) < 2 or not total_ms:
         return ""
     if len(names) > _MOST_NAMES:
         left_out = f"({len(names) - _MOST_NAMES + 1:,} more)"
         names = [*names[: _MOST_NAMES - 2], left_out, names[-1]]
-    took = f"({written.seconds(path.busy_ms)} of {written.seconds(path.total_ms)})"
+    took = f"({written.seconds(busy_ms)} of {written.seconds(total_ms)})"
     return f"Critical path: {' → '.join(names)} {took}"

@@ -25,14 +25,15 @@ _DIMENSION = table(Dimension)
 
 RELATION_OF = {key: value for key, kind, value in SEED if kind == "relation"}
 
+_PAGE = 500
 _PARENT = f"coalesce(e.parent, {NOWHERE})"
 _ROWS = f'SELECT e."key", {_PARENT}, e.id, x.value FROM event e LEFT JOIN external_id x ON x.id = e.id WHERE e.'
 _FACTS = f"SELECT source, relation, target FROM relation WHERE confidence >= {FACT} AND "
 _WITHIN = '(SELECT "key" FROM event WHERE {} = :value)'
 OUTLINE = (
-    "key parent id at latency_us event_type name model agent_id status error_type "
-    "input_tokens output_tokens cached_tokens usage_source cost_nanos"
-).split()
+    *("key", "parent", "id", "at", "latency_us", "event_type", "name", "model", "agent_id", "status", "error_type"),
+    *("input_tokens", "output_tokens", "cached_tokens", "usage_source", "cost_nanos"),
+)
 """The columns of an outline; the model is the one that answered, where it is known."""
 _OF_OUTLINE = {"model": "coalesce(e.served_model, e.model)"}
 _OUTLINE = ", ".join(_OF_OUTLINE.get(name, f'e."{name}"') for name in OUTLINE)
@@ -97,13 +98,17 @@ def of_scope(connection: Connection, column: Literal["root", "workflow_id"], val
     return Found(_array(parents.items(), 2), _array(sorted(facts), 3), names)
 
 
-def outline_of(connection: Connection, root_id: str) -> tuple[list[Sequence[Any]], list[Sequence[int]]]:
+def outline_of(connection: Connection, root_id: str) -> tuple[list[Any], list[Sequence[int]]]:
     """Return a run in order of time as the columns of `OUTLINE`, and its facts as (newer, relation, older)."""
     root = connection.execute(select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id))).scalar()
     if root is None:
         return [()] * len(OUTLINE), []
-    rows = _raw(connection, f'SELECT {_OUTLINE} FROM event e WHERE e.root = {root:d} ORDER BY e.at, e."key"')
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(OUTLINE)
+    question = f'SELECT {_OUTLINE} FROM event e WHERE e.root = {root:d} ORDER BY e.at, e."key"'
+    cursor: Any = connection.exec_driver_sql(question).cursor
+    columns: list[Any] = [[] for _ in OUTLINE]
+    while rows := cursor.fetchmany(_PAGE):  # no more rows at once than the garbage collector overlooks
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
     within = f'(SELECT "key" FROM event WHERE root = {root:d})'
     return columns, list(_raw(connection, f"{_FACTS}source IN {within}"))
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from tc_core.lineage import find, present, sql
-from tc_core.lineage.critical import critical_path
+from tc_core.lineage.critical import Piece, critical_path
 from tc_core.lineage.outline import Outline, outline
 from tc_core.lineage.tree import tree
 from tc_core.model import written
@@ -30,7 +30,7 @@ def view(asked: Asked) -> Mapping[str, Any]:
     run = asked_run(asked)
     event = root_of(asked.store, run)
     attempts = asked.store.attempts_in(run.run_id)
-    path = present.path_said(run.critical_path()) if len(run) <= MOST_FOR_PATH else ""
+    path = path_of(run, 0, run.waited_for()) if len(run) <= MOST_FOR_PATH else ""
     return {
         "sentence": said(_headline(run, event, attempts.get(event.event_id, ()))),
         "path": path,
@@ -43,6 +43,12 @@ def view(asked: Asked) -> Mapping[str, Any]:
         "is_folded": len(run) > FOLDED_FROM,
         "command": asked.command("tree", run_word(asked)),
     }
+
+
+def path_of(run: Outline, place: int, pieces: Sequence[Piece]) -> str:
+    """Return the line about the critical path of a run, or of a branch of it."""
+    names, busy_us = run.who_was_waited_for(pieces)
+    return present.path_said(names, busy_us / 1000, (run.ends[place] - run.begins[place]) / 1000)
 
 
 def plain(asked: Asked) -> Mapping[str, Any]:
@@ -126,7 +132,11 @@ def _columns(run: Outline) -> Mapping[str, Any]:
         ],
         "cost": _or_unknown(_costs(run)),
         "calls": run.sums.calls.tolist(),
-        "facts": [[newer, relations.index(relation), older] for newer, relation, older in facts],
+        "facts": [
+            [newer for newer, _, _ in facts],
+            [relations.index(relation) for _, relation, _ in facts],
+            [older for _, _, older in facts],
+        ],
         "relations": [present.RELATIONS[each] for each in relations],
     }
 

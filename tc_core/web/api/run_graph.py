@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tc_core.lineage import present
 from tc_core.lineage.groups import Group, GroupGraph, GroupNode, grouped
-from tc_core.lineage.outline import Outline
 from tc_core.model import written
-from tc_core.web.api.run import asked_run
+from tc_core.web.api.run import asked_run, path_of
 from tc_core.web.asked import Asked
 from tc_core.web.table import Table
 
@@ -21,13 +19,14 @@ def view(asked: Asked) -> Mapping[str, Any]:
     """Return the graph, and the same as a table."""
     run = asked_run(asked)
     place = run.place_of(event) if (event := asked.text("below")) else 0
-    whole = grouped(run, place or 0)
+    pieces = run.waited_for(place or 0)
+    whole = grouped(run, place or 0, pieces)
     around = _group(whole, asked.text("around"))
     hops = asked.choice("hops", HOPS)
     wanted = whole.hops_that_fit(around, READS_EASILY) if hops is None else None if hops == "all" else int(hops)
     shown = whole.around(around, wanted)
     return {
-        "path": present.path_said(run.critical_path(place or 0)),
+        "path": path_of(run, place or 0, pieces),
         "of": run.names[place or 0],
         "around": around.key,
         "hops": hops or "",
@@ -38,7 +37,7 @@ def view(asked: Asked) -> Mapping[str, Any]:
              "text": written.count(edge.times), "critical": edge.is_critical}
             for edge in shown.edges.values()
         ],
-        "table": _table(run, shown),
+        "table": _table(shown),
     }  # fmt: skip
 
 
@@ -60,7 +59,7 @@ def _node(graph: GroupGraph, node: GroupNode) -> Mapping[str, Any]:
 
 
 def _said(node: GroupNode) -> str:
-    parts = [f"{node.times:,}x"]
+    parts = [f"{node.times:,} x"]
     if node.cost_nanos is not None and node.group.kind == "model":
         parts.append(written.usd(node.cost_nanos))
     if node.waited_us:
@@ -68,7 +67,7 @@ def _said(node: GroupNode) -> str:
     return "  ".join(parts)
 
 
-def _table(run: Outline, graph: GroupGraph) -> Mapping[str, Any]:
+def _table(graph: GroupGraph) -> Mapping[str, Any]:
     nodes = sorted(graph.nodes.values(), key=lambda node: (-node.waited_us, -(node.cost_nanos or 0), node.group.key))
     table = Table(label="Agents, tools and models")
     table.names("kind", [node.group.kind for node in nodes], tones=["nothing"] * len(nodes))
@@ -82,7 +81,14 @@ def _table(run: Outline, graph: GroupGraph) -> Mapping[str, Any]:
         goes=1,
         tones=["over" if node.failed else "nothing" for node in nodes],
     )
-    table.money("cost", [node.cost_nanos if _has_cost(node) else 0 for node in nodes])
+    costs = [node.cost_nanos for node in nodes]
+    decimals = written.column_decimals(costs)
+    table.numbers(
+        "cost",
+        costs,
+        [written.usd(nanos, decimals=decimals) for nanos in costs],
+        tones=["doubt" if _is_unpriced(node) else "" if node.cost_nanos else "nothing" for node in nodes],
+    )
     table.numbers(
         "waited for",
         [node.waited_us for node in nodes],
@@ -92,8 +98,8 @@ def _table(run: Outline, graph: GroupGraph) -> Mapping[str, Any]:
     return table.to_dict()
 
 
-def _has_cost(node: GroupNode) -> bool:
-    return node.cost_nanos is not None or node.group.kind == "model"
+def _is_unpriced(node: GroupNode) -> bool:
+    return node.cost_nanos is None and node.group.kind == "model"
 
 
 def _quiet(counts: Any) -> list[str]:

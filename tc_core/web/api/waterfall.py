@@ -88,9 +88,7 @@ def context(asked: Asked) -> Mapping[str, Any]:
     if run_id is None:
         return {"calls": None, "parts": None}
     run = outline(asked.store, run_id)
-    places = [
-        place for place, read in enumerate(run.input_tokens) if read and run.types[place] == "llm_call"
-    ]
+    places = [place for place, read in enumerate(run.input_tokens) if read and run.types[place] == "llm_call"]
     shown = sorted(sorted(places, key=lambda place: -(run.input_tokens[place] or 0))[:MOST_CALLS])
     shown.sort(key=lambda place: run.begins[place])
     if asked.text("event"):
@@ -196,7 +194,9 @@ def _flows(found: Waterfall) -> Mapping[str, Any]:
     """Return bands from the origins to first sent and sent again, and from there to the price; they sum exactly."""
     rows = sorted((row for row in found.rows if row.tokens), key=lambda row: -row.tokens)
     named, others = rows[:MOST_FLOWS], rows[MOST_FLOWS:]
-    origins = [(row.name, row.origin_kind, row.first_tokens, row.resent_tokens) for row in named]
+    origins: list[tuple[str, str, int, int]] = [
+        (row.name, row.origin_kind, row.first_tokens, row.resent_tokens) for row in named
+    ]
     if others:
         sums = sum(row.first_tokens for row in others), sum(row.resent_tokens for row in others)
         origins.append((written.plural(len(others), "other"), "others", *sums))
@@ -247,14 +247,16 @@ def _context_of(asked: Asked, event: TrackingEvent) -> Mapping[str, Any]:
     table.shares("share", [part.tokens for part in parts], whole)
     line = f"{written.plural(whole, 'token')} in {written.plural(len(parts), 'part')}"
     if window:
-        line += f": {written.percent(whole, window)} of the {window:,} that {event.served_model or event.model} can take"
+        line += (
+            f": {written.percent(whole, window)} of the {window:,} that {event.served_model or event.model} can take"
+        )
     return {
         "id": event.event_id.replace("-", "")[-ID_DIGITS:],
         "said": f"{line}." if parts else "Nothing is known of what this call was sent.",
         "link": _link(event),
         "parts": [
             {"name": part.name, "kind": part.origin_kind, "tokens": part.tokens, "again": part.is_resent,
-             "text": f"{part.name}: {written.plural(part.tokens, 'token')}, {'sent again' if part.is_resent else 'first sent'}"}
+             "text": f"{part.name}: {written.plural(part.tokens, 'token')}, {AGAIN if part.is_resent else FIRST}"}
             for part in parts
         ],
         "table": table.to_dict(),
@@ -270,5 +272,3 @@ def _window(event: TrackingEvent) -> int | None:
 
 def _link(event: TrackingEvent) -> str:
     return f"/run?run={event.root_id or event.event_id}&event={event.event_id.replace('-', '')[-ID_DIGITS:]}"
-
-

@@ -10,7 +10,7 @@ const LETTER = 7.4;
 const HOPS = [["", "as fits"], ["1", "1 hop"], ["2", "2 hops"], ["3", "3 hops"], ["all", "all"]];
 const SERIES = { agent: 0, model: 1, tool: 2, retriever: 3 };
 
-export function Graph({ run, events }) {
+export function Graph({ run, events, path }) {
   const { parameters } = current();
   const question = new URLSearchParams({ run });
   for (const name of ["below", "around", "hops"]) if (parameters.get(name)) question.set(name, parameters.get(name));
@@ -19,7 +19,7 @@ export function Graph({ run, events }) {
   const [error, fail] = useState(null);
   const box = useRef(null);
   useEffect(() => {
-    const observer = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) see(true); }, { rootMargin: "300px" });
+    const observer = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) see(true); });
     observer.observe(box.current);
     return () => observer.disconnect();
   }, []);
@@ -37,7 +37,7 @@ export function Graph({ run, events }) {
       ${parameters.get("around") ? html`<button type="button" onClick=${() => change({ around: null })}>Around the run itself</button>` : null}</div>
     ${error ? html`<div class="failed" role="alert"><p>${error.message}</p></div>` : null}
     ${!found && !error ? html`<p class="loading">Loading…</p>` : null}
-    ${found ? html`${found.path ? html`<p class="path">${found.path}</p>` : null}${found.note ? html`<p class="note">${found.note}</p>` : null}
+    ${found ? html`${found.path && found.path !== path ? html`<p class="path">${found.path}</p>` : null}${found.note ? html`<p class="note">${found.note}</p>` : null}
       <${Picture} found=${found} /><${Table} table=${found.table} of="graph" />` : null}
   </${Section}></div>`;
 }
@@ -50,10 +50,10 @@ function Picture({ found }) {
   const most = Math.max(...found.edges.map((edge) => edge.times), 1);
   return html`<div class="graph" tabindex="0" role="group" aria-label="graph; the table below has the same">
     <svg width=${laid.width} height=${laid.height} role="group" aria-label=${`${found.nodes.length} groups and ${found.edges.length} ways between them`}>
-      <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" class="arrow-head" /></marker></defs>
+      <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" class="arrow-head" /></marker></defs>
       ${laid.edges.map(({ edge, points, x, y }) => html`<g class=${`way ${edge.kind} ${edge.critical ? "critical" : ""}`}>
         <path d=${curve(points)} marker-end="url(#arrow)" style=${{ strokeWidth: 1 + 2.5 * Math.sqrt(edge.times / most) }} />
-        ${edge.times > 1 || edge.kind === "reads" ? html`<text x=${x} y=${y + 4} text-anchor="middle">${edge.kind === "reads" ? "reads " : ""}${edge.text}×</text>` : null}</g>`)}
+        ${edge.times > 1 || edge.kind === "reads" ? html`<text x=${x} y=${y + 4} text-anchor="middle">${edge.kind === "reads" ? "reads " : ""}${edge.text} x</text>` : null}</g>`)}
       ${laid.nodes.map(({ node, x, y, width }) => html`<a href=${hrefOf(node)} class=${`group ${node.kind} ${node.key === found.around ? "is-at" : ""}`} aria-label=${`${node.kind} ${node.name}: ${node.text}`}
           onClick=${(event) => { if (event.metaKey || event.ctrlKey || event.shiftKey) return; event.preventDefault(); change({ around: node.key }); }}>
         <title>${`${node.kind} ${node.name}: ${node.text}${node.again ? `, ${node.again} times from inside itself` : ""}${node.failed ? `, ${node.failed} failed` : ""}`}</title>

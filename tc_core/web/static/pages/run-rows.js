@@ -126,9 +126,10 @@ export class Rows {
 
 function factsOf(columns) {
   const found = new Map();
-  for (const [newer, relation, older] of columns.facts) {
-    if (!found.has(newer)) found.set(newer, []);
-    found.get(newer).push([columns.relations[relation], older]);
-  }
+  const [newer, relation, older] = columns.facts;
+  newer.forEach((place, number) => {
+    if (!found.has(place)) found.set(place, []);
+    found.get(place).push([columns.relations[relation[number]], older[number]]);
+  });
   return found;
 }

@@ -108,11 +108,16 @@ export function Timeline({ rows, selected, select, zoom }) {
       </div>
       ${shown >= 0 && shown < rows.length ? html`<div class="tip" role="presentation" style=${over.x > width / 2 ? { right: `${width - over.x + 12}px` } : { left: `${over.x + 12}px` }}>
         <strong dir="auto">${rows.name(shown)[1]}</strong> ${rows.time(shown)} ${rows.cost(shown)[0]}</div>` : null}
-      <ul class="legend">${LEGEND.map(([name, number]) => html`<li><span><span class=${`dot series-${number}`}></span>${name}</span></li>`)}
+      <ul class="legend">${legendOf(rows).map(([name, number]) => html`<li><span><span class=${`dot series-${number}`}></span>${name}</span></li>`)}
         ${zoom > 0 ? html`<li><button type="button" onClick=${() => change({ zoom: null }, { replace: true })}>← whole run</button></li>` : null}
         ${selected > 0 && selected !== zoom && rows.size[selected] > 1 ? html`<li><button type="button" onClick=${() => change({ zoom: rows.id(selected) }, { replace: true })}>zoom to ${rows.name(selected)[1]}</button></li>` : null}
         ${deepest > lanes ? html`<li><span>${count(deepest - lanes)} deeper lanes are not drawn: zoom in</span></li>` : null}</ul>
     </div>`;
+}
+
+function legendOf(rows) {
+  const used = new Set(rows.columns.names.map(([, , kind]) => COLOURS[kind] || COLOURS.task));
+  return LEGEND.filter(([, number]) => used.has(number === "rest" ? "--rest" : `--s${number}`));
 }
 
 function before(rows, place) {

@@ -8,12 +8,12 @@ const MORE = 8;
 const MOST_TURNED = 40;
 
 const COLUMNS = [
-  { name: "event", from: 0, width: "minmax(9rem, 2.2fr)" },
+  { name: "event", from: 0, width: "minmax(11rem, 2.6fr)" },
   { name: "id", from: 900, width: "5.4rem" },
   { name: "time", from: 300, width: "5.6rem", number: true },
-  { name: "tokens", from: 720, width: "minmax(6rem, 14.5rem)" },
+  { name: "tokens", from: 640, width: "minmax(5rem, 13rem)" },
   { name: "cost", from: 0, width: "6.2rem", number: true },
-  { name: "notes", from: 560, width: "minmax(0, 1.4fr)" },
+  { name: "notes", from: 560, width: "minmax(4rem, 1.5fr)" },
 ];
 
 /** The events that are unfolded or folded otherwise than at first, by id. */
@@ -30,7 +30,8 @@ export function Tree({ rows, selected, select }) {
   const [box, width] = useWidth();
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(500);
-  const columns = COLUMNS.filter((column) => width >= column.from);
+  const columns = useMemo(() => COLUMNS.filter((column) => width >= column.from), [width]);
+  const kept = useMemo(() => new Map(), [rows, columns, Math.floor(top / 40_000)]); // rows that are drawn as they were
   const at = Math.max(0, shown.indexOf(selected));
   const first = Math.max(0, Math.floor(top / ROW) - MORE);
   const last = Math.min(shown.length, Math.ceil((top + height) / ROW) + MORE);
@@ -89,32 +90,42 @@ export function Tree({ rows, selected, select }) {
     if (place !== undefined) anchor.current = { rows, id: rows.id(place), by: now % ROW };
     setTop(now);
   };
-  const grid = { gridTemplateColumns: columns.map((column) => column.width).join(" ") };
+  const row = (place, number) => {
+    const isAt = place === selected || (selected < 0 && place === 0);
+    const isOpen = shown[number + 1] === place + 1 && rows.size[place] > 1;
+    const drawn = kept.get(place);
+    if (drawn && drawn.number === number && drawn.isAt === isAt && drawn.isOpen === isOpen) return drawn.row;
+    const made = html`<${Row} key=${rows.id(place)} rows=${rows} place=${place} number=${number} columns=${columns} isAt=${isAt} isOpen=${isOpen} />`;
+    kept.set(place, { number, isAt, isOpen, row: made });
+    return made;
+  };
+  const click = (event) => {
+    const line = event.target.closest(".row");
+    const place = line ? shown[Number(line.dataset.number)] : undefined;
+    if (place === undefined) return;
+    if (event.type === "dblclick" || event.target.closest(".fold")) turn(place);
+    else select(place);
+  };
+  const grid = columns.map((column) => column.width).join(" ");
   if (!shown.length) return html`<p class="aside">No event of this run has “${q}”.</p>`;
   return html`
-    <div class="tree" role="treegrid" aria-label="events of the run" aria-rowcount=${shown.length + 1} aria-colcount=${columns.length} tabindex="0" ref=${box}
+    <div class="tree" role="treegrid" style=${{ height: `min(62vh, ${Math.max(shown.length, 6) * ROW + 46}px)`, "--columns": grid }} aria-label="events of the run" aria-rowcount=${shown.length + 1} aria-colcount=${columns.length} tabindex="0" ref=${box}
          aria-activedescendant=${`e-${rows.id(shown[at])}`} onKeyDown=${key} onScroll=${scroll}>
-      <div role="row" class="head" aria-rowindex="1" style=${grid}>
+      <div role="row" class="head" aria-rowindex="1">
         ${columns.map((column) => html`<div role="columnheader" class=${column.number ? "number" : ""}>${column.name}</div>`)}
       </div>
-      <div role="presentation" class="body" style=${{ height: `${shown.length * ROW}px` }}>
-        ${shown.slice(first, last).map((place, number) => html`<${Row} key=${rows.id(place)} rows=${rows} place=${place} number=${first + number} columns=${columns}
-            grid=${grid} isAt=${place === selected || (selected < 0 && place === 0)} isOpen=${shown[first + number + 1] === place + 1 && rows.size[place] > 1} select=${select} turn=${turn} />`)}
+      <div role="presentation" class="body" onClick=${click} onDblClick=${click} style=${{ height: `${shown.length * ROW}px` }}>
+        ${shown.slice(first, last).map((place, number) => row(place, first + number))}
       </div>
     </div>
     ${q.trim() ? html`<p class="aside">${plural(matches, "event")} of ${plural(rows.length, "event")} ${matches === 1 ? "has" : "have"} “${q}”.</p>` : null}`;
 }
 
-function Row({ rows, place, number, columns, grid, isAt, isOpen, select, turn }) {
+function Row({ rows, place, number, columns, isAt, isOpen }) {
   const depth = rows.columns.depth[place];
   const hasMore = rows.size[place] > 1;
-  const click = (event) => {
-    if (event.target.closest(".fold")) turn(place);
-    else select(place);
-  };
   return html`<div id=${`e-${rows.id(place)}`} role="row" class=${`row ${isAt ? "is-at" : ""}`} aria-level=${depth + 1} aria-rowindex=${number + 2}
-       aria-expanded=${hasMore ? String(isOpen) : undefined} aria-selected=${String(isAt)} onClick=${click} onDblClick=${() => turn(place)}
-       style=${{ ...grid, transform: `translateY(${number * ROW}px)` }}>
+       aria-expanded=${hasMore ? String(isOpen) : undefined} aria-selected=${String(isAt)} data-number=${number} style=${{ transform: `translateY(${number * ROW}px)` }}>
     ${columns.map((column) => html`<div role="gridcell" class=${column.number ? "number" : ""}>${cell(column.name, rows, place, hasMore, isOpen)}</div>`)}
   </div>`;
 }

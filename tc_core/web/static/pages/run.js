@@ -34,7 +34,7 @@ export default function Run({ data: asked, parameters }) {
       <div class="events"><h2>Events</h2><${Tree} rows=${rows} selected=${selected} select=${select} /></div>
       <${Details} rows=${rows} run=${data.run} place=${selected} select=${select} />
     </section>
-    <${Graph} run=${data.run} events=${rows.length} />`;
+    <${Graph} run=${data.run} events=${rows.length} path=${data.path} />`;
 }
 
 /** While a run is open, what it adds is asked for; what is shown stays where it is. */

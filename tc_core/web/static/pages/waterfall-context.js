@@ -6,7 +6,7 @@ import { Table } from "/static/table.js";
 import { plural } from "/static/format.js";
 import { kindsIn, paint } from "/static/pages/waterfall-kinds.js";
 
-export function Context({ question, run }) {
+export function Context({ question }) {
   const [found, set] = useState(null);
   const [error, fail] = useState(null);
   useEffect(() => {
@@ -17,7 +17,7 @@ export function Context({ question, run }) {
   }, [question]);
   if (error) return html`<${Section} title="What fills one context"><div class="failed" role="alert"><p>${error.message}</p></div></${Section}>`;
   if (!found) return html`<${Section} title="What fills one context"><p class="loading">Loading…</p></${Section}>`;
-  if (!found.parts) return html`<${Section} title="What fills one context"><p class="aside">${run ? "No model call of this run has input tokens." : "Name one run above to see what fills a context of it."}</p></${Section}>`;
+  if (!found.parts) return html`<${Section} title="What fills one context"><p class="aside">No model call of this run has input tokens.</p></${Section}>`;
   return html`<${Section} title="What fills one context">
     ${found.calls.id.length > 1 ? html`<${Calls} calls=${found.calls} at=${found.calls.id.indexOf(found.id)} />` : null}
     <p>${found.said} <${Link} href=${found.link}>The call in its run</${Link}></p>

@@ -17,7 +17,7 @@ const ASKED = ["run", "event", "agent", "since", "until", "filter", "tz"];
 export default function Waterfall({ data, parameters }) {
   const question = new URLSearchParams();
   for (const name of ASKED) for (const value of parameters.getAll(name)) question.append(name, value);
-  const ofContext = new URLSearchParams(data.run ? { run: data.run } : {});
+  const ofContext = new URLSearchParams(data.run ? { run: data.run } : {}); // without a run there is none to choose from
   const event = parameters.get("context") || parameters.get("event");
   if (data.run && event) ofContext.set("event", event);
   const by = parameters.get("size") === "cost" ? "cost" : "tokens";
@@ -33,10 +33,10 @@ export default function Waterfall({ data, parameters }) {
     </div>
     ${data.is_empty ? html`<${Nothing} command="token-calc demo">There is nothing to show for this question. Record a run to look at with:</${Nothing}>` : html`
       <${Section} title="First sent, sent again, and at which price"><${Flows} flows=${data.flows} /></${Section}>
-      <${Section} title="Origins"><div class="controls"><${Choice} name="size" label="as large as" choices=${[["", "tokens"], ["cost", "cost"]]} /></div>
+      <${Section} title="Origins"><div class="choice"><${Choice} name="size" label="as large as" choices=${[["", "tokens"], ["cost", "cost"]]} /></div>
         <${Tiles} tiles=${data.tiles} by=${by} /><${Table} table=${data.table} /></${Section}>
       <${Breaks} question=${question.toString()} />
-      <${Context} question=${ofContext.toString()} run=${data.run} />`}`;
+      ${data.run ? html`<${Context} question=${ofContext.toString()} />` : html`<${Section} title="What fills one context"><p class="aside">Name one run above to see what fills a context of it.</p></${Section}>`}`}`;
 }
 
 function Breaks({ question }) {
