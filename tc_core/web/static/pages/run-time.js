@@ -39,7 +39,7 @@ export function lanesOf(rows) {
   return lane;
 }
 
-export function Timeline({ rows, selected, select, zoom }) {
+export function Timeline({ rows, selected, select, zoom, isLive }) {
   const [box, width] = useWidth();
   const canvas = useRef(null);
   const [over, setOver] = useState(null);
@@ -99,7 +99,7 @@ export function Timeline({ rows, selected, select, zoom }) {
   const shown = over === null ? -1 : over.place;
   return html`
     <div class="line" ref=${box}>
-      <div class="line-box" tabindex="0" role="group" aria-label="time line: arrows walk, Enter zooms in, Escape out" onKeyDown=${key}>
+      <div class=${`line-box ${isLive ? "is-live" : ""}`} tabindex="0" role="group" aria-label="time line: arrows walk, Enter zooms in, Escape out" onKeyDown=${key}>
         <canvas ref=${canvas} role="img" aria-label=${label} style=${{ height: `${height}px`, width: "100%" }}
           onClick=${(event) => { const place = placeAt(event); if (place >= 0) select(place); }}
           onDblClick=${(event) => { const place = placeAt(event); if (place >= 0) change({ zoom: place ? rows.id(place) : null }, { replace: true }); }}

@@ -37,7 +37,7 @@ export function Tree({ rows, selected, select }) {
   const last = Math.min(shown.length, Math.ceil((top + height) / ROW) + MORE);
   const anchor = useRef(null);
 
-  useLayoutEffect(() => { setHeight(box.current.clientHeight || 500); });
+  useLayoutEffect(() => { setHeight(box.current?.clientHeight || 500); });
   useEffect(() => { // what one reads stays where it is when rows are added above it
     const held = anchor.current;
     if (held && held.rows !== rows && box.current.scrollTop > 0) {
@@ -66,7 +66,7 @@ export function Tree({ rows, selected, select }) {
     change({ turned: [...turned].slice(-MOST_TURNED).join(",") }, { replace: true });
   };
   const key = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!shown.length || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(height / ROW) - 2);
     const steps = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1, PageDown: at + page, PageUp: at - page };
     const place = shown[at];
@@ -107,10 +107,9 @@ export function Tree({ rows, selected, select }) {
     else select(place);
   };
   const grid = columns.map((column) => column.width).join(" ");
-  if (!shown.length) return html`<p class="aside">No event of this run has “${q}”.</p>`;
   return html`
     <div class="tree" role="treegrid" style=${{ height: `min(62vh, ${Math.max(shown.length, 6) * ROW + 46}px)`, "--columns": grid }} aria-label="events of the run" aria-rowcount=${shown.length + 1} aria-colcount=${columns.length} tabindex="0" ref=${box}
-         aria-activedescendant=${`e-${rows.id(shown[at])}`} onKeyDown=${key} onScroll=${scroll}>
+         aria-activedescendant=${shown.length ? `e-${rows.id(shown[at])}` : undefined} onKeyDown=${key} onScroll=${scroll}>
       <div role="row" class="head" aria-rowindex="1">
         ${columns.map((column) => html`<div role="columnheader" class=${column.number ? "number" : ""}>${column.name}</div>`)}
       </div>
@@ -118,7 +117,7 @@ export function Tree({ rows, selected, select }) {
         ${shown.slice(first, last).map((place, number) => row(place, first + number))}
       </div>
     </div>
-    ${q.trim() ? html`<p class="aside">${plural(matches, "event")} of ${plural(rows.length, "event")} ${matches === 1 ? "has" : "have"} “${q}”.</p>` : null}`;
+    ${q.trim() && !shown.length ? html`<p class="aside">No event of this run has “${q}”.</p>` : q.trim() ? html`<p class="aside">${plural(matches, "event")} of ${plural(rows.length, "event")} ${matches === 1 ? "has" : "have"} “${q}”.</p>` : null}`;
 }
 
 function Row({ rows, place, number, columns, isAt, isOpen }) {

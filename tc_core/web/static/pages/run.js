@@ -29,7 +29,7 @@ export default function Run({ data: asked, parameters }) {
     ${data.is_folded ? html`<p class="aside">${plural(rows.length, "event")}: folded to what lies right below the run. → unfolds.</p>` : null}
     <div class="controls"><${Field} name="run" label="run" placeholder="last" width=${20} />
       <${Link} page="waterfall" parameters=${{ run: data.run }}>Waterfall of this run</${Link}></div>
-    <${Section} title="Time line"><${Timeline} rows=${rows} selected=${selected} select=${select} zoom=${zoom} /></${Section}>
+    <${Section} title="Time line"><${Timeline} rows=${rows} selected=${selected} select=${select} zoom=${zoom} isLive=${asked.open > 0} /></${Section}>
     <section class="part with-details" aria-label="events">
       <div class="events"><h2>Events</h2><${Tree} rows=${rows} selected=${selected} select=${select} /></div>
       <${Details} rows=${rows} run=${data.run} place=${selected} select=${select} />
