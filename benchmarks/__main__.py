@@ -42,6 +42,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("cache", []),
     ("patterns", []),
     ("alerts", []),
+    ("explorer", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -311,3 +311,18 @@ def test_alerts(capsys):
     result = json.loads(capsys.readouterr().out)
     assert [row["case"] for row in result["rows"]] == list(CASES)
     assert len(list(figures(result))) == len(CASES)
+
+
+def test_explorer(capsys):
+    pytest.importorskip("starlette", reason="the extra ui is not installed")
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from benchmarks import explorer
+
+    if explorer.installed() is None:
+        pytest.skip("no Chromium or Chrome was found")
+    explorer.main(["--events", "300", "--rounds", "1", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["events"] == 300
+    assert 0 < row["rows_in_document"] < 80
+    assert row["paint_ms"] > 0 < row["frame_p95_ms"]
+    assert len(explorer.figures({"rows": [row]})) == 2

@@ -65,7 +65,7 @@ def test_keys_choose_the_call_whose_context_is_shown(visit, until):
 
 def test_the_pictures_are_drawn(visit, until):
     page = visit("/waterfall?agent=planner")
-    page.wait_for_selector(".flows .band")
+    page.wait_for_selector(".flows text")
     assert page.locator(".tiles rect").count() >= 6
     page.get_by_label("as large as").select_option("cost")
     until(page, "document.querySelector('.tiles svg').getAttribute('aria-label').includes('by cost')")
@@ -108,6 +108,6 @@ def test_axe_finds_nothing(axe, serving, month, scheme):
 
 def test_it_is_useful_on_a_telephone(visit, narrow_page):
     page = visit("/waterfall?run=planner", on=narrow_page)
-    page.wait_for_selector(".flows .band")
+    page.wait_for_selector(".flows text")
     page.wait_for_selector(".parts")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
