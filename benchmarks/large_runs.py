@@ -9,7 +9,7 @@ from tc_core.model.ids import EventId
 from tc_core.model.ports import Batch, Link
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
-from tc_core.runtime import parts as _parts  # noqa: F401  # makes the tables of all branches known
+from tc_core.runtime import recorders as _recorders  # noqa: F401  # makes the tables of all branches known
 from tc_core.store.sql import SqlStore
 
 BEGAN_US = to_us(datetime(2026, 6, 1, 9, tzinfo=UTC))

@@ -75,7 +75,10 @@ class GroupGraph:
     left_out: str = ""
 
     def around(self, group: Group, hops: int | None, *, most: int = MOST_NODES) -> "GroupGraph":
-        """Return what lies so many steps from a group, all with None, and at most so many groups."""
+        """Return what lies so many steps from a group, all with None, and at most so many groups.
+
+        With one step these are the group's own edges alone, and not those between its neighbours.
+        """
         near = self._near(group, hops)
         reason = ""
         if len(near) < len(self.nodes):
@@ -85,18 +88,25 @@ class GroupGraph:
             ranked = sorted(near, key=lambda each: (each != group, *self._rank(each)))
             reason = f"Of {len(near):,} groups the {most:,} are shown that were waited for longest or cost most."
             near = set(ranked[:most])
-        edges = {key: edge for key, edge in self.edges.items() if edge.source in near and edge.target in near}
+        edges = {
+            key: edge
+            for key, edge in self.edges.items()
+            if {edge.source, edge.target} <= near and (hops != 1 or group in (edge.source, edge.target))
+        }
         nodes = {each: node for each, node in self.nodes.items() if each in near}
         return GroupGraph(self.root, nodes, edges, self.total_us, reason)
 
-    def hops_that_fit(self, group: Group, most: int) -> int | None:
-        """Return the most hops around a group within which no more than so many groups lie; at least one."""
-        if len(self.nodes) <= most:
+    def hops_that_fit(self, group: Group, most: int, most_edges: int) -> int | None:
+        """Return the most hops around a group within which no more than so many groups and edges lie; at least one."""
+        if len(self.nodes) <= most and len(self.edges) <= most_edges:
             return None
         hops, before = 1, 0
-        while (found := len(self._near(group, hops + 1))) <= most and found != before:
-            hops, before = hops + 1, found
-        return hops
+        while True:
+            near = self._near(group, hops + 1)
+            edges = sum(edge.source in near and edge.target in near for edge in self.edges.values())
+            if len(near) > most or edges > most_edges or len(near) == before:
+                return hops
+            hops, before = hops + 1, len(near)
 
     def _near(self, group: Group, hops: int | None) -> set[Group]:
         if hops is None:

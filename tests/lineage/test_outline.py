@@ -146,9 +146,11 @@ def test_one_hop_first_and_the_reason_is_said():
     graph = grouped(team(InMemoryStorage()))
     near = graph.around(graph.root, 1)
     assert {group.name for group in near.nodes} == {"trip", "planner", "writer"}
+    assert {edge.target.name for edge in near.edges.values()} == {"planner", "writer"}
     assert near.left_out == "3 of 5 groups lie within 1 hop of workflow trip."
-    assert graph.hops_that_fit(graph.root, 4) == 1
-    assert graph.hops_that_fit(graph.root, 5) is None
+    assert graph.hops_that_fit(graph.root, 4, 99) == 1
+    assert graph.hops_that_fit(graph.root, 5, 99) is None
+    assert graph.hops_that_fit(graph.root, 5, 4) == 1
 
 
 def test_of_many_groups_those_that_matter_most_are_shown():

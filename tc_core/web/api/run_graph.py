@@ -9,8 +9,8 @@ from tc_core.web.api.run import asked_run, path_of
 from tc_core.web.asked import Asked
 from tc_core.web.table import Table
 
-READS_EASILY = 24
-"""So many groups are shown without being asked for, however many hops that are."""
+MOST_NODES, MOST_EDGES = 24, 36
+"""So many groups and ways are shown without being asked for, however many hops that are."""
 
 HOPS = ("1", "2", "3", "all")
 
@@ -23,7 +23,9 @@ def view(asked: Asked) -> Mapping[str, Any]:
     whole = grouped(run, place or 0, pieces)
     around = _group(whole, asked.text("around"))
     hops = asked.choice("hops", HOPS)
-    wanted = whole.hops_that_fit(around, READS_EASILY) if hops is None else None if hops == "all" else int(hops)
+    wanted = (
+        whole.hops_that_fit(around, MOST_NODES, MOST_EDGES) if hops is None else None if hops == "all" else int(hops)
+    )
     shown = whole.around(around, wanted)
     return {
         "path": path_of(run, place or 0, pieces),

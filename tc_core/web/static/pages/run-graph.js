@@ -46,9 +46,14 @@ function Picture({ found }) {
   const [dagre, set] = useState(null);
   useEffect(() => { import("/static/vendor/dagre.js").then(set); }, []);
   const laid = useMemo(() => (dagre ? layOut(dagre, found) : null), [dagre, found]);
+  const box = useRef(null);
+  useEffect(() => { // what it is about is in sight
+    const node = laid?.nodes.find((each) => each.node.key === found.around);
+    if (node && box.current) box.current.scrollTo(node.x - box.current.clientWidth / 3, node.y - box.current.clientHeight / 2);
+  }, [laid]);
   if (!laid) return html`<p class="loading">Laying out…</p>`;
   const most = Math.max(...found.edges.map((edge) => edge.times), 1);
-  return html`<div class="graph" tabindex="0" role="group" aria-label="graph; the table below has the same">
+  return html`<div class="graph" ref=${box} tabindex="0" role="group" aria-label="graph; the table below has the same">
     <svg width=${laid.width} height=${laid.height} role="group" aria-label=${`${found.nodes.length} groups and ${found.edges.length} ways between them`}>
       <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" class="arrow-head" /></marker></defs>
       ${laid.edges.map(({ edge, points, x, y }) => html`<g class=${`way ${edge.kind} ${edge.critical ? "critical" : ""}`}>
@@ -59,10 +64,10 @@ function Picture({ found }) {
         <title>${`${node.kind} ${node.name}: ${node.text}${node.again ? `, ${node.again} times from inside itself` : ""}${node.failed ? `, ${node.failed} failed` : ""}`}</title>
         <rect x=${x - width / 2} y=${y - HIGH / 2} width=${width} height=${HIGH} rx="6" class=${`back ${node.waited ? "critical" : ""}`} />
         <rect x=${x - width / 2} y=${y - HIGH / 2} width="5" height=${HIGH} rx="2" class=${`series-${SERIES[node.kind] ?? "rest"}`} />
-        <text x=${x - width / 2 + 13} y=${y - 4} class="name">${short(node.name)}${node.again ? " ⟲" : ""}</text>
+        <text x=${x - width / 2 + 13} y=${y - 4} class="name">${short(node.name)}${node.again ? ` ⟲ ${node.again}` : ""}</text>
         <text x=${x - width / 2 + 13} y=${y + 14} class="said">${node.text}${node.failed ? `  ✗ ${node.failed}` : ""}</text></a>`)}
     </svg></div>
-    <p class="aside">Thick ways and edges: asked often. Bold frames: the run waited for it. ⟲ is entered from inside itself. Enter or a click shows what is around a group.</p>`;
+    <p class="aside">Thick ways and edges: asked often. Bold frames: the run waited for it. ⟲ counts how often it was entered from inside itself. Enter or a click shows what is around a group.</p>`;
 }
 
 const MOST_LETTERS = 28;
@@ -78,15 +83,28 @@ function layOut(dagre, found) {
   const graph = new dagre.Graph({ multigraph: true });
   graph.setGraph({ rankdir: "LR", ranker: "tight-tree", nodesep: 14, ranksep: 56, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const node of found.nodes) graph.setNode(node.key, { node, width: Math.max(short(node.name).length + (node.again ? 2 : 0), node.text.length + (node.failed ? 4 : 0)) * LETTER + 24, height: HIGH });
-  found.edges.forEach((edge, number) => graph.setEdge(edge.from, edge.to, { edge, width: 38, height: 12, labelpos: "c" }, String(number)));
+  for (const node of found.nodes) graph.setNode(node.key, { node, width: Math.max(short(node.name).length + (node.again ? 5 : 0), node.text.length + (node.failed ? 4 : 0)) * LETTER + 24, height: HIGH });
+  const asked = found.edges.filter((edge) => edge.kind !== "reads" && edge.from !== edge.to);
+  asked.forEach((edge, number) => graph.setEdge(edge.from, edge.to, { edge, width: edge.times > 1 ? 38 : 4, height: 12, labelpos: "c" }, String(number)));
   dagre.layout(graph);
   const { width, height } = graph.graph();
+  const reads = found.edges.filter((edge) => edge.kind === "reads").map((edge) => arc(edge, graph.node(edge.from), graph.node(edge.to)));
+  const right = Math.max(width, ...reads.map(({ x }) => x + 40));
   return {
-    width: Math.ceil(width), height: Math.ceil(height),
+    width: Math.ceil(right), height: Math.ceil(height),
     nodes: graph.nodes().map((key) => graph.node(key)),
-    edges: graph.edges().map((key) => graph.edge(key)),
+    edges: [...reads, ...graph.edges().map((key) => graph.edge(key))],
   };
+}
+
+/** Who reads whom is drawn over what is laid out: between columns from side to side, within one around its right. */
+function arc(edge, from, to) {
+  const isBeside = Math.abs(from.x - to.x) < (from.width + to.width) / 2;
+  const back = isBeside || from.x > to.x ? 1 : -1;
+  const begin = { x: from.x + (isBeside ? from.width / 2 : (-back * from.width) / 2), y: from.y + 10 };
+  const end = { x: to.x + (isBeside || back > 0 ? to.width / 2 : -to.width / 2), y: to.y + 10 };
+  const bow = isBeside ? { x: Math.max(begin.x, end.x) + 26 + Math.abs(begin.y - end.y) / 8, y: (begin.y + end.y) / 2 } : { x: (begin.x + end.x) / 2, y: (begin.y + end.y) / 2 + 36 };
+  return { edge, points: [begin, bow, end], x: (begin.x + 2 * bow.x + end.x) / 4, y: (begin.y + 2 * bow.y + end.y) / 4 };
 }
 
 function curve(points) {

@@ -50,10 +50,10 @@ export class Rows {
     return [usd(cost[place], this.decimals), doubts ? "doubt" : cost[place] ? "" : "nothing"];
   }
 
-  tokens(place) {
+  tokens(place, isShort) {
     const { input, output, cached } = this.columns;
     if (!this.isCall(place) || (input[place] < 0 && output[place] < 0)) return "";
-    const share = cached[place] > 0 && input[place] > 0 ? ` (${percent(cached[place], input[place])} cached)` : "";
+    const share = !isShort && cached[place] > 0 && input[place] > 0 ? ` (${percent(cached[place], input[place])} cached)` : "";
     const said = (number) => (number < 0 ? NOTHING : count(number));
     return `${said(input[place])} in${share}  ${said(output[place])} out${this.estimated.has(place) ? "  estimated" : ""}`;
   }

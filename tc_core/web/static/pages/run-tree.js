@@ -8,12 +8,12 @@ const MORE = 8;
 const MOST_TURNED = 40;
 
 const COLUMNS = [
-  { name: "event", from: 0, width: "minmax(11rem, 2.6fr)" },
+  { name: "event", from: 0, width: "minmax(9rem, 2.6fr)" },
   { name: "id", from: 900, width: "5.4rem" },
-  { name: "time", from: 300, width: "5.6rem", number: true },
-  { name: "tokens", from: 640, width: "minmax(5rem, 13rem)" },
-  { name: "cost", from: 0, width: "6.2rem", number: true },
-  { name: "notes", from: 560, width: "minmax(4rem, 1.5fr)" },
+  { name: "time", from: 300, width: "6.6rem", number: true },
+  { name: "tokens", from: 560, width: "minmax(5rem, 15rem)" },
+  { name: "cost", from: 0, width: "5.2rem", number: true },
+  { name: "notes", from: 800, width: "minmax(4rem, 1.5fr)" },
 ];
 
 /** The events that are unfolded or folded otherwise than at first, by id. */
@@ -125,21 +125,22 @@ function Row({ rows, place, number, columns, isAt, isOpen }) {
   const hasMore = rows.size[place] > 1;
   return html`<div id=${`e-${rows.id(place)}`} role="row" class=${`row ${isAt ? "is-at" : ""}`} aria-level=${depth + 1} aria-rowindex=${number + 2}
        aria-expanded=${hasMore ? String(isOpen) : undefined} aria-selected=${String(isAt)} data-number=${number} style=${{ transform: `translateY(${number * ROW}px)` }}>
-    ${columns.map((column) => html`<div role="gridcell" class=${column.number ? "number" : ""}>${cell(column.name, rows, place, hasMore, isOpen)}</div>`)}
+    ${columns.map((column) => html`<div role="gridcell" class=${column.number ? "number" : ""}>${cell(column.name, rows, place, hasMore, isOpen, columns)}</div>`)}
   </div>`;
 }
 
-function cell(name, rows, place, hasMore, isOpen) {
+function cell(name, rows, place, hasMore, isOpen, columns) {
   if (name === "event") {
     const [kind, said] = rows.name(place);
     const isCall = rows.isCall(place);
     return html`<span class="fold" aria-hidden="true" style=${{ marginLeft: `${Math.min(rows.columns.depth[place], 14) * 0.9}rem` }}>${hasMore ? (isOpen ? "▾" : "▸") : ""}</span>
       ${isCall ? null : html`<span class="tone-nothing">${kind} </span>`}<span dir="auto" title=${said}>${said}</span>
+      ${rows.end(place)[1] && columns.at(-1).name !== "notes" ? html` <span class=${rows.end(place)[0] === "error" ? "tone-over" : "tone-doubt"}>${rows.end(place)[1]}</span>` : null}
       ${hasMore && !isOpen ? html`<span class="tone-nothing"> +${(rows.size[place] - 1).toLocaleString("en-US")}</span>` : null}`;
   }
   if (name === "id") return html`<span class="tone-nothing">${rows.id(place).slice(-8)}</span>`;
   if (name === "time") return rows.time(place);
-  if (name === "tokens") return html`<span class=${rows.estimated.has(place) ? "tone-doubt" : ""}>${rows.tokens(place)}</span>`;
+  if (name === "tokens") return html`<span class=${rows.estimated.has(place) ? "tone-doubt" : ""}>${rows.tokens(place, columns.at(-1).name !== "notes")}</span>`;
   if (name === "cost") { const [said, tone] = rows.cost(place); return html`<span class=${tone ? `tone-${tone}` : ""}>${said}</span>`; }
   return rows.notes(place).map(([said, tone]) => html`<span class=${tone ? `tone-${tone}` : ""} title=${said}>${said} </span>`);
 }
