@@ -12,6 +12,7 @@ from tc_core.lineage.tree import name_of
 from tc_core.meter import recorded
 from tc_core.model import written
 from tc_core.model.event import TrackingEvent
+from tc_core.model.provenance import FACT
 from tc_core.web.api.run import ID_DIGITS, run_word
 from tc_core.web.asked import Asked
 from tc_core.web.table import Table, said
@@ -106,7 +107,7 @@ def _plain(value: object) -> str:
 
 def _relation(own: str, source: str, relation: str, target: str, confidence: float) -> list[Any]:
     word, other = (present.RELATIONS[relation], target) if source == own else (f"is {relation} for", source)
-    return [word, other, other.replace("-", "")[-ID_DIGITS:], "" if confidence >= 1 else f"{confidence:.0%} sure"]
+    return [word, other, other.replace("-", "")[-ID_DIGITS:], "" if confidence >= FACT else f"{confidence:.0%} sure"]
 
 
 def _cost_table(event: TrackingEvent) -> Mapping[str, Any] | None:

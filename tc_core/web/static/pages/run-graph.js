@@ -104,7 +104,7 @@ function arc(edge, from, to) {
   const begin = { x: from.x + (isBeside ? from.width / 2 : (-back * from.width) / 2), y: from.y + 10 };
   const end = { x: to.x + (isBeside || back > 0 ? to.width / 2 : -to.width / 2), y: to.y + 10 };
   const bow = isBeside ? { x: Math.max(begin.x, end.x) + 26 + Math.abs(begin.y - end.y) / 8, y: (begin.y + end.y) / 2 } : { x: (begin.x + end.x) / 2, y: (begin.y + end.y) / 2 + 36 };
-  return { edge, points: [begin, bow, end], x: (begin.x + 2 * bow.x + end.x) / 4, y: (begin.y + 2 * bow.y + end.y) / 4 };
+  return { edge, points: [begin, bow, end], x: (9 * begin.x + 6 * bow.x + end.x) / 16, y: (9 * begin.y + 6 * bow.y + end.y) / 16 };
 }
 
 function curve(points) {
