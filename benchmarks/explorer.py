@@ -4,7 +4,7 @@ The store is made, `token-calc serve` runs in a process of its own, and an insta
 times. `paint_ms` is from the first byte of navigation until rows of the tree are on the screen, `server_cpu_ms` what
 the server's process worked meanwhile, `browser_cpu_ms` what the page's main thread did. On a machine that does much
 else at once the first says little: the other two together are what it would take on a free one. `frame_ms` are the
-times between frames while the tree is scrolled from end to end.
+times between frames while the tree is scrolled from end to end, `frame_work_ms` what the page works for one.
 
     python -m benchmarks.explorer [--events N,N] [--rounds N] [--json]
 """
@@ -78,12 +78,13 @@ def _look(browser: Any, address: str, process: int) -> Mapping[str, Any]:
     before = _cpu_ms(process)
     page.goto(address)
     painted = page.evaluate(PAINTED)
-    worked = {each["name"]: each["value"] for each in metrics.send("Performance.getMetrics")["metrics"]}
+    worked = _worked_ms(metrics)
     found = {
         "paint_ms": painted,
         "server_cpu_ms": _cpu_ms(process) - before,
-        "browser_cpu_ms": worked["TaskDuration"] * 1000,
+        "browser_cpu_ms": worked,
         "frames": page.evaluate(SCROLL, FRAMES)[1:],
+        "frame_work_ms": (_worked_ms(metrics) - worked) / FRAMES,
         "rows_in_document": page.locator(".tree .row").count(),
         "bytes": page.evaluate(
             "performance.getEntriesByType('resource').reduce((sum, each) => sum + each.encodedBodySize, 0)"
@@ -93,9 +94,15 @@ def _look(browser: Any, address: str, process: int) -> Mapping[str, Any]:
     return found
 
 
+def _worked_ms(metrics: Any) -> float:
+    """Return how long the page's main thread has worked."""
+    found = {each["name"]: each["value"] for each in metrics.send("Performance.getMetrics")["metrics"]}
+    return float(found["TaskDuration"]) * 1000
+
+
 def _row(size: int, looked: list[Mapping[str, Any]]) -> dict[str, Any]:
     frames = [frame for each in looked for frame in each["frames"]]
-    middle = {name: round(median([each[name] for each in looked])) for name in looked[0] if name != "frames"}
+    middle = {name: round(median([each[name] for each in looked]), 1) for name in looked[0] if name != "frames"}
     return {
         "events": size,
         **middle,

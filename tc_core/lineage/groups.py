@@ -34,8 +34,8 @@ class GroupNode:
     """A group: how often it was at work, how long the run waited for it, and what it cost.
 
     A model's cost is that of its calls, an agent's or tool's that of the calls right below it: the same money twice.
-    `most_in_one` is the most times that one event asked for it, such as an agent for a tool: a loop's turns. `again` is
-    how often it was entered from inside itself.
+    `most_in_one` is the most times that one event of a group asked for it, such as one agent for a tool: the turns of a
+    loop. `again` is how often it was entered from inside itself.
     """
 
     group: Group
@@ -142,6 +142,8 @@ class _Grouping:
         self._run, self._top = run, place
         self._holder: dict[int, Group] = {}
         """The group in which what lies below a place is held."""
+        self._held_by: dict[int, int] = {}
+        """The event of that group."""
         self._own: dict[int, Group] = {}
         self._by_one: dict[tuple[int, Group], int] = {}
         self._ways: dict[int, list[GroupEdge]] = {}
@@ -155,6 +157,7 @@ class _Grouping:
         self._node(graph.root, self._top).times = 1
         self._holder[self._top] = self._own[self._top] = graph.root
         self._inside[self._top] = frozenset({graph.root})
+        self._held_by[self._top] = self._top
         self._count(self._top, graph.root)
         for place in run.below(self._top)[1:]:
             self._add(place)
@@ -188,18 +191,20 @@ class _Grouping:
         if agent is not None and run.types[place] != "agent" and above.kind in ("run", "workflow"):
             mid = Group("agent", agent)  # calls that name their agent, and have no event of it around them
             self._node(mid, place).times += 1
-            ways.append(self._ask(parent, above, mid))
+            ways.append(self._ask(self._held_by[parent], above, mid))
             above = mid
         self._ways[place] = ways
         group = self._of(place)
         if group is None:
             self._own[place] = self._holder[place] = above
             self._inside[place] = inside
+            self._held_by[place] = self._held_by[parent]
             return
         node = self._node(group, place)
         node.times += 1
         node.again += group in inside
-        ways.append(self._ask(parent, above, group))
+        ways.append(self._ask(self._held_by[parent], above, group))
+        self._held_by[place] = place
         self._count(place, group)
         is_call = run.types[place] in CALL_TYPES
         if is_call:
@@ -208,10 +213,10 @@ class _Grouping:
         self._own[place] = above if is_call else group  # what a call says, its agent says
         self._inside[place] = inside if group in inside else inside | {group}
 
-    def _ask(self, parent: int, above: Group, group: Group) -> GroupEdge:
+    def _ask(self, asking: int, above: Group, group: Group) -> GroupEdge:
         edge = self._edge(above, group, "asked")
         edge.times += 1
-        self._by_one[parent, group] = self._by_one.get((parent, group), 0) + 1
+        self._by_one[asking, group] = self._by_one.get((asking, group), 0) + 1
         return edge
 
     def _count(self, place: int, group: Group) -> None:

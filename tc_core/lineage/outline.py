@@ -129,7 +129,7 @@ def outline(store: SqlStore, run_id: str) -> Outline:
         rows = dict(zip(sql.OUTLINE, columns, strict=True))
         keys = set().union(*(rows[name] for name in _TEXTS)) - {None}
         texts: dict[int | None, str | None] = {None: None}
-        texts |= store.interned.values(connection, keys)
+        texts.update(store.interned.values(connection, keys).items())
     if not rows["key"]:
         raise LineageError(f"No run {run_id} is recorded: `token-calc runs` lists what is.")
     return _made(run_id, rows, facts, texts)

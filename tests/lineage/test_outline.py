@@ -85,6 +85,17 @@ def test_random_trees_have_all_events_once(each_store):
     assert list(found.children(0)) == [p for p in range(201) if found.parents[p] == 0]
 
 
+def test_parents_in_a_circle_are_shown_once(each_store):
+    each_store.save_events(
+        TrackingEvent(event_id=event_id, parent_id=parent, timestamp=START, event_type="tool", name=event_id)
+        for event_id, parent in (("run", "b"), ("a", "run"), ("b", "a"))
+    )
+    roots = {event.root_id for event in each_store.query_events()}
+    shown = [name for root in roots for name in outline(each_store, root).names]
+    assert sorted(shown) == ["a", "b", "run"]
+    assert all(grouped(outline(each_store, root)).nodes for root in roots)
+
+
 def test_an_unknown_run_is_said(each_store):
     with pytest.raises(LineageError, match="token-calc runs"):
         outline(each_store, "run")
@@ -121,6 +132,7 @@ def test_events_are_grouped_by_agent_tool_and_model():
     assert (graph.nodes[model].times, graph.nodes[model].cost_nanos) == (4, 3500)
     assert (graph.nodes[planner].cost_nanos, graph.nodes[writer].cost_nanos) == (3000, 500)
     assert (graph.nodes[search].failed, graph.nodes[search].most_in_one) == (1, 2)
+    assert graph.nodes[model].most_in_one == 3  # the one inside a step is asked by the agent too
     # All of the 100 ms: 20 + 15 + 15 + 40 in the model, 5 + 5 in the tool.
     assert (graph.nodes[model].waited_us, graph.nodes[search].waited_us) == (90_000, 10_000)
     assert all(edge.is_critical for edge in graph.edges.values())
