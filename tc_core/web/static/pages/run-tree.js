@@ -4,7 +4,7 @@ import { change, current } from "/static/state.js";
 import { plural } from "/static/format.js";
 
 const ROW = 28;
-const MORE = 8;
+const MORE = 5;
 const MOST_TURNED = 40;
 
 const COLUMNS = [
@@ -31,7 +31,8 @@ export function Tree({ rows, selected, select }) {
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(500);
   const columns = useMemo(() => COLUMNS.filter((column) => width >= column.from), [width]);
-  const kept = useMemo(() => new Map(), [rows, columns, Math.floor(top / 40_000)]); // rows that are drawn as they were
+  const inSight = Math.ceil(height / ROW) + 2 * MORE + 2; // rows that leave the view are filled anew: quicker than new ones
+  const kept = useMemo(() => new Map(), [rows, columns, inSight, Math.floor(top / 40_000)]); // rows that are drawn as they were
   const at = Math.max(0, shown.indexOf(selected));
   const first = Math.max(0, Math.floor(top / ROW) - MORE);
   const last = Math.min(shown.length, Math.ceil((top + height) / ROW) + MORE);
@@ -95,7 +96,7 @@ export function Tree({ rows, selected, select }) {
     const isOpen = shown[number + 1] === place + 1 && rows.size[place] > 1;
     const drawn = kept.get(place);
     if (drawn && drawn.number === number && drawn.isAt === isAt && drawn.isOpen === isOpen) return drawn.row;
-    const made = html`<${Row} key=${rows.id(place)} rows=${rows} place=${place} number=${number} columns=${columns} isAt=${isAt} isOpen=${isOpen} />`;
+    const made = html`<${Row} key=${number % inSight} rows=${rows} place=${place} number=${number} columns=${columns} isAt=${isAt} isOpen=${isOpen} />`;
     kept.set(place, { number, isAt, isOpen, row: made });
     return made;
   };
