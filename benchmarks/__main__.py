@@ -48,6 +48,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("selection", []),
     ("explorer_pages", ["--events", "{events}"]),
     ("encrypted", []),
+    ("explorer", []),
 )
 """Which benchmarks, and with which arguments."""
 

@@ -378,3 +378,18 @@ def test_encrypted(capsys):
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["what"] for row in rows] == ["write ms", "ask ms", "open ms", "bytes"]
     assert all(row["ratio"] > 0 for row in rows)
+
+
+def test_explorer(capsys):
+    pytest.importorskip("starlette", reason="the extra ui is not installed")
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from benchmarks import explorer
+
+    if explorer.installed() is None:
+        pytest.skip("no Chromium or Chrome was found")
+    explorer.main(["--events", "300", "--rounds", "1", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["events"] == 300
+    assert 0 < row["rows_in_document"] < 80
+    assert row["paint_ms"] > 0 < row["frame_p95_ms"]
+    assert len(explorer.figures({"rows": [row]})) == 2

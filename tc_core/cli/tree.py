@@ -1,6 +1,5 @@
 """`token-calc tree`: what hung under what, what it cost, and what the run waited for; or as a picture."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,19 +11,15 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.events import MARKS, RELATIONS, SHORT_ID
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.lineage import find
+from tc_core.lineage import find, present
 from tc_core.lineage.critical import CriticalPath, critical_path
 from tc_core.lineage.reads import Reads, reads
 from tc_core.lineage.tree import Node, name_of, tree
 from tc_core.model.attempt import Attempt
-from tc_core.model.event import TrackingEvent
 from tc_core.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from tc_core.lineage.graph import Format
-
-_MOST_NAMES = 9
-"""So many names stand in the line about the critical path."""
 
 _BELOW = {"": "", "├─ ": "│  ", "└─ ": "   "}
 """What leads the lines below a branch."""
@@ -128,7 +123,7 @@ def sheet_of(
                 Text(lead + branch, style="dim") + _label(node),
                 Text(node.event.event_id[-SHORT_ID:], style="dim"),
                 text.seconds(node.event.latency_ms),
-                _tokens(node.event),
+                present.tokens(node.event),
                 _cost(node, decimals),
                 relating.notes(node),
                 lead=Text(f"{lead}{_BELOW[branch]}{_BELOW['├─ '] if node.children else '   '}", style="dim"),
@@ -144,62 +139,30 @@ def sheet_of(
 
 def _print_critical_path(path: CriticalPath) -> None:
     """Say in one line what the run waited for; nothing where no time is recorded, or one step is all."""
-    names = path.names
-    if len(names) < 2 or not path.total_ms:
-        return
-    if len(names) > _MOST_NAMES:
-        left_out = f"({len(names) - _MOST_NAMES + 1:,} more)"
-        names = [*names[: _MOST_NAMES - 2], left_out, names[-1]]
-    took = f"({text.seconds(path.busy_ms)} of {text.seconds(path.total_ms)})"
-    text.console().print(text.one_line(f"Critical path: {' → '.join(names)} {took}"))
+    said = present.path_said(path.names, path.busy_ms, path.total_ms)
+    if said:
+        text.console().print(text.one_line(said))
 
 
 def headline(root: Node, attempts: Mapping[str, Sequence[Attempt]] = _NO_ATTEMPTS) -> Text:
     """Return the first line of a tree: what ran, how long, what it cost, and how it ended."""
-    event = root.event
-    line = Text(name_of(event), style="bold")
-    line.append(f"  run {event.event_id[-SHORT_ID:]}", style="dim")
-    if event.latency_ms is not None:
-        line.append(f"  {text.seconds(event.latency_ms)}")
-    cost = root.totals.known_cost_nanos
-    line.append(f"  {text.usd(cost)}", style="bold" if cost is not None else "yellow")
-    if event.is_call:
-        line.append("  ").append_text(_tokens(event))
-    else:
-        line.append(f"  in {text.plural(root.totals.calls, 'call')}")
-    line.append(
-        f"  {event.status}", style="" if event.status == "ok" else "red" if event.status == "error" else "yellow"
+    totals = root.totals
+    return present.headline(
+        root.event,
+        totals.known_cost_nanos,
+        calls=totals.calls,
+        unpriced=totals.unpriced,
+        estimated=totals.estimated,
+        attempts=attempts.get(root.event.event_id, ()),
     )
-    if root.totals.unpriced:
-        line.append(f"  {root.totals.unpriced:,} unpriced", style="yellow")
-    if root.totals.estimated:
-        line.append(f"  {root.totals.estimated:,} estimated", style="yellow")
-    if again := _again(attempts.get(event.event_id, ())):
-        line.append(f"  {again}", style="cyan")
-    return line
 
 
 def _label(node: Node) -> Text:
     event = node.event
     if event.is_call:
         return Text(name_of(event))
-    kind = {"task": "step", "retrieval": "retriever"}.get(event.event_type, event.event_type)
+    kind = present.KINDS.get(event.event_type, event.event_type)
     return Text(f"{kind} ", style="dim") + Text(event.name or "")
-
-
-def _tokens(event: TrackingEvent) -> Text:
-    if not event.is_call or not event.has_usage:
-        return Text()
-    cached = (
-        f" ({text.percent(event.cached_tokens, event.input_tokens)} cached)"
-        if event.cached_tokens and event.input_tokens
-        else ""
-    )
-    counted = Text(f"{text.count(event.input_tokens)} in{cached}  {text.count(event.output_tokens)} out")
-    if event.usage_source != "provider":
-        counted.stylize("yellow")
-        counted.append("  estimated", style="yellow")
-    return counted
 
 
 def _cost(node: Node, decimals: int) -> Text:
@@ -209,16 +172,6 @@ def _cost(node: Node, decimals: int) -> Text:
     if totals.known_cost_nanos is None:
         return Text("unpriced", style="yellow")
     return text.cost_text(totals.known_cost_nanos, decimals, is_doubtful=bool(totals.estimated) and node.event.is_call)
-
-
-def _again(attempts: Sequence[Attempt]) -> str:
-    """Say how often the client library sent the request again, and what had come before."""
-    if len(attempts) < 2:
-        return ""
-    before = Counter("no answer" if each.status is None else str(each.status) for each in attempts[:-1])
-    said = ", ".join(status if count == 1 else f"{count} x {status}" for status, count in before.items())
-    retries = len(attempts) - 1
-    return f"↻ {retries} {'retry' if retries == 1 else 'retries'} inside ({said})"
 
 
 class _Relating:
@@ -236,7 +189,7 @@ class _Relating:
         if event.status != "ok":
             said = event.error_type or event.status
             notes.append(f"{MARKS[event.status]} {said} ", style="red" if event.status == "error" else "yellow")
-        if again := _again(self._attempts.get(event.event_id, ())):
+        if again := present.again(self._attempts.get(event.event_id, ())):
             notes.append(f"{again} ", style="cyan")
         for relation in node.relations:
             target = self._nodes.get(relation.target_id)

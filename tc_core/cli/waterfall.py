@@ -10,6 +10,7 @@ from tc_core.cli import common, text
 from tc_core.cli.filters import filters_of
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.errors import LineageError
+from tc_core.ledger import present
 from tc_core.ledger.waterfall import Waterfall, WaterfallChange, WaterfallRow
 from tc_core.lineage import find
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
@@ -90,14 +91,14 @@ def waterfall(
 def print_waterfall(found: Waterfall) -> None:
     """Print the answer, and below it the origins."""
     console = text.console()
-    console.print(_title(found))
+    console.print(present.headline(found))
     if not found.rows:
         return
     console.print()
     _sheet(found.rows[:MOST_ROWS]).print(console)
     if len(found.rows) > MOST_ROWS:
         console.print(Text(f"and {len(found.rows) - MOST_ROWS:,} more (--json has all)", style="dim"))
-    for note in _notes(found):
+    for note in present.notes(found):
         console.print(Text(f"\n{note}", style="yellow"))
 
 
@@ -108,32 +109,6 @@ def _event_id(source: SqlStore, wanted: str) -> str:
     except LineageError:
         return find.run_id(source, wanted)
     return event.event_id
-
-
-def _title(found: Waterfall) -> Text:
-    line = Text()
-    if not found.calls:
-        return Text("No model call with input tokens is recorded there.")
-    line.append(f"{text.count(found.total_tokens)} input tokens billed", style="bold")
-    line.append(f", {text.usd(found.total_cost_nanos)}, in {text.plural(found.calls, 'call')}.")
-    if found.resent_tokens:
-        line.append(f"  Re-sent: {text.percent(found.resent_tokens, found.total_tokens)}")
-        cached = min(found.cached_tokens, found.resent_tokens)
-        if cached:
-            line.append(f", of it {text.percent(cached, found.resent_tokens)} at the cache price")
-        line.append(".")
-    return line
-
-
-def _notes(found: Waterfall) -> list[str]:
-    notes = []
-    if found.unpriced_calls:
-        notes.append(f"{text.plural(found.unpriced_calls, 'call')} unpriced: in the tokens, not in the costs.")
-    if found.estimated_calls:
-        notes.append(f"{text.plural(found.estimated_calls, 'call')} estimated: the provider told no tokens.")
-    if found.scale is not None and abs(found.scale - 1) > 0.02:  # what nobody would call exact
-        notes.append(f"Counted here and scaled by {found.scale:.2f} to what was billed.")
-    return notes
 
 
 def _sheet(rows: Sequence[WaterfallRow]) -> Sheet:

@@ -127,6 +127,35 @@ def waterfall(
 
 
 @dataclass(frozen=True, slots=True)
+class ContextPart:
+    """One part of a call's prompt, as it was sent: where it comes from, its tokens, and whether it is sent again."""
+
+    origin_kind: OriginKind
+    origin_id: str | None
+    name: str
+    tokens: int
+    is_resent: bool
+    cost_nanos: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+def context(store: SqlStore, event_id: str) -> tuple[ContextPart, ...]:
+    """Return what fills the prompt of one call, in the order sent; nothing where no input is recorded.
+
+    The tokens sum to what was billed. What requests add, and what is unexplained, comes last.
+    """
+    from tc_core.ledger.sums import in_order
+
+    return tuple(
+        ContextPart(*origin, tokens, not is_first, cost_nanos)
+        for origin, tokens, is_first, cost_nanos in in_order(store, event_id, most_scale=MOST_SCALE)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class WaterfallChange:
     """By how much one origin has grown from one waterfall to another; less is negative. Costs are US dollars."""
 

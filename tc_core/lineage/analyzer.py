@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tc_core.errors import StorageError
 from tc_core.ledger import waterfall as ledger
 from tc_core.ledger.content import Content, content_of
-from tc_core.ledger.waterfall import Waterfall, WaterfallChange
+from tc_core.ledger.waterfall import ContextPart, Waterfall, WaterfallChange
 from tc_core.lineage import attribution, critical, find, waste
 from tc_core.lineage.attribution import Attribution
 from tc_core.lineage.critical import Bottleneck
@@ -94,6 +94,14 @@ class ProvenanceAnalyzer:
         """
         wait_for_parts(self.storage)
         return content_of(self.storage, find.event(self.storage, event_id))
+
+    def context(self, event_id: str) -> tuple[ContextPart, ...]:
+        """Return what fills the prompt of one call, in the order sent; the tokens sum to what was billed.
+
+        Raises LineageError for an event that is not recorded; of one that is no model call there is nothing.
+        """
+        wait_for_parts(self.storage)
+        return ledger.context(self.storage, find.event(self.storage, event_id).event_id)
 
     def compare(self, a: Waterfall | str | Span, b: Waterfall | str | Span) -> list[WaterfallChange]:
         """Return by how much each origin has grown from `a` to `b`, two events, runs, periods or waterfalls.

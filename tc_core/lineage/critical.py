@@ -14,6 +14,10 @@ _WAITING = "waiting"
 """The kind of a bottleneck that is no work of ours: nothing that is recorded ran."""
 
 
+Piece = tuple[int, int, int, bool]
+"""The place of an event that is waited for, from when to when (us), and whether it is a wait for nothing recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class CriticalStep:
     """Some time in which a run waited for one event: a call, a tool, or for what a step did itself.
@@ -53,9 +57,10 @@ class CriticalPath:
         """Who was waited for: agents and tools, each once where nothing else comes between."""
         found: list[str] = []
         for step in self.steps:
-            name = step.name if step.kind in _BY_NAME or step.agent_id is None else step.agent_id
-            if not step.is_wait and (not found or found[-1] != name):
-                found.append(name)
+            if not step.is_wait:
+                name = waited_name(step.kind, step.name, step.agent_id)
+                if not found or found[-1] != name:
+                    found.append(name)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +75,11 @@ class CriticalPath:
 
 
 _BY_NAME = frozenset({"tool", "retrieval"})
+
+
+def waited_name(kind: str, name: str, agent_id: str | None) -> str:
+    """Return who is waited for: a tool, else the agent of an event where it has one."""
+    return name if kind in _BY_NAME or agent_id is None else agent_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,28 +118,51 @@ def critical_path(root: Node) -> CriticalPath:
     From its end back: the child that ended last is what was waited for, until it began; then the one that ended last
     before that. What lies between two of them is a wait. What has no end recorded ends with the last below it.
     """
-    spans = _spans(root)
-    began_us = spans[id(root)][0]
-    pieces: list[tuple[Node, int, int, bool]] = []
-    waiting = [(root, *spans[id(root)])]
+    nodes = list(root.walk())
+    places = {id(node): place for place, node in enumerate(nodes)}
+    children = [[places[id(child)] for child in node.children] for node in nodes]
+    begins, ends = _spans(nodes, children)
+    steps = tuple(
+        CriticalStep(
+            *(nodes[place].event.event_id, name_of(nodes[place].event), nodes[place].event.event_type),
+            nodes[place].event.agent_id,
+            (begin - begins[0]) / 1000,
+            (end - begin) / 1000,
+            is_wait,
+        )
+        for place, begin, end, is_wait in waited_for(children, begins, ends)
+    )
+    return path_of(steps, (ends[0] - begins[0]) / 1000)
+
+
+def waited_for(
+    children: Sequence[Sequence[int]], begins: Sequence[int], ends: Sequence[int], root: int = 0
+) -> list[Piece]:
+    """Return the pieces of a critical path, in order of time.
+
+    Events are places in `children`, which holds the places below each, and in `begins` and `ends`, which hold times.
+    """
+    pieces: list[Piece] = []
+    waiting = [(root, begins[root], ends[root])]
     while waiting:
-        node, begin, end = waiting.pop()
-        at, is_leaf = end, not node.children
-        for child in sorted(node.children, key=lambda each: spans[id(each)][1], reverse=True):
-            child_begin, child_end = spans[id(child)]
-            child_begin, child_end = max(child_begin, begin), min(child_end, at)
+        place, begin, end = waiting.pop()
+        at, is_leaf = end, not children[place]
+        for child in sorted(children[place], key=ends.__getitem__, reverse=True):
+            child_begin, child_end = max(begins[child], begin), min(ends[child], at)
             if child_begin >= child_end:
                 continue
             if child_end < at:
-                pieces.append((node, child_end, at, True))
+                pieces.append((place, child_end, at, True))
             waiting.append((child, child_begin, child_end))
             at = child_begin
         if at > begin:
-            pieces.append((node, begin, at, not is_leaf))
-    pieces.sort(key=lambda piece: (piece[1], piece[2]))
-    steps = tuple(_step(node, begin - began_us, end - begin, is_wait=is_wait) for node, begin, end, is_wait in pieces)
+            pieces.append((place, begin, at, not is_leaf))
+    return sorted(pieces, key=lambda piece: (piece[1], piece[2]))
+
+
+def path_of(steps: tuple[CriticalStep, ...], total_ms: float) -> CriticalPath:
+    """Return the critical path that has some steps, which fill so much time."""
     wait_ms = sum(step.ms for step in steps if step.is_wait)
-    total_ms = (spans[id(root)][1] - began_us) / 1000
     return CriticalPath(steps, total_ms, total_ms - wait_ms, wait_ms)
 
 
@@ -181,21 +214,20 @@ def _bottleneck(
     )
 
 
-def _step(node: Node, begin_us: int, us: int, *, is_wait: bool) -> CriticalStep:
-    event = node.event
-    return CriticalStep(
-        event.event_id, name_of(event), event.event_type, event.agent_id, begin_us / 1000, us / 1000, is_wait
-    )
-
-
-def _spans(root: Node) -> dict[int, tuple[int, int]]:
+def _spans(nodes: Sequence[Node], children: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
     """Return when each node began and ended (us)."""
-    found: dict[int, tuple[int, int]] = {}
-    for node in reversed(list(root.walk())):
-        begin = to_us(node.event.timestamp)
-        if node.event.latency_ms is not None:
-            end = begin + round(node.event.latency_ms * 1000)
+    begins = [to_us(node.event.timestamp) for node in nodes]
+    took = [None if ms is None else round(ms * 1000) for ms in (node.event.latency_ms for node in nodes)]
+    return begins, ends_of(begins, took, children)
+
+
+def ends_of(begins: Sequence[int], took: Sequence[int | None], children: Sequence[Sequence[int]]) -> list[int]:
+    """Return when events ended, parents before children; what has no end recorded ends with the last below it."""
+    ends = list(begins)
+    for place in range(len(begins) - 1, -1, -1):
+        own = took[place]
+        if own is not None:
+            ends[place] += own
         else:
-            end = max([begin, *(found[id(child)][1] for child in node.children)])
-        found[id(node)] = begin, end
-    return found
+            ends[place] = max([begins[place], *(ends[child] for child in children[place])])
+    return ends

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, FromClause, TextClause, bindparam, select, text
+from sqlalchemy import Connection, FromClause, TextClause, bindparam, case, func, select, text
 
 from tc_core.lineage.bare_graph import NOWHERE, Numbers
 from tc_core.model import ids
@@ -17,7 +17,7 @@ from tc_core.model.provenance import FACT
 from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.read.query import Reader
-from tc_core.store.schema.tables import SEED, SEED_KEYS, Dimension, ExternalId, table
+from tc_core.store.schema.tables import OPEN, SEED, SEED_KEYS, Dimension, ExternalId, table
 from tc_core.store.sql import SqlStore
 
 _EXTERNAL = table(ExternalId)
@@ -25,10 +25,18 @@ _DIMENSION = table(Dimension)
 
 RELATION_OF = {key: value for key, kind, value in SEED if kind == "relation"}
 
+_PAGE = 500
 _PARENT = f"coalesce(e.parent, {NOWHERE})"
 _ROWS = f'SELECT e."key", {_PARENT}, e.id, x.value FROM event e LEFT JOIN external_id x ON x.id = e.id WHERE e.'
 _FACTS = f"SELECT source, relation, target FROM relation WHERE confidence >= {FACT} AND "
 _WITHIN = '(SELECT "key" FROM event WHERE {} = :value)'
+OUTLINE = (
+    *("key", "parent", "id", "at", "latency_us", "event_type", "name", "model", "agent_id", "status", "error_type"),
+    *("input_tokens", "output_tokens", "cached_tokens", "usage_source", "cost_nanos"),
+)
+"""The columns of an outline; the model is the one that answered, where it is known."""
+_OF_OUTLINE = {"model": "coalesce(e.served_model, e.model)"}
+_OUTLINE = ", ".join(_OF_OUTLINE.get(name, f'e."{name}"') for name in OUTLINE)
 _LOST_PARENTS = 'SELECT o.event, p."key" FROM orphan o JOIN event p ON p.id = o.parent_id'
 """Events whose parent is recorded and yet was not taken for it: as it hangs under them itself."""
 
@@ -86,6 +94,37 @@ def of_scope(connection: Connection, column: Literal["root", "workflow_id"], val
         names |= names_of(connection, parents.keys() - names.keys())
     parents |= {key: parent for key, parent in _lost_parents(connection).items() if key in parents}
     return Found(_array(parents.items(), 2), _array(sorted(facts), 3), names)
+
+
+def outline_of(connection: Connection, root_id: str) -> tuple[list[Any], list[Sequence[int]]]:
+    """Return a run in order of time as the columns of `OUTLINE`, and its facts as (newer, relation, older)."""
+    root = connection.execute(select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id))).scalar()
+    if root is None:
+        return [()] * len(OUTLINE), []
+    question = f'SELECT {_OUTLINE} FROM event e WHERE e.root = {root:d} ORDER BY e.at, e."key"'
+    cursor: Any = connection.exec_driver_sql(question).cursor
+    columns: list[Any] = [[] for _ in OUTLINE]
+    while rows := cursor.fetchmany(_PAGE):  # no more rows at once than the garbage collector overlooks
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
+    within = f'(SELECT "key" FROM event WHERE root = {root:d})'
+    return columns, list(_raw(connection, f"{_FACTS}source IN {within}"))
+
+
+def extent_of(connection: Connection, root_id: str) -> tuple[int, int]:
+    """Return how many events a run has, and how many of them are open."""
+    root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
+    is_open = func.sum(case((EVENT.c.status == OPEN, 1), else_=0))
+    events, still_open = connection.execute(select(func.count(), is_open).where(EVENT.c.root == root)).one()
+    return events, int(still_open or 0)
+
+
+def id_in_run(connection: Connection, root_id: str, tail: bytes) -> str | None:
+    """Return the id of the event of a run whose sixteen bytes end so; None for one that is not there."""
+    end = func.substr(EVENT.c.id, 17 - len(tail))
+    root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
+    key = connection.execute(select(EVENT.c.key).where(EVENT.c.root == root, end == tail)).scalar()
+    return None if key is None else names_of(connection, [key])[key]
 
 
 def of_everything(connection: Connection) -> Found:

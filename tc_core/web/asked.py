@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from urllib.parse import urlencode
 
@@ -80,6 +80,11 @@ class Asked:
         """Return the address of another page, in the same time zone."""
         zone = self.text("tz")
         return f"/{page}?{urlencode(parameters | ({'tz': zone} if zone else {}))}"
+
+    def with_(self, **parameters: str) -> "Asked":
+        """Return the same question with some parameters changed."""
+        changed = {name: [value] for name, value in parameters.items()}
+        return replace(self, parameters={**self.parameters, **changed})
 
     def command(self, *start: str, options: Sequence[str] = (), more: Sequence[str] = ()) -> str:
         """Return the command that shows the same: `options` are names of parameters that are its options too."""

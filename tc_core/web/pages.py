@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tc_core.web.api import budgets, compare, costs, findings, policies, runs
+from tc_core.web.api import budgets, compare, costs, findings, policies, run, run_event, run_graph, runs, waterfall
 from tc_core.web.asked import Asked
 
 View = Callable[[Asked], Any]
@@ -53,6 +53,20 @@ PAGES = (
             "policies/dry-run": policies.dry_run,
         },
         deeds={"policies/apply": policies.apply, "policies/undo": policies.undo},
+    ),
+    Page(
+        "run",
+        "Run",
+        run.view,
+        run.plain,
+        more={"event": run_event.view, "graph": run_graph.view, "latest": run.latest},
+    ),
+    Page(
+        "waterfall",
+        "Waterfall",
+        waterfall.view,
+        waterfall.plain,
+        more={"breaks": waterfall.breaks, "context": waterfall.context},
     ),
 )
 """In the order of the menu; the first is the one that opens."""
