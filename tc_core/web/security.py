@@ -140,6 +140,9 @@ class Guard:
         wait = self._questions.wait_seconds(address)
         if wait:
             return _refused(429, "So many questions at once are too many: ask again in a moment.", wait)
+        refused = self._refused_method(scope, headers)
+        if refused is not None:
+            return refused
         if len(scope["path"]) + len(scope["query_string"]) > MOST_BYTES:
             return _refused(414, f"The address is longer than {MOST_BYTES:,} bytes: leave some filters out.")
         if headers.get("content-length", "0").strip("0") or "transfer-encoding" in headers:
@@ -150,7 +153,7 @@ class Guard:
             return _refused(421, f"This explorer is not {name[:100]!r}: open it at the address that it printed.")
         if _is_of_another_site(headers, host):
             return _refused(403, "Another site asked: open the explorer itself.")
-        return self._refused_method(scope, headers)
+        return None
 
     def _refused_method(self, scope: Scope, headers: Headers) -> Response | None:
         if scope["method"] in ("GET", "HEAD"):
