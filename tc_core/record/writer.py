@@ -77,6 +77,7 @@ class Writer:
         self._steps = [step for part in parts for step in part.steps]
         self._committed = [(part.name, part.committed) for part in parts if part.committed is not None]
         self._is_commit_untold = False
+        self._is_stopped = False
         self._chores = Chores([part.chore for part in parts if part.chore is not None])
         self._queue: deque[Item] = deque()
         self._held_bytes = 0
@@ -111,6 +112,11 @@ class Writer:
             self._start_thread()
         self._signal.set()
 
+    def _do_chores(self) -> None:
+        """When a chore is due: have the thread do it, unless this was stopped: what is closed stays closed."""
+        if not self._is_stopped:
+            self.wake()
+
     # The writing side
 
     def drain(self, timeout: float = 5.0) -> bool:
@@ -144,6 +150,7 @@ class Writer:
         self.listeners.close(left(timeout))  # which may wait for what the parts read
         self.after.close(left(timeout))
         self._give_back()
+        self._is_stopped = True
         if is_drained and self._queue:  # what was noted behind the drain
             self.wake()
         return is_drained
@@ -179,7 +186,7 @@ class Writer:
                 return False
             self._thread, self._signal = None, WakeSignal()
         if due_seconds is not None:
-            alarms.set(due_seconds, self.wake)
+            alarms.set(due_seconds, self._do_chores)
         return True
 
     def _is_idle(self) -> bool:
@@ -408,7 +415,7 @@ class Writer:
                 return
             arguments = (weakref.ref(self), self._signal)
             thread = threading.Thread(target=_run, args=arguments, name="token-calculator-writer", daemon=True)
-            self._thread = thread
+            self._thread, self._is_stopped = thread, False
         try:
             thread.start()  # waits for the new thread, so that nothing may be locked here
         except RuntimeError:  # the interpreter is shutting down; `stop` writes what is left

@@ -210,6 +210,18 @@ def test_the_writers_thread_wakes_for_a_chore():
         recorder.close()
 
 
+def test_a_chore_that_is_due_opens_no_store_that_was_closed():
+    with InMemoryStorage() as store:
+        recorder = make(store, chore=lambda: 60.0)
+        call(recorder, 1, usage=Usage(1, 1))
+        recorder.stop()
+        recorder.writer._do_chores()  # as the alarm does that was set before
+        assert recorder.writer._thread is None
+        call(recorder, 2, usage=Usage(1, 1))
+        assert recorder.writer._thread is not None
+        recorder.close()
+
+
 def test_listeners_come_and_go_while_events_are_recorded():
     heard = []
     with InMemoryStorage() as store:
