@@ -1,13 +1,14 @@
 """The example does what it says, and what was foreseen is what came."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from tc_core import settings
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
+SECTION = (ROOT / "docs/selection.md").read_text().split("\n## Policies")[1]
+
 pytestmark = pytest.mark.slow
 
 
@@ -25,13 +26,13 @@ def test_the_example_saves_what_its_dry_run_says(run_python):
 
 
 def test_the_settings_in_the_page_can_be_read(tmp_path):
-    (said,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/selection.md").read_text(), re.DOTALL)
+    (said,) = re.findall(r"```yaml\n(.*?)```", SECTION, re.DOTALL)
     (tmp_path / "token_calculator.yaml").write_text(said)
     settings.forget()
     assert [each.kind for each in settings.load().policies] == ["route", "trim", "cache", "loop"]
 
 
 def test_the_program_in_the_page_runs(run_python):
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/selection.md").read_text(), re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
     printed = run_python(program)
-    assert f"```text\n{printed}```" in (ROOT / "docs/selection.md").read_text()
+    assert f"```text\n{printed}```" in SECTION
