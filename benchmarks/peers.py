@@ -141,11 +141,11 @@ def _python(*arguments: str) -> None:
 def starts(ways: Sequence[str], rounds: int, folder: Path) -> dict[str, dict[str, float]]:
     """Measure, in turns, a program that imports a way, and one that records a call, above those with an idle handler.
 
-    Milliseconds of processor time: the clock on the wall would tell how busy the machine is.
+    Milliseconds of processor time, the least of all rounds: the clock on the wall would tell how busy the machine is.
     """
     times: dict[tuple[str, str], list[float]] = {}
     with Sink() as sink:
-        for turn in range(rounds + 1):
+        for turn in range(rounds):
             for way in ("idle", *ways):
                 imports = "; ".join(f"import {module}" for module in ("benchmarks.peer_ways", *WAYS[way].imports))
                 own = folder / f"{way}-start-{turn}"
@@ -154,13 +154,9 @@ def starts(ways: Sequence[str], rounds: int, folder: Path) -> dict[str, dict[str
                     "first_call": _cpu_ms(partial(_run, way, sink.url, own, "--calls", "1", "--end", "at_once")),
                 }
                 for what, each in took.items():
-                    if turn:  # the first compiles
-                        times.setdefault((way, what), []).append(each)
+                    times.setdefault((way, what), []).append(each)
     return {
-        way: {
-            f"{what}_ms": median([a - b for a, b in zip(times[way, what], times["idle", what], strict=True)])
-            for what in ("import", "first_call")
-        }
+        way: {f"{what}_ms": min(times[way, what]) - min(times["idle", what]) for what in ("import", "first_call")}
         for way in ways
     }
 

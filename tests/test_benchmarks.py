@@ -49,7 +49,7 @@ def test_peers_that_are_not_installed_are_left_out_and_named():
 def test_the_sink_counts_what_peers_send():
     from benchmarks.sink import Sink
 
-    # resource_spans{scope_spans{spans{} spans{}}, a number that is skipped}: each is a tag (field * 8 + 2), length, body.
+    # resource_spans{scope_spans{spans{} spans{}}, a number to skip}: each is a tag (field * 8 + 2), length, body.
     scope = bytes([0x12, 0, 0x12, 0])
     resource = bytes([0x12, len(scope), *scope, 0x08, 0x96, 0x01])
     body = bytes([0x0A, len(resource), *resource])

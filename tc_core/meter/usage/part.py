@@ -208,6 +208,10 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
     _add_words(part, place)
     if place is not whole:
         _add_words(part, whole)
+    elif _BESIDE.isdisjoint(whole):  # most answers: nothing else to look for
+        if is_cut:
+            part["is_cut"] = True
+        return part
     if "service_tier" not in part and "serviceTier" in whole:
         tier = _word((_fields(whole["serviceTier"]) or {}).get("type"))  # of Bedrock
         part |= {"service_tier": tier} if tier else {}
@@ -224,10 +228,14 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
 
 
 def _add_words(part: dict[str, Any], fields: Fields) -> None:
-    told = _TOLD.intersection(fields)
-    for name, spelled in _FACTS if told else ():
-        if spelled in told and name not in part and (word := _word(fields[spelled])):
+    for name, spelled in _facts_told(_TOLD.intersection(fields)):
+        if name not in part and (word := _word(fields[spelled])):
             part[name] = word
+
+
+@lru_cache(maxsize=256)
+def _facts_told(told: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, spelled) for name, spelled in _FACTS if spelled in told)
 
 
 _FACTS = (
@@ -246,6 +254,7 @@ _TOLD = frozenset(spelled for _, spelled in _FACTS)
 _DIAGNOSED = _names("diagnostics prompt_cache_diagnostics cache_reason")
 _COUNTED = _names("tools output searches candidates groundingMetadata grounding_metadata")
 _OF_LITELLM = _names("_hidden_params response_cost")
+_BESIDE = _names("serviceTier is_cut") | _DIAGNOSED | _COUNTED | _OF_LITELLM
 
 
 def _cache_reason(place: Fields) -> str | None:
