@@ -89,7 +89,7 @@ def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:
     return {
         name: place[name]
         for place in places
-        if isinstance(place, Mapping)
+        if place and (type(place) is dict or isinstance(place, Mapping))
         for name in _AS_ASKED
         if isinstance(place.get(name), str)
     }

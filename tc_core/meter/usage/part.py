@@ -57,39 +57,43 @@ _FLAT = _names(
 )
 """What is usage where it stands among the other fields of a body, or was handed over alone."""
 
-_OF_INPUT = (
-    "prompt_tokens",
-    "input_tokens",
-    "promptTokenCount",
-    "prompt_token_count",
-    "inputTokens",
-    "total_tokens",
-    "totalTokenCount",
-    "total_token_count",
-    "prompt_eval_count",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "cacheReadInputTokens",
-    "cacheWriteInputTokens",
-    "billed_units",
-    "inputTokenCount",
-    "inputTextTokenCount",
+_OF_INPUT = frozenset(
+    (
+        "prompt_tokens",
+        "input_tokens",
+        "promptTokenCount",
+        "prompt_token_count",
+        "inputTokens",
+        "total_tokens",
+        "totalTokenCount",
+        "total_token_count",
+        "prompt_eval_count",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cacheReadInputTokens",
+        "cacheWriteInputTokens",
+        "billed_units",
+        "inputTokenCount",
+        "inputTextTokenCount",
+    )
 )
-_OF_OUTPUT = (
-    "completion_tokens",
-    "output_tokens",
-    "candidatesTokenCount",
-    "candidates_token_count",
-    "thoughtsTokenCount",
-    "thoughts_token_count",
-    "outputTokens",
-    "total_tokens",
-    "totalTokenCount",
-    "total_token_count",
-    "eval_count",
-    "billed_units",
-    "outputTokenCount",
-    "generation_token_count",
+_OF_OUTPUT = frozenset(
+    (
+        "completion_tokens",
+        "output_tokens",
+        "candidatesTokenCount",
+        "candidates_token_count",
+        "thoughtsTokenCount",
+        "thoughts_token_count",
+        "outputTokens",
+        "total_tokens",
+        "totalTokenCount",
+        "total_token_count",
+        "eval_count",
+        "billed_units",
+        "outputTokenCount",
+        "generation_token_count",
+    )
 )
 
 _COUNTS = frozenset(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
@@ -141,7 +145,7 @@ def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]
 def tells_both(part: Report) -> bool:
     """Tell at a glance whether a part has input and output, or what they follow from: then no text needs counting."""
     told = part["usage"]
-    return any(told.get(name) for name in _OF_INPUT) and any(name in told for name in _OF_OUTPUT)
+    return not _OF_OUTPUT.isdisjoint(told) and any(told[name] for name in _OF_INPUT.intersection(told))
 
 
 def _usage(place: Fields) -> Fields | None:
