@@ -1,5 +1,5 @@
 # make demo    install what is needed into .venv, run a real agent, and show what it cost
-# make quick   the checks, and the tests that need no server, no framework, no forks and no pauses: while you work
+# make quick   the checks, and the tests that need no server, no framework, no forks and no pauses, nor most of a second: while you work
 # make test    install what is needed into .venv, run every check and test
 # make bench   the measurements of docs/performance.md, as one table (about a quarter of an hour)
 # make bench-peers   others measured beside us, in an environment of its own (.venv-peers; about five minutes)
