@@ -17,6 +17,7 @@ Fields = Mapping[str, Any]
 _EMPTY: Fields = {}
 _BODIES = ("token_usage", "usage", "usage_metadata", "token_count")
 """What integrations call the provider's own words, in `llm_output` and in `response_metadata`."""
+_BODY_NAMES = frozenset(_BODIES)
 _GOOGLE = frozenset({"google_genai", "google_vertexai"})
 _AS_ASKED = ("speed", "inference_geo")
 """What Anthropic does as it is asked to; from a stream LangChain does not hand on that it did."""
@@ -36,13 +37,15 @@ def report(response: LLMResult | None, last_of_stream: Fields | None = None, ask
     counts = last_of_stream or getattr(message, "usage_metadata", None)
     if not counts or not isinstance(message, BaseMessageChunk):  # a chunk's metadata is added up too
         for place in (output, metadata):
-            for name in _BODIES:
+            for name in () if _BODY_NAMES.isdisjoint(place) else _BODIES:
                 part = usage_part({**_facts(metadata, output), "usage": place[name]}) if place.get(name) else None
                 if part is not None:
                     return part
     if not counts:
         return None
-    said = {**_facts(metadata, output), "usage": {**_spelled(counts, metadata), **asked}}
+    said = {**_facts(metadata, output), "usage": _spelled(counts, metadata)}
+    if asked:
+        said["usage"] = {**said["usage"], **asked}
     if "grounding_metadata" in metadata:
         said["candidates"] = [each.message.response_metadata for each in candidates]
     if message is not None and (type(message.content) is list or "tool_outputs" in message.additional_kwargs):
@@ -98,7 +101,7 @@ def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:
     return {
         name: place[name]
         for place in places
-        if isinstance(place, Mapping)
+        if place and (type(place) is dict or isinstance(place, Mapping))
         for name in _AS_ASKED
         if isinstance(place.get(name), str)
     }

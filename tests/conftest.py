@@ -64,7 +64,37 @@ SLOW_FILES = {
     "test_injected_failures.py",
     "test_one_graph.py",
     "test_round_trip.py",
+    *("test_check.py", "test_data.py", "test_db.py", "test_forks.py", "test_postgresql.py"),  # servers and processes
+    *("test_costs_views.py", "test_mail.py", "test_processes.py"),
 }
+SLOW_TESTS = {
+    "test_a_long_history_is_judged_in_parts_with_the_same_answer",
+    "test_a_label_with_too_many_values_answers_as_before",
+    "test_a_prompt_of_100_000_messages_is_explained_and_its_next_turn_too",
+    "test_a_report_as_markdown_is_a_table_with_its_total",
+    "test_days_without_prices_are_like_their_weekday_before",
+    "test_dot_has_only_the_tokens_of_its_grammar",
+    "test_drivers_sum_to_the_difference_whatever_was_called",
+    "test_far_more_branches_than_usual_are_found_and_usual_ones_are_not",
+    "test_fifty_threads_write_and_read_at_once",
+    "test_graphml_is_read_by_networkx",
+    "test_growth_goes_on_and_less_and_less",
+    "test_html_holds_no_element_that_is_not_ours_and_asks_for_nothing",
+    "test_json_is_read_by_networkx_and_is_the_same_graph",
+    "test_live_and_afterwards_agree",
+    "test_many_events_are_saved_at_once",
+    "test_mermaid_has_only_the_tokens_of_its_grammar",
+    "test_of_several_claims_the_largest_is_what_an_event_has_wasted",
+    "test_prov_refers_only_to_what_it_has_and_keeps_the_ids",
+    "test_ten_thousand_turns_are_followed_in_bounded_memory",
+    "test_the_answer_is_the_same_wherever_the_question_begins_and_ends",
+    "test_the_last_run_is_shown_with_its_agents_and_its_critical_path",
+    "test_the_next_call_of_recorded_runs_still_has_its_values_after_compression",
+    "test_theta_comes_with_statsmodels",
+    "test_whatever_leaves_all_that_stays_is_sound_and_the_sums_are_as_they_were",
+    "test_whatever_the_conversation_the_promises_hold",
+}
+"""What takes most of a second of processor time by itself."""
 
 
 def pytest_collection_modifyitems(items):
@@ -72,7 +102,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
         is_slow_place = folder in SLOW_FOLDERS or item.path.name in SLOW_FILES or "postgresql" in item.name
-        if is_slow_place or SLOW_FIXTURES & set(item.fixturenames):
+        if is_slow_place or getattr(item, "originalname", "") in SLOW_TESTS or SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
 
 

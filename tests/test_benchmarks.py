@@ -1,6 +1,9 @@
 """The benchmarks run, in small sizes, so that they cannot rot; no time is judged here."""
 
+import dataclasses
+import gzip
 import json
+import urllib.request
 
 import pytest
 
@@ -15,6 +18,47 @@ def test_overhead(capsys):
     assert [row["messages"] for row in result["rows"]] == [1, 3]
     assert all(row["ratio"] > 0 and row["own_p99_us"] >= row["own_p50_us"] > 0 for row in result["rows"])
     assert result["machine"]["cores"]
+
+
+def test_peers(capsys):
+    from benchmarks.peers import figures, main
+
+    small = "--ways ours --blocks 1 --calls 5 --messages 1,3 --weighed 200 --rounds 1 --json"
+    main(small.split())
+    result = json.loads(capsys.readouterr().out)
+    measured = [(row["way"], row["messages"]) for row in result["rows"]]
+    assert measured == [("idle_again", 1), ("idle_again", 3), ("ours", 1), ("ours", 3)]
+    (ours,) = result["others"]
+    assert (ours["lost_at_once"], ours["lost_normal"]) == (0, 0)
+    assert ours["bytes_one"] > 0 < ours["bytes_conversation"]
+    assert [figure.aim for figure in figures(result)] == ["25 us", "25 us"]
+
+
+def test_peers_that_are_not_installed_are_left_out_and_named():
+    from benchmarks.peer_ways import WAYS
+    from benchmarks.peers import installed
+
+    assert installed(["ours", "idle"]) == ["ours", "idle"]
+    WAYS["nobody"] = dataclasses.replace(WAYS["idle"], distributions=("no-such-distribution",))
+    try:
+        assert installed(["nobody", "ours"]) == ["ours"]
+    finally:
+        del WAYS["nobody"]
+
+
+def test_the_sink_counts_what_peers_send():
+    from benchmarks.sink import Sink
+
+    # resource_spans{scope_spans{spans{} spans{}}, a number to skip}: each is a tag (field * 8 + 2), length, body.
+    scope = bytes([0x12, 0, 0x12, 0])
+    resource = bytes([0x12, len(scope), *scope, 0x08, 0x96, 0x01])
+    body = bytes([0x0A, len(resource), *resource])
+    headers = {"Content-Type": "application/x-protobuf"}
+    with Sink() as sink:
+        for sent, more in ((body, {}), (gzip.compress(body), {"Content-Encoding": "gzip"})):
+            request = urllib.request.Request(f"{sink.url}/v1/traces", sent, {**headers, **more})
+            assert urllib.request.urlopen(request).status == 200
+        assert (sink.spans, sink.bytes) == (4, len(body) + len(gzip.compress(body)))
 
 
 @pytest.mark.parametrize("framework", ["crewai", "llamaindex"])

@@ -306,7 +306,10 @@ class Recorder:
     @property
     def wants_to_admit(self) -> bool:
         """Whether a part wants to see requests before they are made; it may come and go while recording."""
-        return any(part.admit is not None for part in self.parts)
+        for part in self.parts:  # noqa: SIM110  # a call waits for this, and a generator takes longer
+            if part.admit is not None:
+                return True
+        return False
 
     def admit(self, request: Request) -> Decision:
         """Ask the parts what becomes of a request, on the caller's thread; the first that refuses or answers decides.

@@ -57,39 +57,43 @@ _FLAT = _names(
 )
 """What is usage where it stands among the other fields of a body, or was handed over alone."""
 
-_OF_INPUT = (
-    "prompt_tokens",
-    "input_tokens",
-    "promptTokenCount",
-    "prompt_token_count",
-    "inputTokens",
-    "total_tokens",
-    "totalTokenCount",
-    "total_token_count",
-    "prompt_eval_count",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "cacheReadInputTokens",
-    "cacheWriteInputTokens",
-    "billed_units",
-    "inputTokenCount",
-    "inputTextTokenCount",
+_OF_INPUT = frozenset(
+    (
+        "prompt_tokens",
+        "input_tokens",
+        "promptTokenCount",
+        "prompt_token_count",
+        "inputTokens",
+        "total_tokens",
+        "totalTokenCount",
+        "total_token_count",
+        "prompt_eval_count",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cacheReadInputTokens",
+        "cacheWriteInputTokens",
+        "billed_units",
+        "inputTokenCount",
+        "inputTextTokenCount",
+    )
 )
-_OF_OUTPUT = (
-    "completion_tokens",
-    "output_tokens",
-    "candidatesTokenCount",
-    "candidates_token_count",
-    "thoughtsTokenCount",
-    "thoughts_token_count",
-    "outputTokens",
-    "total_tokens",
-    "totalTokenCount",
-    "total_token_count",
-    "eval_count",
-    "billed_units",
-    "outputTokenCount",
-    "generation_token_count",
+_OF_OUTPUT = frozenset(
+    (
+        "completion_tokens",
+        "output_tokens",
+        "candidatesTokenCount",
+        "candidates_token_count",
+        "thoughtsTokenCount",
+        "thoughts_token_count",
+        "outputTokens",
+        "total_tokens",
+        "totalTokenCount",
+        "total_token_count",
+        "eval_count",
+        "billed_units",
+        "outputTokenCount",
+        "generation_token_count",
+    )
 )
 
 _COUNTS = frozenset(name for name in _FLAT if name.endswith(("_tokens", "_count", "Tokens", "TokenCount", "_units")))
@@ -141,7 +145,7 @@ def join_parts(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]
 def tells_both(part: Report) -> bool:
     """Tell at a glance whether a part has input and output, or what they follow from: then no text needs counting."""
     told = part["usage"]
-    return any(told.get(name) for name in _OF_INPUT) and any(name in told for name in _OF_OUTPUT)
+    return not _OF_OUTPUT.isdisjoint(told) and any(told[name] for name in _OF_INPUT.intersection(told))
 
 
 def _usage(place: Fields) -> Fields | None:
@@ -208,6 +212,10 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
     _add_words(part, place)
     if place is not whole:
         _add_words(part, whole)
+    elif _BESIDE.isdisjoint(whole):  # most answers: nothing else to look for
+        if is_cut:
+            part["is_cut"] = True
+        return part
     if "service_tier" not in part and "serviceTier" in whole:
         tier = _word((_fields(whole["serviceTier"]) or {}).get("type"))  # of Bedrock
         part |= {"service_tier": tier} if tier else {}
@@ -224,10 +232,14 @@ def _with_facts(usage: dict[str, Any], place: Fields, whole: Fields, *, is_cut: 
 
 
 def _add_words(part: dict[str, Any], fields: Fields) -> None:
-    told = _TOLD.intersection(fields)
-    for name, spelled in _FACTS if told else ():
-        if spelled in told and name not in part and (word := _word(fields[spelled])):
+    for name, spelled in _facts_told(_TOLD.intersection(fields)):
+        if name not in part and (word := _word(fields[spelled])):
             part[name] = word
+
+
+@lru_cache(maxsize=256)
+def _facts_told(told: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, spelled) for name, spelled in _FACTS if spelled in told)
 
 
 _FACTS = (
@@ -246,6 +258,7 @@ _TOLD = frozenset(spelled for _, spelled in _FACTS)
 _DIAGNOSED = _names("diagnostics prompt_cache_diagnostics cache_reason")
 _COUNTED = _names("tools output searches candidates groundingMetadata grounding_metadata")
 _OF_LITELLM = _names("_hidden_params response_cost")
+_BESIDE = _names("serviceTier is_cut") | _DIAGNOSED | _COUNTED | _OF_LITELLM
 
 
 def _cache_reason(place: Fields) -> str | None:
