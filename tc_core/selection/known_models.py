@@ -1,7 +1,7 @@
 """What models can do beside answering with text: the price table has their prices, and of many their context.
 
-As the provider packages of LangChain state it in November 2026, from models.dev (MIT licence). Only models that put out text alone are here; what is not said
-of a model here or by the user is unknown, which is not the same as no.
+As the provider packages of LangChain state it in November 2026, from models.dev (MIT licence). Only models that put
+out text alone are here; what is not said of a model here or by the user is unknown, which is not the same as no.
 """
 
 from collections.abc import Mapping
