@@ -95,7 +95,8 @@ def _quality(name: str, evidence: Evidence) -> tuple[Quality | None, int]:
 def _doubts(evidence: Evidence, facts: ModelFacts, latency: Latency | None, too_few: int) -> list[str]:
     found = []
     if too_few:
-        found.append(f"{too_few} outcomes are too few to say how good it is")
+        are = "outcome is" if too_few == 1 else "outcomes are"
+        found.append(f"{too_few} {are} too few to say how good it is")
     if evidence.asked.max_latency_ms is not None and latency is None:
         found.append("how long it takes is unknown")
     if facts.thinks and not evidence.may_think:
