@@ -15,6 +15,8 @@ from tc_core.selection.pricing import Cost, Pricing
 from tc_core.selection.quality import FEWEST_OUTCOMES, OWN_OUTCOMES, STATED, Outcomes, Quality
 from tc_core.selection.requirements import KEYS, Requirements
 
+UNKNOWN = "no price is known for it, nor anything else: see that it is written right"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -59,7 +61,9 @@ def _candidate(name: str, evidence: Evidence, *, is_current: bool) -> ModelCandi
     if is_current:
         dropped = [each for each in dropped if each.by in KEYS]
     elif cost.nanos is None:
-        dropped.append(Dropped("price", cost.missing or "no price is known for it"))
+        price = Dropped("price", cost.missing or "no price is known for it")
+        is_known = facts.provider is not None or seen.all_calls or facts.stated != Stated()
+        dropped = [*dropped, price] if is_known else [Dropped("unknown", UNKNOWN)]
     if facts.is_leaving and not seen.all_calls and not is_current:
         dropped.append(Dropped("leaving", "its maker gives it up"))
     return ModelCandidate(

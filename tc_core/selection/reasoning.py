@@ -29,6 +29,7 @@ _NEEDS = {
     "output": "the longest answer",
     "thinking": "the thinking of the calls",
     "price": "having no price",
+    "unknown": "a name that nobody knows",
     "leaving": "being given up by the maker",
 }
 """What excludes a model, in words, where that is no requirement."""

@@ -37,6 +37,13 @@ def test_small_sums_are_written_out(storage, calls):
     assert found["gpt-4.1-nano"].reason.startswith("an average call would cost $0.000014;")  # $0.10 and $0.40 a million
 
 
+def test_a_name_that_nobody_knows_is_called_that(storage, calls):
+    calls(3)
+    found = ModelSelector(storage, candidates=["gtp-4.1"]).recommend()
+    assert "The one model looked at does not fit: a name that nobody knows excludes 1." in found.reasoning
+    assert by_name(found)["gtp-4.1"].reason.endswith("nor anything else: see that it is written right")
+
+
 def test_the_current_model_costs_what_was_paid_and_every_candidate_has_a_reason(storage, calls):
     calls(10)
     found = ModelSelector(storage).candidates()
