@@ -65,12 +65,12 @@ def create(
         from tc_core.selection.power import plan  # it loads numpy
 
         check_setup(model_a, model_b, days, name=name, unit=unit, split=split, agent_id=agent)
-        opened = _opened(store, makes=not dry_run)
+        opened = _opened(store, makes=False)
         needed = plan(baseline, _fitting(baseline, effect), split=split, a_day=rates.units_a_day(opened, unit, agent))
-        if dry_run:
-            check_models(opened, model_a, model_b)
-            test = None
-        else:
+        check_models(opened, model_a, model_b)
+        test = None
+        if not dry_run:
+            opened = _opened(store, makes=True)
             test = create_ab_test(opened, model_a, model_b, days, name=name, unit=unit, split=split, agent_id=agent)
         if as_json:
             said = None if test is None else {"name": test.name, "ends_at": test.ends_at.isoformat()}

@@ -85,7 +85,8 @@ def test_what_cannot_be_is_one_sentence(abtest, arguments, code, said):
     assert said in done.output
 
 
-def test_a_dry_run_makes_no_store(abtest, tmp_path):
+def test_a_dry_run_makes_no_store_and_neither_does_a_slip_of_the_pen(abtest, tmp_path):
+    assert abtest("create", "gpt-4o", "gpt-4o-min").exit_code == 2
     assert abtest("create", "gpt-4o", "gpt-4o-mini", "--dry-run").exit_code == 0
     assert list(tmp_path.iterdir()) == []
 
