@@ -27,6 +27,8 @@ class Arms:
     """
 
     def __init__(self, test: ABTest | str, models: Models | None, tracker: CostTracker | None) -> None:
+        if not isinstance(test, ABTest | str):
+            raise TypeError(f"ab_test is a test of create_ab_test, or the name of one, not {test!r}")
         storage = None if tracker is None else tracker.storage
         self.test = open_ab_test(storage, test) if isinstance(test, str) else test
         self.test.check_key()

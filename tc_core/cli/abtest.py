@@ -64,13 +64,13 @@ def create(
     with common.told():
         from tc_core.selection.power import plan  # it loads numpy
 
-        opened = _opened(store)
-        check_setup(days, unit, split, (0.0, 1.0))
+        check_setup(model_a, model_b, days, name=name, unit=unit, split=split, agent_id=agent)
+        opened = _opened(store, makes=False)
         needed = plan(baseline, _fitting(baseline, effect), split=split, a_day=rates.units_a_day(opened, unit, agent))
-        if dry_run:
-            check_models(opened, model_a, model_b)
-            test = None
-        else:
+        check_models(opened, model_a, model_b)
+        test = None
+        if not dry_run:
+            opened = _opened(store, makes=True)
             test = create_ab_test(opened, model_a, model_b, days, name=name, unit=unit, split=split, agent_id=agent)
         if as_json:
             said = None if test is None else {"name": test.name, "ends_at": test.ends_at.isoformat()}
@@ -256,7 +256,9 @@ def _newest(tests: list[ABTest]) -> ABTest:
     return tests[0]
 
 
-def _opened(store: str | None) -> SqlStore:
-    """Return the store to set a test up in, which is made where there is none."""
+def _opened(store: str | None, *, makes: bool) -> SqlStore:
+    """Return the store to set a test up in; where there is none it is made, or an empty one stands for it."""
     where = store or settings.load().store
+    if common.is_missing(where) and not makes:
+        return sql_store(InMemoryStorage())
     return common.open_store(store) if where in ("memory", ":memory:") else sql_store(where)

@@ -126,7 +126,7 @@ def _print(found: ModelRecommendation, *, show_all: bool) -> None:
     console.print(line)
     console.print(Text(found.reasoning))
     kept, dropped = present.rows(found), present.dropped_rows(found)
-    if len(kept) > 1:
+    if len(kept) > 1 and found.evidence["calls"]:
         console.print()
         _sheet(kept if show_all else kept[:MOST_ROWS]).print(console)
     more = [] if show_all or len(kept) <= MOST_ROWS else [f"{len(kept) - MOST_ROWS:,} more that fit cost more"]

@@ -1,6 +1,8 @@
 """`token-calc policies`: what could be done about calls before they are made, tried, applied, and taken back."""
 
+import shlex
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.headline import when
 from tc_core.errors import ConfigurationError
 from tc_core.model import money
-from tc_core.model.period import Period
+from tc_core.model.period import Period, period
 from tc_core.selection.policies.dry_run import PolicyDryRun
 from tc_core.selection.policies.manager import PERIOD, PolicyManager
 from tc_core.selection.policies.policy import KINDS, Policy
@@ -100,7 +102,10 @@ def list_policies(
                 }
             )
             return
-        _print_list(known, tried, others, when(since, until), store)
+        _print_list(known, tried, others, when(since, until))
+        if not others:
+            _print_silence(manager, period(since, until, tz=zone))
+        _print_list_hint(known, others, store)
 
 
 def _print_list(
@@ -108,7 +113,6 @@ def _print_list(
     tried: dict[str, PolicyDryRun],
     others: Sequence[PolicyDryRun],
     period: str,
-    store: str | None,
 ) -> None:
     console = text.console()
     on = [each for each in known if each.is_on]
@@ -166,10 +170,15 @@ def _print_list(
         if on and (tried or others):
             said = f"What is on: calls changed and saved since then.  Others: what they would have, {period.strip()}."
             console.print(Text(f"\n{said}", style="dim"))
+
+
+def _print_list_hint(known: Sequence[PolicyStatus], others: Sequence[PolicyDryRun], store: str | None) -> None:
     waiting = [each.policy.name for each in known if each.state == "off"] + [each.policy.name for each in others]
     if waiting:
-        common.print_hint(f"token-calc policies dry-run {waiting[0]}", "shows what it would have done", store)
-    elif on:
+        common.print_hint(
+            f"token-calc policies dry-run {shlex.quote(waiting[0])}", "shows what it would have done", store
+        )
+    elif any(each.is_on for each in known):
         common.print_hint("token-calc policies log", "shows who has applied what", store)
     else:
         common.print_hint("token-calc recommend", "shows what else would save", store)
@@ -210,6 +219,8 @@ def dry_run(
             text.print_json(found.to_dict())
             return
         _print_dry_run(found, when(since, until))
+        if not found.calls:
+            _print_silence(manager, period(since, until, tz=common.zone(tz)))
         print_unknown(unknown(manager.storage, found.policy.filters, Period()))
         if found.event_ids:
             common.print_hint(f"token-calc show {found.event_ids[0]}", "shows the dearest of these calls", store)
@@ -281,7 +292,7 @@ def apply(
         if not settings.load().tracking.enforce:
             said = "Programs follow where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             console.print(Text(said, style="yellow"))
-        common.print_hint(f"token-calc policies undo {found.policy.name}", "takes it back", store)
+        common.print_hint(f"token-calc policies undo {shlex.quote(found.policy.name)}", "takes it back", store)
 
 
 @app.command()
@@ -335,6 +346,18 @@ def log(
             sheet.add(text.moment(each.at, zone), each.name, Text(each.kind, style=style), each.by, each.why or "")
         sheet.print(console)
         common.print_hint("token-calc policies list", "shows what is on", store)
+
+
+def _print_silence(manager: PolicyManager, asked: Period) -> None:
+    """Say when the last call was, where the period has none at all."""
+    calls = {"event_type": "llm_call"}
+    if manager.storage.query_events(calls, asked.start, asked.end, limit=1):
+        return
+    last = manager.storage.query_events(calls, None, None, limit=1, descending=True)
+    if last:
+        day = last[0].timestamp.date()
+        said = f"\nThe period has no calls; the last was on {day}: --since {day - timedelta(days=30)} looks at it."
+        text.console().print(Text(said, style="yellow"))
 
 
 def _policy(name: str | None, kind: str | None, where: list[str] | None, options: dict[str, Any]) -> Policy | str:

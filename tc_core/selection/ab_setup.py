@@ -51,16 +51,9 @@ def create_ab_test(
     """
     store = sql_store(storage)
     store.check_writable()
-    for what, model in (("model_a", model_a), ("model_b", model_b)):
-        check_text(what, model)
-    if model_a == model_b:
-        raise ValueError(f"a test needs two models, not {model_a!r} twice")
-    check_setup(duration_days, unit, split, bounds)
-    name = _name(model_a, model_b) if name is None else name
-    if not _NAME.fullmatch(str(name)):
-        raise ValueError(f"a test is named by up to 64 letters, digits, dots, dashes and underscores, not {name!r}")
-    if agent_id is not None:
-        check_text("agent_id", agent_id)
+    name = check_setup(
+        model_a, model_b, duration_days, name=name, unit=unit, split=split, bounds=bounds, agent_id=agent_id
+    )
     key, now_us = hash_key.hash_key(), clock.wall_ns() // 1000
     low, high = (None, None) if bounds is None else (float(bounds[0]), float(bounds[1]))
     new = Setup(
@@ -99,8 +92,35 @@ def ab_tests(storage: Storage = None) -> list[ABTest]:
         return [ABTest(store, each) for each in ab_sql.setups(connection)]
 
 
-def check_setup(duration_days: float, unit: str, split: float, bounds: tuple[float, float] | None) -> None:
-    """Raise ValueError for a test that cannot be."""
+def check_setup(
+    model_a: str,
+    model_b: str,
+    duration_days: float,
+    *,
+    name: str | None = None,
+    unit: str = "session",
+    split: float = 0.5,
+    bounds: tuple[float, float] | None = BOUNDS,
+    agent_id: str | None = None,
+) -> str:
+    """Return the name of a test that can be; raise ValueError for one that cannot."""
+    for what, model in (("model_a", model_a), ("model_b", model_b)):
+        check_text(what, model)
+        if model != model.strip():
+            raise ValueError(f"{what} has blanks around it: {model!r}")
+    if model_a == model_b:
+        raise ValueError(f"a test needs two models, not {model_a!r} twice")
+    _check_numbers(duration_days, split, bounds)
+    check_text("unit", unit)
+    name = _name(model_a, model_b) if name is None else name
+    if not _NAME.fullmatch(str(name)):
+        raise ValueError(f"a test is named by up to 64 letters, digits, dots, dashes and underscores, not {name!r}")
+    if agent_id is not None:
+        check_text("agent_id", agent_id)
+    return name
+
+
+def _check_numbers(duration_days: float, split: float, bounds: tuple[float, float] | None) -> None:
     for what, value in (("duration_days", duration_days), ("split", split)):
         if not _is_number(value):
             raise ValueError(f"{what} must be a number, not {value!r}")
@@ -108,7 +128,6 @@ def check_setup(duration_days: float, unit: str, split: float, bounds: tuple[flo
         raise ValueError(f"duration_days must lie above 0 and up to {MOST_DAYS:,}, not at {duration_days}")
     if not 0 < split < 1:
         raise ValueError(f"split, the share that gets model_b, must lie between 0 and 1, not at {split}")
-    check_text("unit", unit)
     if bounds is None:
         return
     several: object = bounds

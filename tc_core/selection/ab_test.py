@@ -212,6 +212,8 @@ class ABTest(Definition):
         return self.results()
 
     def _number(self, value: object) -> float:
+        if not isinstance(value, bool | int | float) and hasattr(value, "item"):
+            value = value.item()  # what NumPy and pandas compare to is no bool of Python
         if not isinstance(value, bool | int | float) or not math.isfinite(value):
             raise ValueError(f"an outcome must be True, False or a finite number, not {value!r}")
         bounds = self.bounds

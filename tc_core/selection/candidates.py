@@ -15,6 +15,8 @@ from tc_core.selection.pricing import Cost, Pricing
 from tc_core.selection.quality import FEWEST_OUTCOMES, OWN_OUTCOMES, STATED, Outcomes, Quality
 from tc_core.selection.requirements import KEYS, Requirements
 
+UNKNOWN = "no price is known for it, nor anything else: see that it is written right"
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -59,7 +61,9 @@ def _candidate(name: str, evidence: Evidence, *, is_current: bool) -> ModelCandi
     if is_current:
         dropped = [each for each in dropped if each.by in KEYS]
     elif cost.nanos is None:
-        dropped.append(Dropped("price", cost.missing or "no price is known for it"))
+        price = Dropped("price", cost.missing or "no price is known for it")
+        is_known = facts.provider is not None or seen.all_calls or facts.stated != Stated()
+        dropped = [*dropped, price] if is_known else [Dropped("unknown", UNKNOWN)]
     if facts.is_leaving and not seen.all_calls and not is_current:
         dropped.append(Dropped("leaving", "its maker gives it up"))
     return ModelCandidate(
@@ -95,7 +99,8 @@ def _quality(name: str, evidence: Evidence) -> tuple[Quality | None, int]:
 def _doubts(evidence: Evidence, facts: ModelFacts, latency: Latency | None, too_few: int) -> list[str]:
     found = []
     if too_few:
-        found.append(f"{too_few} outcomes are too few to say how good it is")
+        are = "outcome is" if too_few == 1 else "outcomes are"
+        found.append(f"{too_few} {are} too few to say how good it is")
     if evidence.asked.max_latency_ms is not None and latency is None:
         found.append("how long it takes is unknown")
     if facts.thinks and not evidence.may_think:

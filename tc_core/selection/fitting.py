@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tc_core.selection.calls import Needs
 from tc_core.selection.candidate import Dropped, Latency
 from tc_core.selection.facts import ModelFacts
+from tc_core.selection.pricing import in_words
 from tc_core.selection.quality import Quality, how_sure_above
 from tc_core.selection.requirements import Requirements
 
@@ -33,7 +34,7 @@ def against(
         known = "does not think before it answers" if facts.thinks is False else "is not known to think"
         found.append(Dropped("thinking", f"{known}, as the model of the calls does"))
     if asked.max_cost is not None and average_cost is not None and average_cost > asked.max_cost:
-        found.append(Dropped("max_cost", f"an average call would cost ${average_cost:.3g}"))
+        found.append(Dropped("max_cost", f"an average call would cost {in_words(average_cost)}"))
     if asked.max_latency_ms is not None and latency is not None and latency.p95_ms > asked.max_latency_ms:
         takes = "it is said to take" if latency.calls is None else f"95 % of {latency.calls:,} calls took up to"
         found.append(Dropped("max_latency_ms", f"{takes} {latency.p95_ms:,.0f} ms"))

@@ -1,6 +1,7 @@
 """What the calls would have cost with another model, each priced by itself at its own time."""
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
@@ -118,3 +119,8 @@ def _charges(call: CallFacts) -> Mapping[str, Any] | None:
 def dollars(nanos: int | None) -> float | None:
     """Return US dollars; None stays None."""
     return None if nanos is None else money.to_dollars(nanos)
+
+
+def in_words(dollars: float) -> str:
+    """Write US dollars for a sentence: `$4.13`, `$0.0412`, `$0.000021`, `$0`."""
+    return f"${dollars:,.2f}" if dollars >= 1 else f"${Decimal(f'{dollars:.3g}'):f}"

@@ -12,7 +12,7 @@ from tc_core.selection.calls import Calls
 from tc_core.selection.candidate import ModelCandidate, ModelRecommendation
 from tc_core.selection.candidates import Evidence
 from tc_core.selection.choosing import Choice, choose
-from tc_core.selection.pricing import dollars, is_of_another_maker
+from tc_core.selection.pricing import dollars, in_words, is_of_another_maker
 
 KIND = "model"
 
@@ -29,6 +29,7 @@ _NEEDS = {
     "output": "the longest answer",
     "thinking": "the thinking of the calls",
     "price": "having no price",
+    "unknown": "a name that nobody knows",
     "leaving": "being given up by the maker",
 }
 """What excludes a model, in words, where that is no requirement."""
@@ -250,5 +251,4 @@ def _share(nanos: int, cost: int) -> str:
 def _usd(nanos: int | None) -> str:
     if nanos is None:
         return "an unknown sum"
-    dollars = nanos / 1e9
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.3g}" if nanos else "$0"
+    return in_words(nanos / 1e9)

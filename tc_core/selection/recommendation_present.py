@@ -18,6 +18,7 @@ _WORDS = {
     "max_latency_ms": "the time",
     "thinking": "thinking",
     "price": "no price",
+    "unknown": "a name that nobody knows",
     "leaving": "given up by its maker",
 }
 """By what a candidate is dropped, in words."""

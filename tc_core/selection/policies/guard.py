@@ -32,6 +32,19 @@ def check_model(policy: Policy) -> None:
         )
 
 
+def check_prices(policy: Policy) -> None:
+    """Raise PolicyError for a model that costs more for input and output alike: that needs no call to be seen."""
+    now_us = clock.wall_ns() // 1000
+    for tokens in (Usage(1_000_000, 0), Usage(0, 1_000_000)):
+        old, new = (prices.price_of(tokens, each or "", at_us=now_us) for each in (policy.model, policy.to))
+        if old is None or new is None or new.cost_nanos <= old.cost_nanos:
+            return
+    raise PolicyError(
+        f"policy {policy.name!r} would save nothing: {policy.to!r} costs more than {policy.model!r}, for input and for "
+        "output. Name a cheaper model"
+    )
+
+
 def verdict(margin: float, outcomes: tuple[Counts, Counts], words: tuple[str, str]) -> str | None:
     """Return why a policy is to be taken back, from how runs came out: without it, and with it; None for no reason.
 

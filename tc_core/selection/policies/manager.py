@@ -223,6 +223,8 @@ class PolicyManager:
                 f"policy {policy.name!r} would save nothing: the {found.acts:,} recorded calls would have cost "
                 f"${-found.saved_nanos / 1e9:.6f} more at {policy.to!r}. Name a cheaper model"
             )
+        if not found.acts:
+            guard.check_prices(policy)
         room.check(self.storage, policy)
 
 

@@ -66,6 +66,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
+        if not self.name.isprintable():
+            raise ValueError(f"the name of a policy stands in one line, so it cannot be {self.name!r}")
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         filters = {key: tuple(values) for key, values in filters_of(self.filters, "a policy").items()}

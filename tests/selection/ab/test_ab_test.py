@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy
 import pytest
 
 from tc_core import (
@@ -156,6 +157,14 @@ def test_a_unit_has_one_outcome(test):
     ):
         test.record_outcome("s1", False)
     assert test.results().outcomes == 1
+
+
+def test_an_outcome_may_be_what_numpy_compared_to(test):
+    scores = numpy.array([0.2, 0.9], dtype=numpy.float32)
+    for number, value in enumerate((scores[1] > 0.5, scores[1], numpy.int64(1))):
+        test.assign(number)
+        assert test.record_outcome(number, value)
+    assert test.results().outcomes == 3
 
 
 def test_an_outcome_of_a_unit_that_was_never_assigned_is_refused(test):

@@ -71,6 +71,9 @@ def test_machines_read_json(abtest):
         (("create", "gpt-4o", "gpt-4.1", "--name", "support"), 1, "there is a test 'support' already"),
         (("create", "gpt-4o", "gpt-4o-min"), 2, "no model that is known"),
         (("create", "gpt-4o", "gpt-4o-min", "--dry-run"), 2, "no model that is known"),
+        (("create", "gpt-4o", "gpt-4o", "--dry-run"), 2, "a test needs two models"),
+        (("create", "gpt-4o", "gpt-4o-mini", "--name", "my test", "--dry-run"), 2, "a test is named by up to 64"),
+        (("create", "gpt-4o", "gpt-4o-mini "), 2, "model_b has blanks around it: 'gpt-4o-mini '"),
         (("create", "gpt-4o", "gpt-4o-mini", "--split", "1"), 2, "must lie between 0 and 1"),
         (("create", "gpt-4o", "gpt-4o-mini", "--baseline", "2"), 2, "must lie between 0 and 1"),
         (("status", "--method", "z"), 2, "method is mixture or pairs"),
@@ -80,6 +83,12 @@ def test_what_cannot_be_is_one_sentence(abtest, arguments, code, said):
     done = abtest(*arguments)
     assert (done.exit_code, done.output.count("\n")) == (code, 1)
     assert said in done.output
+
+
+def test_a_dry_run_makes_no_store_and_neither_does_a_slip_of_the_pen(abtest, tmp_path):
+    assert abtest("create", "gpt-4o", "gpt-4o-min").exit_code == 2
+    assert abtest("create", "gpt-4o", "gpt-4o-mini", "--dry-run").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_is_not_there_is_said(abtest):

@@ -194,3 +194,5 @@ def test_a_budget_judges_the_model_of_the_arm(agent, test, server, store):
 def test_a_test_that_is_not_there_is_said_when_the_middleware_is_made(agent):
     with pytest.raises(ABTestError, match="there is no A/B test 'nothing'"):
         agent("nothing")
+    with pytest.raises(TypeError, match="ab_test is a test of create_ab_test, or the name of one, not 5"):
+        agent(5)

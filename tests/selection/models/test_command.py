@@ -68,3 +68,9 @@ def test_what_cannot_be_answered_is_said(ask):
     assert ask("--modality", "smell", code=2) == "there is no modality 'smell': use text, image, audio, video, pdf\n"
     assert "min_quality must be a number from 0 to 1" in ask("--min-quality", "7", code=2)
     assert "cannot be read" in ask("--quality-file", "nowhere.yaml", code=2)
+
+
+def test_no_table_of_nothing_where_the_model_has_no_calls(ask):
+    said = ask("--current-model", "gpt-nope")
+    assert "No call of gpt-nope is recorded there" in said
+    assert "would cost" not in said

@@ -92,7 +92,10 @@ def test_one_that_may_be_as_good_is_tried_before_one_of_which_nothing_is_known(s
 
 def test_of_fewer_than_thirty_outcomes_nothing_is_said(storage, work):
     work("gpt-4o", 60, 54)
-    work("gpt-4o-mini", 29, 0)
+    work("gpt-4o-mini", 1, 0)
+    (_, found) = ModelSelector(storage, candidates=["gpt-4o-mini"]).candidates()
+    assert "1 outcome is too few to say how good it is" in found.reason
+    work("gpt-4o-mini", 28, 0)
     (_, found) = ModelSelector(storage, candidates=["gpt-4o-mini"]).candidates()
     assert found.quality is None
     assert "29 outcomes are too few to say how good it is" in found.reason

@@ -29,6 +29,21 @@ def test_a_smaller_model_is_tried_where_nothing_is_known_of_quality(storage, cal
     assert found.to_dict()["candidates"][0]["model"] == "gpt-4o"
 
 
+def test_small_sums_are_written_out(storage, calls):
+    calls(1, "gpt-4o-mini", (100, 10))
+    # 100 tokens at $0.15 and 10 at $0.60 a million are $0.000021.
+    assert "cost $0.000021 with gpt-4o-mini" in ModelSelector(storage).recommend().reasoning
+    found = by_name(ModelSelector(storage, candidates=["gpt-4.1-nano"]).recommend(None, {"max_cost": 1e-6}))
+    assert found["gpt-4.1-nano"].reason.startswith("an average call would cost $0.000014;")  # $0.10 and $0.40 a million
+
+
+def test_a_name_that_nobody_knows_is_called_that(storage, calls):
+    calls(3)
+    found = ModelSelector(storage, candidates=["gtp-4.1"]).recommend()
+    assert "The one model looked at does not fit: a name that nobody knows excludes 1." in found.reasoning
+    assert by_name(found)["gtp-4.1"].reason.endswith("nor anything else: see that it is written right")
+
+
 def test_the_current_model_costs_what_was_paid_and_every_candidate_has_a_reason(storage, calls):
     calls(10)
     found = ModelSelector(storage).candidates()

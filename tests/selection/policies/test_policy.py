@@ -22,6 +22,7 @@ def test_it_has_what_its_kind_has_where_nothing_is_said():
 @pytest.mark.parametrize(
     ("said", "error"),
     [
+        ({"kind": "loop", "name": "a\nb"}, "the name of a policy stands in one line"),
         ({"kind": "guess"}, "kind must be one of route, trim, cache, loop, not 'guess'"),
         ({"kind": "route", "to": "b"}, "a policy of kind 'route' needs model: 'p' has none"),
         ({"kind": "route", "model": "a", "to": "a"}, "would route 'a' to itself"),

@@ -84,3 +84,21 @@ def test_as_a_program_of_its_own(policies, run_command, tmp_path):
 def test_an_empty_log(policies):
     assert policies("log").stdout.startswith("No policy was ever applied.")
     assert policies("log", "mini").stdout.startswith("'mini' was never applied.")
+
+
+def test_where_the_period_has_no_calls_it_is_said_when_the_last_one_was(policies, tmp_path):
+    assert "The period has no calls" not in policies("list").stdout
+    old = tmp_path / "old.db"
+    with SQLiteStorage(old) as store:
+        CostTracker(store).track_call("gpt-4o", 1000, 100, timestamp=datetime(2026, 3, 31, 12, tzinfo=UTC))
+    said = "The period has no calls; the last was on 2026-03-31: --since 2026-03-01 looks at it."
+    ended = ("--until", "2026-02-01", "--store", str(old))
+    for arguments in (("list",), ("dry-run", "--kind", "cache")):
+        assert said in invoked(*arguments, "--since", "2026-01-01", *ended).stdout
+    assert "The period has no calls" not in invoked("list", "--since", "2026-03-01", "--store", str(old)).stdout
+
+
+def test_the_next_line_can_be_pasted_whatever_a_policy_is_called(policies):
+    assert (
+        "token-calc policies undo 'no loops, please'" in policies("apply", "no loops, please", "--kind", "loop").stdout
+    )

@@ -153,6 +153,13 @@ def test_what_would_do_harm_is_not_applied(manager, store, said, error):
     assert manager.log() == []
 
 
+def test_a_dearer_model_is_refused_without_any_calls_too(manager):
+    with pytest.raises(PolicyError, match="'gpt-4o' costs more than 'gpt-4o-mini', for input and for output"):
+        manager.apply(Policy(name="p", kind="route", model="gpt-4o-mini", to="gpt-4o"))
+    assert manager.list() == []
+    assert manager.apply(ROUTE).is_on
+
+
 def test_a_hard_budget_that_would_be_broken(manager, store):
     spend(store)  # at gpt-4o-mini $0.0021
     budgets = BudgetTracker(store)
