@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tc_core import ConfigurationError
+from tc_core import ConfigurationError, SQLiteStorage
 from tc_core.web import reads, security, sql
 from tc_core.web.rates import Rates
 from tc_core.web.reads import ReadLog
@@ -85,6 +85,17 @@ def test_the_cookie_is_not_the_token_and_ends_with_the_process(asked, client_of,
     assert client.get("/api/shell").status_code == 200
     other = client_of(store, access=Access("0.0.0.0", TOKEN))
     assert other.get("/api/shell", headers={"cookie": said.partition(";")[0]}).status_code == 401
+
+
+def test_a_store_that_was_removed_is_not_made_anew_by_the_log(tmp_path):
+    with SQLiteStorage(tmp_path / "s.db") as own:
+        own.count()
+        log = ReadLog(own)
+        for each in tmp_path.iterdir():
+            each.unlink()
+        log.note("127.0.0.1", "costs", "", 503)
+        log.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_explorers_of_one_machine_leave_each_other_open(asked, client_of, store):
