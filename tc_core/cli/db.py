@@ -15,11 +15,12 @@ from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
 from tc_core.cli.progress import bar
 from tc_core.cli.sheet import Column, Sheet, number
-from tc_core.errors import ConfigurationError
+from tc_core.errors import ConfigurationError, StorageError
 from tc_core.model.period import period
 from tc_core.runtime.store_keeper import StoreKeeper
-from tc_core.store.engine.driver import VARIABLE
+from tc_core.store.engine.driver import VARIABLE, is_plain
 from tc_core.store.keep.check import State
+from tc_core.store.storages import path_of
 from tc_core.web.sql import reads
 
 app = typer.Typer(help="Check a store, see what takes its room, and give room back.", no_args_is_help=True)
@@ -168,6 +169,9 @@ def encrypt(
         key = os.environ.pop(VARIABLE, "")  # else the plain store would be taken for an encrypted one
         if not key:
             raise ConfigurationError(f"{VARIABLE} is not set: put the new key into it, and keep it elsewhere too")
+        path = path_of(store or settings.load().store)
+        if path is not None and path.is_file() and path.stat().st_size and not is_plain(path):
+            raise StorageError(f"{path} is encrypted already, or no store: name a plain one with --store")
         made = StoreKeeper(common.open_store(store)).encrypt(target, key)
         console = text.console()
         console.print(Text(f"{made} is encrypted.", style="bold"))

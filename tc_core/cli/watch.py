@@ -73,7 +73,11 @@ def _live(console: Console, store: str | None, tz: tzinfo, every: float) -> None
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
             while True:
-                if source is None and not common.is_missing(where):
+                is_missing = common.is_missing(where)
+                if source is not None and is_missing:  # removed meanwhile: to ask it would make an empty one there
+                    source.close()
+                    source = None
+                elif source is None and not is_missing:
                     source = common.open_store(store)
                 shown = (
                     Text(f"Nothing is recorded yet in {common.shown(where)}: waiting for a program that does.")

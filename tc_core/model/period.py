@@ -66,7 +66,8 @@ def period(
         last = _span(end, tz, now) if end is not None else None
         return _between(start, first, end, last)
     except OverflowError as error:
-        raise ConfigurationError(f"the period from {start} to {end} lies beyond what dates can say") from error
+        said = " to ".join(str(each) for each in (start, end) if each is not None)
+        raise ConfigurationError(f"the period {said} lies beyond what dates can say: name a nearer one") from error
 
 
 def _between(start: str | date | None, first: Period | None, end: str | date | None, last: Period | None) -> Period:

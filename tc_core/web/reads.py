@@ -60,7 +60,8 @@ class ReadLog:
             with suppress(IndexError):
                 while True:
                     batch.append(self._waiting.popleft())
-            if not batch:
+            path = self._store.path
+            if not batch or (path is not None and not path.exists()):  # to write would make an empty store there
                 return
             try:
                 sql.write(self._store, batch)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tc_core.web.rates import Rates
 
 COOKIE = "token_calc"
+"""Behind it stands the port: browsers send cookies to all ports of a host, and several explorers may be open."""
 LEAST_TOKEN = 16
 """Characters of a token: a shorter one could be guessed."""
 CHANGE = "x-token-calc"
@@ -172,7 +173,7 @@ class Guard:
         if token is None:
             return None
         headers = Headers(scope=scope)
-        if _is_same(_cookie(headers), self._session):
+        if _is_same(_cookie(headers, _cookie_name(scope)), self._session):
             return None
         parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = dict(parameters)
@@ -189,7 +190,7 @@ class Guard:
             path = "/" + scope["path"].lstrip("/\\")  # `//evil.example` would be another site
             answer = RedirectResponse(f"{path}{'?' if others else ''}{others}", status_code=303)
             secure = scope["scheme"] == "https"
-            answer.set_cookie(COOKIE, self._session, httponly=True, samesite="strict", secure=secure)
+            answer.set_cookie(_cookie_name(scope), self._session, httponly=True, samesite="strict", secure=secure)
             return answer
         return _refused(401, "This is not the token: open the address that `token-calc serve` printed.")
 
@@ -220,9 +221,13 @@ def _without_token(scope: Scope) -> str:
     return urlencode([(name, "..." if name in ("token", "ticket") else value) for name, value in parameters])
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie_name(scope: Scope) -> str:
+    return f"{COOKIE}_{(scope.get('server') or ('', 0))[1]}"
+
+
+def _cookie(headers: Headers, name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return "" if found is None else found.value

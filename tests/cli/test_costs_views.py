@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from tc_core import CostTracker, InMemoryStorage, TrackingEvent
+from tc_core import CostTracker, InMemoryStorage, SQLiteStorage, TrackingEvent
 from tc_core.cli import watch
 from tc_core.health import sql as health
 from tc_core.health.sql import Scores
@@ -197,6 +197,24 @@ def test_watch_piped_prints_one_frame(month, run_command):
     assert "planner  run" in shown
     missing = run_command("watch", "--once", "--store", "nothing.db")
     assert (missing.returncode, "There is no store" in missing.stderr) == (1, True)
+
+
+def test_watch_waits_again_where_the_store_is_removed_and_makes_none(tmp_path, monkeypatch):
+    path = tmp_path / "s.db"
+    SQLiteStorage(path).save_event(call("one", 1))
+    left = iter(("first", "second", "third"))
+
+    def at_each_look(seconds):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        for each in tmp_path.iterdir():
+            each.unlink()
+
+    monkeypatch.setattr(watch.time, "sleep", at_each_look)
+    written = io.StringIO()
+    watch._live(Console(file=written, force_terminal=True, width=200), str(path), UTC, 1.0)
+    assert "Nothing is recorded yet in" in written.getvalue()
+    assert not list(tmp_path.iterdir())
 
 
 def test_watch_lives_until_ctrl_c_also_where_the_store_comes_later(tmp_path):

@@ -84,3 +84,9 @@ def test_an_unknown_zone_is_named():
 def test_this_machines_zone_is_found_by_name(monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Berlin")
     assert local_zone() == ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(("start", "end"), [("9999-12-31", None), (None, "9999-12-31")])
+def test_what_lies_beyond_all_dates_is_named_alone(start, end):
+    with pytest.raises(ConfigurationError, match=r"^the period 9999-12-31 lies beyond what dates can say"):
+        period(start, end, tz=UTC)

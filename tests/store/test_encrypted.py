@@ -211,6 +211,33 @@ def test_an_encrypted_copy(tmp_path, run_command, month):
     assert none.stderr.startswith("TOKEN_CALC_STORAGE_KEY is not set")
 
 
+def test_what_goes_wrong_in_the_middle_leaves_no_copy_that_looks_whole(tmp_path, month):
+    """The key is asked for twice: for the copy, and to open what was made."""
+    answers = iter((KEY,))
+
+    def interrupted_key():
+        try:
+            return next(answers)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    with SQLiteStorage(month) as plain, pytest.raises(KeyboardInterrupt):
+        StoreKeeper(plain).encrypt(tmp_path / "safe.db", interrupted_key)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_is_encrypted_already_is_not_asked_for_the_key_that_is_there(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "safe.db", key=KEY) as safe:
+        fill(safe)
+    asked = ("db", "encrypt", tmp_path / "more.db", "--store", tmp_path / "safe.db")
+    said = run_command(*asked, TOKEN_CALC_STORAGE_KEY=KEY)
+    assert (said.returncode, said.stderr.strip()) == (
+        3,
+        f"{tmp_path / 'safe.db'} is encrypted already, or no store: name a plain one with --store",
+    )
+    assert not (tmp_path / "more.db").exists()
+
+
 def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path, monkeypatch):
     import sys
 

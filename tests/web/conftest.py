@@ -155,7 +155,7 @@ def client(month):
 def client_of():
     """The same for a store of one's own, which the test closes."""
 
-    def made(store, **options):
-        return TestClient(build(store, name="store.db", **options), base_url="http://127.0.0.1")
+    def made(store, *, port=80, **options):
+        return TestClient(build(store, name="store.db", **options), base_url=f"http://127.0.0.1:{port}")
 
     return made

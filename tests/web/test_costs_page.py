@@ -118,6 +118,12 @@ def test_axe_finds_nothing(axe, serving, month, scheme):
     assert axe(f"{serving(month)}/costs?by=agent&filter=environment=production", scheme=scheme) == []
 
 
+def test_shares_are_whole_on_a_telephone(visit, narrow_page):
+    page = visit("/costs?by=agent", on=narrow_page)
+    grid, share = page.locator(".grid").bounding_box(), page.locator(".row .share .figure").first.bounding_box()
+    assert share["x"] + share["width"] <= grid["x"] + grid["width"]
+
+
 def test_it_is_useful_on_a_telephone(visit, narrow_page):
     page = visit("/costs?by=agent,model", on=narrow_page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tc_core import ConfigurationError
+from tc_core import ConfigurationError, SQLiteStorage
 from tc_core.web import reads, security, sql
 from tc_core.web.rates import Rates
 from tc_core.web.reads import ReadLog
@@ -58,7 +58,7 @@ def asked(client_of, store, log):
         ({"transfer-encoding": "chunked"}, 413),
         ({"content-length": "1"}, 413),
         ({"content-length": "0"}, 200),
-        ({"cookie": "token_calc=\x01;;=;token_calc"}, 200),
+        ({"cookie": "token_calc_80=\x01;;=;token_calc_80"}, 200),
     ],
 )
 def test_requests_that_other_sites_could_make(asked, headers, status):
@@ -87,6 +87,29 @@ def test_the_cookie_is_not_the_token_and_ends_with_the_process(asked, client_of,
     assert other.get("/api/shell", headers={"cookie": said.partition(";")[0]}).status_code == 401
 
 
+def test_a_store_that_was_removed_is_not_made_anew_by_the_log(tmp_path):
+    with SQLiteStorage(tmp_path / "s.db") as own:
+        own.count()
+        log = ReadLog(own)
+        for each in tmp_path.iterdir():
+            each.unlink()
+        log.note("127.0.0.1", "costs", "", 503)
+        log.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_explorers_of_one_machine_leave_each_other_open(asked, client_of, store):
+    """Browsers send the cookies of a host to all its ports, so that those of two explorers need two names."""
+    client, _ = asked(token=TOKEN)
+    other = client_of(store, access=Access(token=TOKEN), port=8322)
+    jar = {}
+    for each in (client, other):
+        jar |= dict(each.get(f"/?token={TOKEN}", follow_redirects=False).cookies)
+        each.cookies.clear()
+    kept = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+    assert [each.get("/api/shell", headers=kept).status_code for each in (client, other)] == [200, 200]
+
+
 def test_a_token_in_the_address_leads_nowhere_else(asked):
     client, _ = asked(host="0.0.0.0", token=TOKEN)
     answer = client.get(f"http://127.0.0.1//evil.example/x?token={TOKEN}", follow_redirects=False)
@@ -110,7 +133,7 @@ def test_guessing_is_slowed_down_and_the_owner_is_not(asked):
     assert tried == [401] * 9 + [429] * 3  # the owner's own was the first of ten
     last = client.get("/api/shell", headers={"authorization": f"Bearer {TOKEN}"})
     assert (last.status_code, last.headers["retry-after"]) == (429, "5")
-    assert client.get("/api/shell", headers={"cookie": f"token_calc={mine['token_calc']}"}).status_code == 200
+    assert client.get("/api/shell", headers={"cookie": f"token_calc_80={mine['token_calc_80']}"}).status_code == 200
 
 
 def test_so_many_at_once_are_too_many(asked):

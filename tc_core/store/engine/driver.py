@@ -104,7 +104,7 @@ class EncryptedDriver(Driver):
         """Say why a file could not be opened."""
         if getattr(error, "sqlite_errorcode", 0) != _NOT_A_DATABASE:
             return str(error)
-        if path is not None and _is_plain(path):
+        if path is not None and is_plain(path):
             return (
                 "it is not encrypted, but there is a key for it: make an encrypted copy with `token-calc db encrypt`, "
                 f"or leave {VARIABLE} out"
@@ -165,8 +165,8 @@ _salts: dict[_File, str] = {}
 """The salts of files, as SQLCipher says them: whoever read them from the file would give up its locks by closing it."""
 
 
-def _is_plain(path: Path) -> bool:
-    """Tell whether a file that cannot be opened with a key, so that nobody here has it open, is not encrypted."""
+def is_plain(path: Path) -> bool:
+    """Tell whether a file is a SQLite one that is not encrypted; only of one that this process does not have open."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC

@@ -34,6 +34,8 @@ def encrypt(source: Path, target: Path, key: Key) -> None:
             connection.execute("DETACH DATABASE encrypted")
         with closing(driver.connect(target, timeout=LOCK_SECONDS, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    except driver.error as error:
+    except BaseException as error:  # also Ctrl-C: what is there of the copy would pass for an encrypted store
         target.unlink(missing_ok=True)
+        if not isinstance(error, driver.error):
+            raise
         raise StorageError(f"cannot encrypt {source} into {target}: {Driver().why(error)}") from error
