@@ -177,7 +177,7 @@ def test_a_password_is_not_shown_by_the_demo(run_command, postgresql):
         with_password = make_url(url).set(password=SECRET).render_as_string(hide_password=False)
         shown = run_command("demo", "--store", with_password)
         as_json = run_command("demo", "--store", with_password, "--json")
-    assert shown.stdout.count("postgresql://") == 8  # where it records, and what to try next
+    assert shown.stdout.count("postgresql://") == 9  # where it records, and what to try next
     assert json.loads(as_json.stdout)["store"].startswith("postgresql://")
     assert SECRET not in shown.stdout + shown.stderr + as_json.stdout + as_json.stderr
 
