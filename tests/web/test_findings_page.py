@@ -1,14 +1,13 @@
-"""The page of findings shows what the commands print, and policies where there are some."""
+"""The page of findings shows what the commands print, and policies, which it can change where a token is set."""
 
 import json
-import sys
-from types import ModuleType, SimpleNamespace
-from typing import ClassVar
+import shutil
 
 import pytest
 
-import tc_core
-from tc_core.web.api import findings, policies
+from tc_core import PolicyManager, SQLiteStorage
+from tc_core.model import written
+from tc_core.web.api import findings
 from tc_core.web.security import Access
 
 
@@ -72,7 +71,7 @@ def test_a_pattern_says_what_to_do(visit, until):
     assert "token-calc tree " in detail.inner_text()
     until(page, "document.body.innerText.includes('could have been saved, in')")
     until(page, "document.body.innerText.includes('220 conversations, 16 at risk')")
-    assert page.get_by_role("heading", name="Policies").count() == 0
+    until(page, "document.body.innerText.includes('No policy is on.')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -93,103 +92,49 @@ def test_it_is_of_use_on_a_telephone(visit, narrow_page, until):
 APPLY = "/api/findings/policies/apply"
 
 
-ROUTE = SimpleNamespace(name="route-it", said="gpt-4o to gpt-4o-mini")
-CACHE = SimpleNamespace(name="cache-it", said="exact duplicates")
-TRIED = SimpleNamespace(
-    policy=CACHE,
-    calls=10,
-    acts=4,
-    cost_nanos=300_000_000,
-    saved_nanos=90_000_000,
-    notes=("2 of 10 calls have no price",),
-)
+MARCH = {"since": "2026-03-01"}
+ROUTE = "route-planner-gpt-4o-mini"
 
 
-def status(policy, *, is_on):
-    acted = SimpleNamespace(calls=7, saved_nanos=120_000_000)
-    return SimpleNamespace(policy=policy, state="on" if is_on else "undone", is_on=is_on, acted=acted)
-
-
-class Manager:
-    """Stands for PolicyManager where this version has none: what it was told is in `told`."""
-
-    told: ClassVar = []
-
-    def __init__(self, store):
-        assert isinstance(store, tc_core.SQLiteStorage)
-
-    def list(self):
-        return [status(ROUTE, is_on=True)]
-
-    def proposals(self, **asked):
-        return [TRIED]
-
-    def dry_run(self, name, **asked):
-        return TRIED
-
-    def hosts(self, policy):
-        return {"langchain": "does it"}
-
-    def log(self):
-        return []
-
-    def apply(self, name, **asked):
-        self.told.append(("apply", name, asked["by"], asked["why"]))
-        return status(CACHE, is_on=True)
-
-    def undo(self, name, **asked):
-        self.told.append(("undo", name, asked["by"], asked["why"]))
-        return status(ROUTE, is_on=False)
-
-
-@pytest.fixture
-def manager(monkeypatch):
-    module = ModuleType("standing_in")
-    module.PolicyManager = Manager
-    monkeypatch.setitem(sys.modules, "standing_in", module)
-    monkeypatch.setattr(policies, "MODULE", "standing_in")
-    monkeypatch.setattr(Manager, "told", [])
-    return Manager
-
-
-def test_nothing_is_said_of_policies_where_there_are_none(client, monkeypatch):
-    monkeypatch.setattr(policies, "MODULE", "tc_core.no_such_branch.manager")
-    assert client.get("/api/findings/policies").json() == {"is_there": False}
-    assert client.get("/api/findings/policies/dry-run", params={"name": "x"}).status_code == 400
-
-
-def test_policies_are_shown_and_tried_without_a_token(client, manager):
-    answer = client.get("/api/findings/policies").json()
-    assert answer["sentence"][0][0] == (
-        "1 policy on: $0.120 saved.  cache-it would have saved $0.0900 of $0.300 in the last 30 days."
-    )
-    assert answer["names"] == ["route-it", "cache-it"]
-    assert answer["is_on"] == [True, False]
+def test_policies_are_shown_and_tried_without_a_token(client, month):
+    with SQLiteStorage(month) as store:
+        proposed = PolicyManager(store).proposals(start_date="2026-03-01")
+    answer = client.get("/api/findings/policies", params=MARCH).json()
+    assert answer["sentence"][0][0].startswith(f"No policy is on.  {ROUTE} would have saved $0.")
+    assert answer["names"] == [each.policy.name for each in proposed]
+    assert answer["names"][0] == ROUTE
+    assert not any(answer["is_on"])
     assert not answer["may_change"]
-    tried = client.get("/api/findings/policies/dry-run", params={"name": "cache-it"}).json()
-    assert tried["sentence"][0][0].startswith("$0.0900 of $0.300 would have been saved in the last")
-    assert tried["commands"]["apply"] == "token-calc policies apply cache-it"
-    assert (
-        client.post("/api/findings/policies/apply?name=cache-it", headers={"x-token-calc": "change"}).status_code == 405
-    )
-    assert manager.told == []
+    tried = client.get("/api/findings/policies/dry-run", params={**MARCH, "name": ROUTE}).json()
+    saved, cost = written.usd(proposed[0].saved_nanos), written.usd(proposed[0].cost_nanos)
+    assert tried["sentence"][0][0].startswith(f"{saved} of {cost} would have been saved since 2026-03-01.")
+    assert f"policies apply {ROUTE}" in tried["commands"]["apply"]
+    assert client.get("/api/findings/policies/dry-run").status_code == 400
+    assert client.post(f"{APPLY}?name={ROUTE}", headers={"x-token-calc": "change"}).status_code == 405
+    assert not any(client.get("/api/findings/policies", params=MARCH).json()["is_on"])
 
 
-def test_policies_are_applied_and_undone_with_a_token(client_of, store, manager):
-    client = client_of(store, access=Access(token="a-long-secret-token"))
+def test_policies_are_applied_and_undone_with_a_token(client_of, month, tmp_path):
+    shutil.copy(month, tmp_path / "month.db")
     mine = {"authorization": "Bearer a-long-secret-token"}
     change = {**mine, "x-token-calc": "change"}
-    assert client.post("/api/findings/policies/apply?name=cache-it", headers=mine).status_code == 403
-    assert (
-        client.post("/api/findings/policies/apply?name=cache-it", headers={"x-token-calc": "change"}).status_code == 401
-    )
-    assert client.get("/api/findings/policies/apply?name=cache-it", headers=mine).status_code == 404
-    assert manager.told == []
-    applied = client.post(f"{APPLY}?name=cache-it&why=a+try", headers=change)
-    assert applied.json() == {"said": "cache-it is on: exact duplicates."}
-    assert (
-        client.post("/api/findings/policies/undo?name=route-it", headers=change).json()["said"]
-        == "route-it is off again."
-    )
-    by = "explorer, testclient with the token"
-    assert manager.told == [("apply", "cache-it", by, "a try"), ("undo", "route-it", by, None)]
+    meant = f"name={ROUTE}&since=2026-03-01"
+    with SQLiteStorage(tmp_path / "month.db") as store:
+        client, manager = client_of(store, access=Access(token="a-long-secret-token")), PolicyManager(store)
+        assert client.post(f"{APPLY}?{meant}", headers=mine).status_code == 403
+        assert client.post(f"{APPLY}?{meant}", headers={"x-token-calc": "change"}).status_code == 401
+        assert client.get(f"{APPLY}?{meant}", headers=mine).status_code == 404
+        assert not manager.log()
+        applied = client.post(f"{APPLY}?{meant}&why=a+try", headers=change).json()
+        assert applied == {"said": f"{ROUTE} is on: gpt-4o to gpt-4o-mini, agent planner."}
+        assert [(each.policy.name, each.is_on) for each in manager.list()] == [(ROUTE, True)]
+        undone = client.post(f"/api/findings/policies/undo?name={ROUTE}", headers=change).json()
+        assert undone == {"said": f"{ROUTE} is off again."}
+        assert not any(each.is_on for each in manager.list())
+        by = "explorer, testclient with the token"
+        assert [(each.name, each.kind, each.by, each.why) for each in manager.log()] == [
+            (ROUTE, "applied", by, "a try"),
+            (ROUTE, "undone", by, None),
+        ]
+        shown = client.get("/api/findings/policies", params=MARCH, headers=mine).json()
+        assert shown["log"]["rows"] == 2

@@ -1,34 +1,27 @@
-"""The section about policies: what could be done before calls are made; tried, applied, taken back, and by whom.
-
-Where this package has no policies the section is not there.
-"""
+"""The section about policies: what could be done before calls are made; tried, applied, taken back, and by whom."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from tc_core.costs.anomalies.present import when
 from tc_core.errors import ConfigurationError
 from tc_core.model import written
+from tc_core.selection.policies.manager import PolicyManager
 from tc_core.web.asked import Asked
 from tc_core.web.table import Table, said
 
-MODULE = "tc_core.selection.policies.manager"
 LATELY = "last-30-days"
 _TONES = {"on": "good", "rolled back": "over"}
 
 
 def standing(asked: Asked) -> Mapping[str, Any]:
     """Return how policies stand, which others would have saved something, and who has changed what."""
-    manager = _manager(asked)
-    if manager is None:
-        return {"is_there": False}
+    manager = PolicyManager(asked.store)
     known = list(manager.list())
     names = {each.policy.name for each in known}
     proposed = [each for each in manager.proposals(**_span(asked)) if each.policy.name not in names]
     on = [each for each in known if each.is_on]
     return {
-        "is_there": True,
         "sentence": said(_sentence(on, proposed, asked)),
         "table": _table(known, proposed).to_dict(),
         "names": [each.policy.name for each in (*known, *proposed)],
@@ -71,23 +64,11 @@ def undo(asked: Asked) -> Mapping[str, Any]:
     return {"said": f"{name} is {'as before again' if found.is_on else 'off again'}."}
 
 
-def _manager(asked: Asked) -> Any:
-    try:
-        module = import_module(MODULE)
-    except ModuleNotFoundError as error:
-        if error.name is not None and MODULE.startswith(error.name):
-            return None
-        raise
-    return module.PolicyManager(asked.store)
-
-
-def _named(asked: Asked) -> tuple[str, Any]:
-    name, manager = asked.text("name"), _manager(asked)
-    if manager is None:
-        raise ConfigurationError("this version has no policies")
+def _named(asked: Asked) -> tuple[str, PolicyManager]:
+    name = asked.text("name")
     if name is None:
         raise ConfigurationError("name is missing: say which policy is meant")
-    return name, manager
+    return name, PolicyManager(asked.store)
 
 
 def _span(asked: Asked) -> dict[str, Any]:
@@ -125,7 +106,7 @@ def _table(known: Sequence[Any], proposed: Sequence[Any]) -> Table:
     return table
 
 
-def _log(asked: Asked, manager: Any) -> Table:
+def _log(asked: Asked, manager: PolicyManager) -> Table:
     found = list(manager.log())[::-1]
     table = Table(label="Who has changed what")
     table.names("when", [written.moment(each.at, asked.zone) for each in found])

@@ -11,7 +11,7 @@ export function Policies({ parameters }) {
   useEffect(() => { load(); }, [load]);
   const { data, error } = found;
   if (error) return html`<${Section} title="Policies"><p class="note" role="alert">${error.message}</p></${Section}>`;
-  if (!data || !data.is_there) return null;
+  if (!data) return null;
   return html`<${Section} title="Policies" note="what is done before a call is made">
     <p><${Said} pieces=${data.sentence} /></p>
     <${Table} table=${data.table} of="policies" height=${0.4} open=${(row) => choose(data.names[row] === chosen ? null : data.names[row])} />
