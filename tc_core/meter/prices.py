@@ -110,26 +110,16 @@ def cost_of_day(
 
     None where there is no such price, or where a price follows the clock or has a fee: then `price_of` is to be asked.
     """
-    if model.endswith(catalogue.ONLINE):
-        return None
-    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
-    rates = _rates_of_call(model, served_model, provider, service_tier, first)
-    if rates is None or rates.has_fee or rates is not _rates_of_call(model, served_model, provider, service_tier, last):
-        return None
-    return rates.cost
+    rates = _rates_throughout(model, served_model, provider, service_tier, day)
+    return None if rates is None else rates.cost
 
 
 def plain_rates_of_day(
     model: str, *, served_model: str | None, provider: str | None, service_tier: str | None, day: int
 ) -> arithmetic.PlainRates | None:
     """Return the prices of a whole day where `cost_parts` of many calls without charges can be had at once."""
-    if model.endswith(catalogue.ONLINE):
-        return None
-    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
-    rates = _rates_of_call(model, served_model, provider, service_tier, first)
-    if rates is None or rates.has_fee or rates is not _rates_of_call(model, served_model, provider, service_tier, last):
-        return None
-    return arithmetic.plain_rates(rates.rates)
+    rates = _rates_throughout(model, served_model, provider, service_tier, day)
+    return None if rates is None else arithmetic.plain_rates(rates.rates)
 
 
 def token_rates_of_day(
@@ -139,13 +129,8 @@ def token_rates_of_day(
 
     None where there are none, or others too: then `price_of` is to be asked.
     """
-    if model.endswith(catalogue.ONLINE):
-        return None
-    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
-    rates = _rates_of_call(model, None, provider, service_tier, first)
-    if rates is None or rates.has_fee or rates is not _rates_of_call(model, None, provider, service_tier, last):
-        return None
-    return arithmetic.token_rates(rates.rates)
+    rates = _rates_throughout(model, None, provider, service_tier, day)
+    return None if rates is None else arithmetic.token_rates(rates.rates)
 
 
 def cost_parts(
@@ -173,6 +158,19 @@ def cost_parts(
 def _with_search(charges: Mapping[str, int | float] | None) -> Mapping[str, int | float]:
     """Add the search that OpenRouter makes for a model `:online`, whose fee only its bill tells."""
     return {_ROUTER_SEARCH: 1, **(charges or {})}
+
+
+def _rates_throughout(
+    model: str, served_model: str | None, provider: str | None, service_tier: str | None, day: int
+) -> _Rates | None:
+    """Return the prices that hold a whole day (counted from 1970); None where one follows the clock or has a fee."""
+    if model.endswith(catalogue.ONLINE):
+        return None
+    first, last = day * _US_PER_DAY, (day + 1) * _US_PER_DAY - 1
+    rates = _rates_of_call(model, served_model, provider, service_tier, first)
+    if rates is None or rates.has_fee or rates is not _rates_of_call(model, served_model, provider, service_tier, last):
+        return None
+    return rates
 
 
 def _rates_of_call(
