@@ -186,8 +186,8 @@ def _patiently(do: Callable[[], T]) -> T:
     while True:
         try:
             return do()
-        except Exception as error:
-            is_busy = type(error).__name__ == "OperationalError" and "locked" in str(error)  # of either driver
+        except Exception as error:  # SQLCipher's driver has errors of its own; what is no lock is raised again
+            is_busy = type(error).__name__ == "OperationalError" and "locked" in str(error)
             if not is_busy or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.0001, 0.0003))  # noqa: S311  # no secret

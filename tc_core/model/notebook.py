@@ -4,6 +4,7 @@ All names are text: what would be markup is escaped. The picture follows the not
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -42,13 +43,13 @@ class Shown:
     """What the part of a bar is, written below."""
 
 
-class InNotebook:
+class InNotebook(ABC):
     """A result that a notebook shows as a table, and that draws itself."""
 
     __slots__ = ()
 
-    def _shown(self) -> Shown:
-        raise NotImplementedError
+    @abstractmethod
+    def _shown(self) -> Shown: ...
 
     def _repr_html_(self) -> str:
         return to_html(self._shown())

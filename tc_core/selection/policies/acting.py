@@ -1,5 +1,6 @@
 """A policy at work in a process: what each kind has in common."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from tc_core.model.event import EventRecord
@@ -16,27 +17,27 @@ class Verdict:
     decision: Decision | None = None
 
 
-class Acting:
+class Acting(ABC):
     """A policy that is on."""
 
     def __init__(self, applied: Applied) -> None:
         self.applied, self.policy, self.salt = applied, applied.policy, applied.salt
 
+    @abstractmethod
     def decide(self, request: Request) -> Verdict | None:
         """Say what becomes of a request; None for one that it has no say in."""
-        raise NotImplementedError
 
     def followed(self, event_id: EventId, what: Followed) -> bool:
         """Take note of what a host has made of a request; tell whether the policy acts by that."""
         return False
 
-    def withdraw(self, event_id: EventId) -> None:
+    def withdraw(self, event_id: EventId) -> None:  # noqa: B027  # most kinds have nothing to do
         """Forget a request that is not made after all."""
 
-    def rename(self, event_id: EventId, other: EventId) -> None:
+    def rename(self, event_id: EventId, other: EventId) -> None:  # noqa: B027  # most kinds have nothing to do
         """Take note that the event of a request has another id; `followed` comes with the first one."""
 
-    def ended(self, event_id: EventId, record: EventRecord) -> None:
+    def ended(self, event_id: EventId, record: EventRecord) -> None:  # noqa: B027  # most kinds have nothing to do
         """Take note of how a call has ended, on the writer's thread."""
 
     def take_saved(self) -> int:

@@ -8,6 +8,7 @@ pytest.importorskip("langchain_openai", reason="LangChain is not installed")
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
+from openai import NotFoundError
 
 from tc_core import AgentLoopError, BudgetTracker, CostTracker, Policy, PolicyManager, flush, instrument, session
 from tc_core.demo.script import Step
@@ -254,7 +255,7 @@ def test_calls_that_fail_one_after_the_other_end_a_route_at_once(policies, agent
     for _ in range(200):
         try:
             ask(asked)
-        except Exception:
+        except NotFoundError:
             failed += 1
             flush()
         if failed == 5:
