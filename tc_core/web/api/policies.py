@@ -24,7 +24,7 @@ def standing(asked: Asked) -> Mapping[str, Any]:
     return {
         "sentence": said(_sentence(on, proposed, asked)),
         "table": _table(known, proposed).to_dict(),
-        "names": [each.policy.name for each in (*known, *proposed)],
+        "names": [each.policy.name for each in known] + [each.policy.name for each in proposed],
         "is_on": [each.is_on for each in known] + [False] * len(proposed),
         "may_change": asked.may_change,
         "log": _log(asked, manager).to_dict(),
