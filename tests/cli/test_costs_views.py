@@ -217,9 +217,17 @@ def test_watch_waits_again_where_the_store_is_removed_and_makes_none(tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
+from tc_core.cli.main import main
+main()
+"""
+
+
 def test_watch_lives_until_ctrl_c_also_where_the_store_comes_later(tmp_path):
     terminal, side = pty.openpty()
-    command = [sys.executable, "-m", "tc_core.cli", "watch", "--every", "0.1", "--store", "later.db"]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "watch", "--every", "0.1", "--store", "later.db"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
     process = subprocess.Popen(
         command, stdin=side, stdout=side, stderr=side, cwd=tmp_path, env=environment, start_new_session=True
