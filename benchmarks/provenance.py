@@ -183,7 +183,7 @@ def measure(store: SQLiteStorage, calls: Sequence[Replayed]) -> dict[str, Any]:
     wait_for_parts(store, 60)
     took = time.perf_counter() - began
     stated = {kind: set[str]() for kind in truth}
-    for relation in store.relationships():
+    for relation in store.relationships(hints=True):
         if relation.source == "content" and relation.relation in stated:
             stated[relation.relation].add(f"{relation.source_id} {relation.target_id}")
     right = stated["continuation_of"] & truth["continuation_of"]

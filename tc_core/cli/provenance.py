@@ -53,7 +53,7 @@ def provenance(
 
 
 def _plain(source: SqlStore, found: TrackingEvent, graph: "LineageGraph") -> dict[str, Any]:
-    relations = source.relationships(event_id=found.event_id)
+    relations = source.relationships(event_id=found.event_id, hints=True)
     return {
         "event": found.to_dict(),
         "path": [each.event_id for each in _path(source, found)],
@@ -91,7 +91,7 @@ def _print(source: SqlStore, found: TrackingEvent, graph: "LineageGraph", store:
 
 
 def _print_relations(source: SqlStore, found: TrackingEvent) -> None:
-    relations = source.relationships(event_id=found.event_id)
+    relations = source.relationships(event_id=found.event_id, hints=True)
     if not relations:
         return
     console = text.console()

@@ -34,7 +34,7 @@ def show(
     with common.told():
         source = common.open_store(store)
         found = find.event(source, event)
-        relations = source.relationships(event_id=found.event_id)
+        relations = source.relationships(event_id=found.event_id, hints=True)
         attempts = source.attempts(found.event_id)
         parts = (
             [] if found.cost_nanos is not None and found.price_source in GIVEN - {BILLED} else recorded.parts_of(found)

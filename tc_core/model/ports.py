@@ -144,6 +144,6 @@ class RelationReader(Protocol):
     """Reads relations."""
 
     def relationships(
-        self, event_id: str | None = None, workflow_id: str | None = None
+        self, event_id: str | None = None, workflow_id: str | None = None, *, hints: bool = False
     ) -> list[ProvenanceRelationship]:
-        """Return the relations that touch an event or the events of a workflow."""
+        """Return the relations that touch an event or the events of a workflow; with `hints` the likely ones too."""

@@ -82,9 +82,12 @@ class StorageBackend(ABC):
         raise StorageError(f"{type(self).__name__} keeps no relations: use SQLiteStorage")
 
     def relationships(
-        self, event_id: str | None = None, workflow_id: str | None = None
+        self, event_id: str | None = None, workflow_id: str | None = None, *, hints: bool = False
     ) -> list[ProvenanceRelationship]:
-        """Return the relations that touch an event, or the events of a workflow, or all."""
+        """Return the relations that touch an event, or the events of a workflow, or all.
+
+        Those are facts, of a confidence of 0.9 and more; with `hints` less certain ones come too.
+        """
         raise StorageError(f"{type(self).__name__} keeps no relations: use SQLiteStorage")
 
     @property

@@ -327,12 +327,15 @@ class SqlStore(StorageBackend):
 
     @apart
     def relationships(
-        self, event_id: str | None = None, workflow_id: str | None = None
+        self, event_id: str | None = None, workflow_id: str | None = None, *, hints: bool = False
     ) -> list[ProvenanceRelationship]:
-        """Return the relations that touch an event, or the events of a workflow, or all."""
+        """Return the relations that touch an event, or the events of a workflow, or all.
+
+        Those are facts, of a confidence of 0.9 and more; with `hints` less certain ones come too.
+        """
         self._ask()
         with self._database.reading() as connection:
-            return relations.relationships(connection, event_id, workflow_id)
+            return relations.relationships(connection, event_id, workflow_id, hints=hints)
 
     @apart
     def tree(self, root_id: str) -> tuple[list[TrackingEvent], list[ProvenanceRelationship]]:

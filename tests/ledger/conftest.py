@@ -63,7 +63,7 @@ class Ledger:
         """Return what content has said: pairs of ids, by relation."""
         assert wait_for_parts(self.store, 60)
         found = {}
-        for each in self.store.relationships():
+        for each in self.store.relationships(hints=True):
             assert each.source == "content"
             found.setdefault(each.relation, set()).add((each.source_id, each.target_id))
         return found

@@ -440,6 +440,16 @@ class RevisionContract:
         assert store.relationships(workflow_id="w") == [retry]
         assert store.relationships(event_id="other") == []
 
+    def test_what_is_only_likely_is_told_where_that_is_asked_for(self, store):
+        store.save_events([call(n, event_id=f"e{n}", workflow_id="w") for n in range(3)])
+        fact = ProvenanceRelationship("e1", "e0", "derived_from", "content", 0.9)
+        hint = ProvenanceRelationship("e2", "e0", "derived_from", "content", 0.89)
+        store.save_relationship(fact)
+        store.save_relationship(hint)
+        assert store.relationships() == store.relationships("e0") == store.relationships(workflow_id="w") == [fact]
+        assert sorted(store.relationships(hints=True), key=repr) == sorted([fact, hint], key=repr)
+        assert store.relationships("e2", hints=True) == [hint]
+
     def test_a_relation_by_hand_that_closes_a_circle_raises(self, store):
         store.save_events([call(n, event_id=f"e{n}") for n in range(3)])
         store.save_relationship(ProvenanceRelationship("e1", "e0", "retry_of"))

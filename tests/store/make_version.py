@@ -69,7 +69,7 @@ def answers(store: SQLiteStorage) -> dict[str, object]:
                 sorted(([*key, _sums(total)] for key, total in store.totals(group_by, filters).items()), key=repr)
                 for group_by, filters in QUESTIONS
             ],
-            "relations": [_relation(relation) for relation in store.relationships()],
+            "relations": [_relation(relation) for relation in store.relationships(hints=True)],
             "runs": [[run.event.event_id, run.events, _sums(run.totals)] for run in store.runs(single_calls=True)],
             "trees": {root: [event.event_id for event in store.tree(root)[0]] for root in roots},
             "attempts": {event.event_id: found for event in events if (found := _attempts(store, event.event_id))},

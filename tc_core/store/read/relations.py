@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from tc_core.model import ids
-from tc_core.model.provenance import ProvenanceRelationship
+from tc_core.model.provenance import FACT, ProvenanceRelationship
 from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ROOT
 from tc_core.store.schema.tables import SEED, Dimension, ExternalId, MetadataBody, RelationRow, table
@@ -37,10 +37,10 @@ _WHOLE = select(
 
 
 def relationships(
-    connection: Connection, event_id: str | None, workflow_id: str | None
+    connection: Connection, event_id: str | None, workflow_id: str | None, *, hints: bool
 ) -> list[ProvenanceRelationship]:
-    """Return the relations that touch an event, the events of a workflow, or all."""
-    question = _WHOLE
+    """Return the relations that touch an event, the events of a workflow, or all; only facts without `hints`."""
+    question = _WHOLE if hints else _WHOLE.where(_RELATION.c.confidence >= FACT)
     if event_id is not None:
         id_ = ids.from_text(event_id)
         question = question.where(or_(_SOURCE.c.id == id_, _TARGET.c.id == id_))

@@ -30,7 +30,7 @@ _HIDDEN = {"event_id", "cost_nanos", "charges_nanos", "labels", "metadata", "roo
 def view(asked: Asked) -> Mapping[str, Any]:
     """Return what is shown of the selected event."""
     event = asked_event(asked)
-    relations = asked.store.relationships(event_id=event.event_id)
+    relations = asked.store.relationships(event_id=event.event_id, hints=True)
     attempts = asked.store.attempts(event.event_id)
     return {
         "id": event.event_id,
