@@ -307,7 +307,7 @@ def test_relations_are_written_with_their_event(recorder, store):
             recorder.link("second", "retry_of", "first")
         recorder.finish(key)
     recorder.link("second", "derived_from", "first", origin="content", confidence=0.5)
-    found = {relation.relation: relation for relation in store.relationships()}
+    found = {relation.relation: relation for relation in store.relationships(hints=True)}
     assert set(found) == {"retry_of", "derived_from"}
     assert (found["retry_of"].source, found["derived_from"].confidence) == ("framework", 0.5)
 
