@@ -146,7 +146,7 @@ class Traffic:
             part = min(left, self._chance.randint(3, 9)) if left > 12 else left
             end_us, last = self._agent(run, top, end_us + 2_000, part)
             if before is not None:
-                last.links.append(Link(last.record.id, "derived_from", before))
+                last.links = [*last.links, Link(last.record.id, "derived_from", before)]
             before = last.record.id
             left -= part
         self._end(run, top, end_us + 1_000)
@@ -186,7 +186,7 @@ class Traffic:
         record.model, record.provider = name, provider
         end_us = at_us + int(chance.lognormvariate(14.2, 0.6))
         if before is not None and before.record.status == "error":
-            call.links.append(Link(record.id, "retry_of", before.record.id))
+            call.links = [*call.links, Link(record.id, "retry_of", before.record.id)]
         if chance.random() < 0.02:
             self._end(run, call, end_us, error=chance.choice(_ERRORS))
             return end_us, call
@@ -210,7 +210,7 @@ class Traffic:
         event_type = "retrieval" if self._chance.random() < 0.2 else "tool"
         name = "vector_store" if event_type == "retrieval" else self._chance.choice(_TOOLS)
         call = self._begin(run, above, event_type, name, at_us + 200)
-        call.links.append(Link(call.record.id, "triggered_by", asking))
+        call.links = [*call.links, Link(call.record.id, "triggered_by", asking)]
         end_us = at_us + int(self._chance.lognormvariate(12, 1))
         self._end(run, call, end_us, error="ToolError" if self._chance.random() < 0.03 else None)
         return end_us

@@ -29,7 +29,7 @@ class TokenCalculatorListener:
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         self.tracker = tracker
-        self.default_labels = default_labels
+        self.default_labels = label_texts(default_labels)
         self._destination = Destination(None if tracker is None else tracker.storage)
         self.recorder: Recorder = self._destination.recorder
         add(self)
@@ -42,7 +42,7 @@ class TokenCalculatorListener:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self._destination, dict(label_texts(self.default_labels)))
+        return _again, (type(self), self._destination, dict(self.default_labels))
 
     def remove(self) -> None:
         """Record nothing more by this listener."""
@@ -54,7 +54,7 @@ def _again(
 ) -> TokenCalculatorListener:
     """Return the listener that does this already, else a new one, as in another process."""
     for each in _listeners:
-        if type(each) is kind and each.recorder is destination.recorder and label_texts(each.default_labels) == labels:
+        if type(each) is kind and each.recorder is destination.recorder and each.default_labels == labels:
             return each
     return kind(CostTracker(destination.storage), **labels)
 

@@ -23,7 +23,6 @@ from tc_core.adapter import (
     register,
     requesting,
     status_of,
-    tells_both,
 )
 from tc_langchain import admission, reading, reports
 from tc_langchain.batches import Batch
@@ -60,7 +59,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     def __init__(self, tracker: CostTracker | None = None, **default_labels: object) -> None:
         self.tracker = tracker
-        self.default_labels = default_labels
+        self.default_labels = label_texts(default_labels)
         self._record_to(Destination(None if tracker is None else tracker.storage))
 
     def _record_to(self, destination: Destination) -> None:
@@ -72,7 +71,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: value for name, value in self.__dict__.items() if name not in _OWN_TO_A_PROCESS}
-        return {**kept, "tracker": self.tracker is not None, "default_labels": dict(label_texts(self.default_labels))}
+        return {**kept, "tracker": self.tracker is not None, "default_labels": label_texts(dict(self.default_labels))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         destination = state["_destination"]
@@ -150,7 +149,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         key = run_id.bytes
         report = self._report(key, response)
         is_counted = bool(self._runs.batched) and self._runs.is_counted(key, is_told=report is not None)
-        is_told = is_counted or (report is not None and tells_both(report))
         said = attempt(reading.said, response) or reading.NOTHING_SAID
         if said.cached_run:
             self._recorder.link(key, "derived_from", UUID(said.cached_run).bytes)
@@ -159,7 +157,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             usage=_NOTHING if is_counted else None,
             report=report,
             model=said.model,
-            output=self._texts(reading.answer, response) if is_told else attempt(reading.answer, response),
+            output=deferred(reading.answer, response),
             service_tier=said.service_tier,
             is_cached=said.cached_run is not None,
         )
@@ -297,9 +295,8 @@ class TokenCalculatorCallback(BaseCallbackHandler):
 
     # All of them
 
-    def _requests(self, run_id: UUID, batch_size: int) -> None:
+    def _requests(self, key: bytes, batch_size: int) -> None:
         """Note that what is sent from now on here belongs to this call, or to one of several that are asked at once."""
-        key = run_id.bytes
         if batch_size == 1:
             requesting.set((self._recorder, key))
             return
@@ -345,7 +342,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
                     self._forget(each.bytes)
                 return refusal
         self._start_model(start)
-        self._requests(start.run_id, start.batch_size)
+        self._requests(key, start.batch_size)
         return None
 
     def _refusal(self, start: "Start") -> Exception | None:

@@ -22,6 +22,7 @@ from tc_core.adapter import (
     Request,
     Segment,
     attempt,
+    label_texts,
     may_pass,
     never_raises,
     new_id,
@@ -94,7 +95,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         self.tools = []
         self.tracker = tracker
         self.on_exceeded, self.downgrade_to = on_exceeded, downgrade_to
-        self.default_labels = default_labels
+        self.default_labels = label_texts(default_labels)
         is_made_shorter = compress_at is not None or on_exceeded == "trim"
         self._compression = Compression(compress_at) if is_made_shorter else None
         self._trimming: Compression | None = None

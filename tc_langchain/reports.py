@@ -19,7 +19,7 @@ _BODIES = ("token_usage", "usage", "usage_metadata", "token_count")
 """What integrations call the provider's own words, in `llm_output` and in `response_metadata`."""
 _BODY_NAMES = frozenset(_BODIES)
 _GOOGLE = frozenset({"google_genai", "google_vertexai"})
-_AS_ASKED = ("speed", "inference_geo")
+_AS_ASKED = frozenset({"speed", "inference_geo"})
 """What Anthropic does as it is asked to; from a stream LangChain does not hand on that it did."""
 _NOT_OF_PROVIDER = frozenset({"tool_call", "function_call", "server_tool_call", "custom_tool_call"})
 
@@ -97,14 +97,11 @@ def is_so_far(response: LLMResult | None, received_tokens: int) -> bool:
 
 def as_asked(parameters: Fields, serialized: Fields | None) -> Fields:
     """Return what a request asks for that changes its price, and that its stream will not tell of."""
-    places = (parameters, parameters.get("model_kwargs"), (serialized or _EMPTY).get("kwargs"))
-    return {
-        name: place[name]
-        for place in places
-        if place and (type(place) is dict or isinstance(place, Mapping))
-        for name in _AS_ASKED
-        if isinstance(place.get(name), str)
-    }
+    found = _EMPTY
+    for place in (parameters, parameters.get("model_kwargs"), (serialized or _EMPTY).get("kwargs")):
+        if place and (type(place) is dict or isinstance(place, Mapping)) and not _AS_ASKED.isdisjoint(place):
+            found = {**found, **{name: place[name] for name in _AS_ASKED if isinstance(place.get(name), str)}}
+    return found
 
 
 def _candidates(response: LLMResult | None) -> Sequence[Any]:

@@ -16,12 +16,16 @@ class Start:
     """A call that begins, and what the parts have decided of it where they were asked before."""
 
     run_id: UUID
+    key: bytes
+    """What the recorder knows it by."""
     above: bytes | None
     """The key of the run that it is part of."""
     content: Content
     is_completion: bool
     serialized: Mapping[str, Any] | None
     metadata: Mapping[str, Any]
+    provider: str | None
+    """Who is asked."""
     parameters: Mapping[str, Any]
     tags: Sequence[str] | None
     batch_size: int
@@ -40,25 +44,18 @@ class Start:
     ) -> Self:
         """Return it, from what a hook is told."""
         parameters, parent = said.get("invocation_params") or _EMPTY, said.get("parent_run_id")
+        metadata = said.get("metadata") or _EMPTY
+        provider = metadata.get("ls_provider")
         return cls(
             run_id,
+            run_id.bytes,
             None if parent is None else parent.bytes,
             content_of(asked, parameters),
             content_of is reading.completion,
             serialized,
-            said.get("metadata") or _EMPTY,
+            metadata,
+            provider if isinstance(provider, str) else None,
             parameters,
             said.get("tags"),
             said.get("batch_size", 1),
         )
-
-    @property
-    def key(self) -> bytes:
-        """What the recorder knows it by."""
-        return self.run_id.bytes
-
-    @property
-    def provider(self) -> str | None:
-        """Who is asked."""
-        found = self.metadata.get("ls_provider")
-        return found if isinstance(found, str) else None

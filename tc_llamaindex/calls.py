@@ -19,7 +19,6 @@ from tc_core.adapter import (
     new_id,
     requesting,
     status_of,
-    tells_both,
 )
 from tc_llamaindex import reading, refusals
 from tc_llamaindex.spans import Span, Spans
@@ -87,16 +86,11 @@ class Calls:
             return
         said = attempt(reading.said, response) or reading.NOTHING_SAID
         deltas, report = ((), said.report) if stream is None else (stream.deltas, stream.joined(said.report))
-        output: Content | None = None
-        if report is None or not tells_both(report):
-            output = attempt(reading.answer, response, deltas)
-        elif self._recorder.keeps_texts:
-            output = deferred(reading.answer, response, deltas)
         self._recorder.finish(
             key,
             report=report,
             model=said.model,
-            output=output,
+            output=deferred(reading.answer, response, deltas),
             service_tier=said.service_tier,
         )
 

@@ -38,7 +38,7 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
 
     if TYPE_CHECKING:  # pydantic would look private attributes up in 7 us each, and every hook reads some
         _tracker: CostTracker | None
-        _default_labels: dict[str, object]
+        _default_labels: Mapping[str, object]
         _destination: Destination
         _spans: Spans
         _calls: Calls
@@ -51,12 +51,12 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         BaseSpanHandler.__init__(self)
         self._destination = Destination(None if tracker is None else tracker.storage)
         recorder = self._destination.recorder
-        self._tracker, self._default_labels = tracker, default_labels
+        self._tracker, self._default_labels = tracker, (labels := label_texts(default_labels))
         self._spans = Spans.of(recorder)
-        self._calls = Calls(recorder, self._spans, default_labels)
-        self._embeddings = Embeddings(recorder, self._spans, default_labels)
-        self._runs = Runs(recorder, self._calls, default_labels)
-        self._structured = StructuredPredictions(recorder, self._spans, self._calls, default_labels)
+        self._calls = Calls(recorder, self._spans, labels)
+        self._embeddings = Embeddings(recorder, self._spans, labels)
+        self._runs = Runs(recorder, self._calls, labels)
+        self._structured = StructuredPredictions(recorder, self._spans, self._calls, labels)
         self._hooks = {
             "LLMChatStartEvent": self._chat_began,
             "LLMChatInProgressEvent": self._calls.piece,
@@ -80,10 +80,10 @@ class TokenCalculatorHandler(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         return _again(type(self), self._destination, dict(self._default_labels))
 
     def __deepcopy__(self, _memo: Any = None) -> "TokenCalculatorHandler":
-        return _again(type(self), self._destination, dict(label_texts(self._default_labels)))
+        return _again(type(self), self._destination, dict(self._default_labels))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self._destination, dict(label_texts(self._default_labels)))
+        return _again, (type(self), self._destination, dict(self._default_labels))
 
     @classmethod
     def class_name(cls) -> str:

@@ -1,8 +1,8 @@
 """A run that is open, from its start hook until its record is in the store."""
 
 from asyncio import CancelledError
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from tc_core.model.attempt import Attempt
 from tc_core.model.event import EventRecord, Status
@@ -27,9 +27,9 @@ class PendingEvent:
     output: Content | None = None
     input_characters: int | None = None
     output_characters: int | None = None
-    links: list[Link] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-    attempt_reports: list[Report | None] = field(default_factory=list)
+    links: Sequence[Link] = ()
+    attempts: Sequence[Attempt] = ()
+    attempt_reports: Sequence[Report | None] = ()
     """What the answer to each attempt says of usage."""
     report: Report | None = None
     """What the provider's answer says of usage, until a step reads it."""
@@ -37,6 +37,8 @@ class PendingEvent:
     """The counts of a report that is not whole: an estimate leaves them as they are."""
     is_written: bool = False
     """Whether the store has a row of it: then no child of it needs to bring one."""
+    is_marked: bool = False
+    """Whether the spool says that it has begun."""
     spooled: SpoolMark | None = None
     """Where the spool goes on after the entry of its end."""
     held_bytes: int = EVENT_BYTES
@@ -48,12 +50,13 @@ class PendingEvent:
 
     def count_texts(self, output: Content | None = None) -> None:
         """Take up the texts for the writer, which will count their tokens, and their lengths for the spool."""
+        output = segments(output)
         if self.content is None and self.input_characters is not None:  # it ended before; the prompt's length is left
-            self.output_characters = characters(segments(output))
+            self.output_characters = characters(output)
             return
         if self.content is None and not output:
             return  # nothing is known of it, which is not a prompt of no length
-        self.content, self.output = segments(self.content), segments(output)
+        self.content, self.output = segments(self.content), output
         self.input_characters, self.output_characters = characters(self.content), characters(self.output)
         self.held_bytes = EVENT_BYTES + self.input_characters + self.output_characters
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from tc_core.meter.usage import tells_both
@@ -39,6 +40,7 @@ Key = Hashable
 MOST_OPEN = 10_000
 MOST_ENDED = 4_096
 MOST_SCOPES = 1_024
+MOST_UNMARKED = 256
 LEAF_SECONDS = 3600
 PARENT_SECONDS = 24 * 3600
 """After so long without an end a run is given up as abandoned; a late end still replaces that."""
@@ -47,6 +49,7 @@ _SWEEP_EVERY = 1024
 _NO_LABELS: Mapping[str, object] = {}
 _NO_TEXTS: Mapping[str, str | None] = {}
 _NOTHING = Usage(0, 0)
+_admit_of = attrgetter("admit")
 
 
 class Recorder:
@@ -65,10 +68,12 @@ class Recorder:
         self.parts = parts
         self.writer = Writer(sink, parts, spool=spool, listeners=listeners)
         self.writer.may_rest = lambda: not self._open
+        self.writer.mark = self._mark
         self.keeps_texts = self.writer.after.is_wanted
         """Whether a part reads texts: then adapters hand over all outputs, by reference."""
         self._entries = EntryWriter()
         self._open: dict[Key, PendingEvent] = {}
+        self._unmarked: list[PendingEvent] = []  # whose beginning the spool does not tell yet
         self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
@@ -124,11 +129,13 @@ class Recorder:
                 id_ = event_id if type(event_id) is bytes and key not in self._ended else self._new_id(key, event_id)
                 scope = self._scope(base, texts) if texts else base
                 record = EventRecord(id_, event_type, began_us, parent_id, scope, name, model, provider)
-                self._open[key] = PendingEvent(key, record, above, started_ns, content)
+                self._open[key] = call = PendingEvent(key, record, above, started_ns, content)
                 if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
                     self._yield_to_inner(above)
                 if writer.spool is not None:
-                    writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
+                    self._unmarked.append(call)
+                    if len(self._unmarked) > MOST_UNMARKED:  # the writer is kept by the store
+                        self._mark()
                 self._starts += 1
                 if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
                     self._sweep()
@@ -136,6 +143,8 @@ class Recorder:
             inside.is_busy = False
             if inside.put_off:
                 inside.catch_up()
+        if writer.spool is not None:
+            writer.wake()
         return ids.to_text(id_)
 
     def finish(
@@ -190,7 +199,7 @@ class Recorder:
                     record.metadata = metadata
                 if is_cached:
                     usage, report, record.cost_nanos, record.price_source = _NOTHING, None, 0, "cache"
-                    call.attempt_reports = []
+                    call.attempt_reports = ()
                 call.report = report
                 if usage is not None or _is_told(call):
                     record.usage, record.usage_source = usage, "provider"
@@ -252,7 +261,7 @@ class Recorder:
             link = Link(self._id_of(source), relation, self._id_of(target), origin, confidence)
             call = self._open.get(source)
             if call is not None:
-                call.links.append(link)
+                call.links = [*call.links, link]
                 return
             self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
         self.writer.wake()
@@ -271,8 +280,8 @@ class Recorder:
             call = self._open.get(key)
             if call is None:
                 return False
-            call.attempts.append(Attempt(len(call.attempts) + 1, retry, status, latency_us))
-            call.attempt_reports.append(report)
+            call.attempts = [*call.attempts, Attempt(len(call.attempts) + 1, retry, status, latency_us)]
+            call.attempt_reports = [*call.attempt_reports, report]
         return True
 
     def place(self, record: EventRecord, labels: Mapping[str, object] = _NO_LABELS) -> PendingEvent:
@@ -306,10 +315,7 @@ class Recorder:
     @property
     def wants_to_admit(self) -> bool:
         """Whether a part wants to see requests before they are made; it may come and go while recording."""
-        for part in self.parts:  # noqa: SIM110  # a call waits for this, and a generator takes longer
-            if part.admit is not None:
-                return True
-        return False
+        return any(map(_admit_of, self.parts))
 
     def admit(self, request: Request) -> Decision:
         """Ask the parts what becomes of a request, on the caller's thread; the first that refuses or answers decides.
@@ -458,6 +464,7 @@ class Recorder:
     def after_fork(self) -> None:
         """In a child process: nothing is open, nothing queued."""
         self._open.clear()
+        self._unmarked.clear()
         self._ended.clear()
         self.writer.after_fork()
 
@@ -532,7 +539,8 @@ class Recorder:
             return
         record.event_type, record.name, record.model, call.content = "task", record.name or record.model, None, None
         if self.writer.spool is not None:
-            self.writer.spool.append(self._entries.start(record), self._open_starts, is_end=False)
+            call.is_marked = False  # what was told of it is another kind of run
+            self._unmarked.append(call)
 
     # Ending
 
@@ -572,6 +580,8 @@ class Recorder:
     def _queue(self, call: PendingEvent) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""
         if self.writer.spool is not None:
+            if call.parent is not None and not call.parent.is_marked:
+                self._mark()  # so that after a kill no run lacks what it hangs under
             payload = self._entries.end(call)
             call.spooled = self._spooled(payload)
             if len(payload) > EVENT_BYTES:  # its metadata
@@ -586,7 +596,21 @@ class Recorder:
         return None if spool is None else spool.append(payload, self._open_starts, is_end=True)
 
     def _open_starts(self) -> list[bytes]:
+        for call in self._open.values():
+            call.is_marked = True
         return [self._entries.start(call.record) for call in self._open.values()]
+
+    def _mark(self) -> None:
+        """Have the spool say which runs have begun, of those that have not ended since."""
+        if not self._unmarked:
+            return
+        with undisturbed(), self.writer.lock:
+            unmarked, self._unmarked = self._unmarked, []
+            for call in unmarked:
+                if not call.is_marked and self._open.get(call.key) is call:
+                    call.is_marked = True
+                    if self.writer.spool is not None:
+                        self.writer.spool.append(self._entries.start(call.record), self._open_starts, is_end=False)
 
     # Giving up
 

@@ -1,6 +1,7 @@
 """The first step: from what a provider's answer reports to tokens, charges, tier and billed cost of its call."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from tc_core.meter import usage
 from tc_core.meter.usage import Reading
@@ -30,18 +31,18 @@ def read_reports(call: PendingEvent) -> None:
     elif record.usage is None and of_attempts is not None:
         _apply(of_attempts, call)
     call.report = None
-    call.attempt_reports = []
+    call.attempt_reports = ()
 
 
 def _of_attempts(call: PendingEvent) -> list[Reading] | None:
     """Read the answers to all requests of a call; None unless all that were answered report something."""
     readings = [None if part is None else _read(part, call.record) for part in call.attempt_reports]
-    for place, reading in enumerate(readings):
-        if reading is not None:
-            counts = reading.usage
-            call.attempts[place] = call.attempts[place]._replace(
-                input_tokens=counts.input_tokens, output_tokens=counts.output_tokens
-            )
+    call.attempts = [
+        each
+        if reading is None
+        else each._replace(input_tokens=reading.usage.input_tokens, output_tokens=reading.usage.output_tokens)
+        for each, reading in zip_longest(call.attempts, readings)
+    ]
     found = [reading for each, reading in zip(call.attempts, readings, strict=False) if answered(each)]
     whole = [reading for reading in found if reading is not None]
     return whole if whole and len(whole) == len(found) else None

@@ -26,8 +26,10 @@ from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
 from tc_core.record.wake import WakeSignal
 
-GATHER_SECONDS = 0.05
-"""How long the thread lets a batch gather."""
+MARK_SECONDS = 0.02
+"""How soon the spool says that a run has begun."""
+MARKS_A_BATCH = 3
+"""For how many of these times the thread lets a batch gather."""
 RETRY_SECONDS = 1.0
 REST_SECONDS = 1.5
 """After so long without work the thread ends, and the writer keeps no file and no connection open."""
@@ -90,6 +92,8 @@ class Writer:
         self._signal = WakeSignal()
         self.may_rest: Callable[[], bool] = lambda: True
         """Tells whether nothing is open whose start is in the spool."""
+        self.mark: Callable[[], object] = lambda: None
+        """Has the spool say which runs have begun."""
 
     # The caller's side
 
@@ -435,9 +439,17 @@ def _run(reference: "weakref.ref[Writer]", signal: WakeSignal) -> None:
                 if due is None or due > time.monotonic():
                     del writer
                     continue
-            signal.pause(GATHER_SECONDS)
+            for _ in range(MARKS_A_BATCH):
+                signal.pause(MARK_SECONDS)
+                writer = reference()
+                if writer is None or signal.is_over:
+                    return
+                attempt(writer.mark)
+                if not (writer._queue or writer._is_behind):
+                    break
+                del writer
             writer = reference()
-            if writer is None or signal.is_over:
+            if writer is None:
                 return
             is_done = attempt(writer._drain, 60.0) and writer._tell_of_commit()
             if not is_done:  # whatever it is, it is tried again

@@ -42,14 +42,17 @@ def recorder(store, folder):
     recorder.close()
 
 
-def calls(recorder, count, *, first=0):
+def calls(recorder, count, *, first=0, are_long=False):
     for n in range(first, first + count):
         recorder.start("llm_call", key=n, model="gpt-4o", labels={"agent_id": f"a{n % 3}"})
+        if are_long:  # so that the spool tells of their beginnings
+            recorder.writer.mark()
         recorder.finish(n, usage=Usage(10, 1))
 
 
 def crash(recorder):
-    """Leave everything as a killed process does: files unlocked, the queue gone."""
+    """Leave everything as a process does that is killed once its marks are written: files unlocked, the queue gone."""
+    recorder.writer.mark()
     recorder.writer.end_thread()
     thread, recorder.writer._thread = recorder.writer._thread, threading.current_thread()  # no other is started
     if thread is not None:
@@ -249,7 +252,7 @@ def test_a_crash_of_the_successor_changes_nothing(recorder, store, folder, monke
 @pytest.mark.swallows
 def test_a_torn_tail_costs_only_itself(recorder, store, folder):
     recorder.writer.wake = lambda: None
-    calls(recorder, 3)
+    calls(recorder, 3, are_long=True)
     (file,) = recorder.writer.spool.files
     torn = file.size - 5
     crash(recorder)
@@ -265,7 +268,7 @@ def test_a_torn_tail_costs_only_itself(recorder, store, folder):
 @pytest.mark.swallows
 def test_damage_in_the_middle_costs_only_what_it_hit(recorder, store, folder):
     recorder.writer.wake = lambda: None
-    calls(recorder, 5)
+    calls(recorder, 5, are_long=True)
     (file,) = recorder.writer.spool.files
     third = [position for position, payload in file.entries() if payload.startswith(b'["end"')][2]
     crash(recorder)
