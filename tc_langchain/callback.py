@@ -1,14 +1,11 @@
 """LangChain's callbacks, translated into calls of the recorder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler
-
 from tc_core import CostTracker
 from tc_core.adapter import (
-    Content,
     Destination,
     Report,
     Request,
@@ -29,6 +26,7 @@ from tc_langchain.batches import Batch
 from tc_langchain.either_way import EitherWay
 from tc_langchain.runs import Runs, Watched, current
 from tc_langchain.starts import Start
+from tc_langchain.step_hooks import StepHooks, key_of
 from tc_langchain.tasks import ERRORS, OpenCall, Tasks
 
 if TYPE_CHECKING:
@@ -36,14 +34,12 @@ if TYPE_CHECKING:
     from langchain_core.outputs import LLMResult
 
 _EMPTY: Mapping[str, Any] = {}
-_CONTROL_FLOW = "GraphBubbleUp"
-"""The base of the errors by which LangGraph leaves a node that waits for a human, or hands over to another agent."""
 _NOTHING = Usage(0, 0)
 _OWN_TO_A_PROCESS = ("_recorder", "_runs", "_tasks", "_batches")
 """What a copy makes anew."""
 
 
-class TokenCalculatorCallback(BaseCallbackHandler):
+class TokenCalculatorCallback(StepHooks):
     """Records the runs of the models, chains and agents that it is given to.
 
     >>> model = ChatOpenAI(callbacks=[TokenCalculatorCallback(agent_id="rag", environment="production")])
@@ -177,7 +173,7 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         self._runs.watched.pop(run_id.bytes, None)
         self._runs.batched.discard(run_id.bytes)
         if status == "error":
-            self._runs.failed(run_id.bytes, _key(parent_run_id))
+            self._runs.failed(run_id.bytes, key_of(parent_run_id))
         report = self._report(run_id.bytes, response) or attempt(reports.of_error, error, response)
         if came is not None and not attempt(reports.is_so_far, response, getattr(error, "received_tokens", None) or 0):
             report = None
@@ -189,109 +185,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             model=(attempt(reading.said, response) or reading.NOTHING_SAID).model,
             output=attempt(reading.answer, response) if came is None else came,
         )
-
-    # Chains, graphs and agents
-
-    @never_raises
-    def on_chain_start(
-        self,
-        serialized: dict[str, Any],
-        inputs: Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Note that a chain begins; graphs, nodes, agents and roots are recorded."""
-        metadata, name = metadata or {}, kwargs.get("name")
-        above = _key(parent_run_id)
-        chain = self._runs.open(run_id.bytes, above, name=name, repeats=reading.is_later_attempt(tags))
-        chain.is_agent_model = reading.is_agent_model(metadata, name)
-        kind = reading.chain_kind(metadata, tags, name, is_root=above is None)
-        if kind is not None:
-            chain.recorded, chain.is_recorded = run_id.bytes, True
-            self._start(*kind, run_id, parent_run_id, metadata)
-            task = reading.task(metadata, tags, name)
-            failed = None if task is None else self._runs.tried_again(chain, task)
-            if failed is not None:
-                self._recorder.link(run_id.bytes, "retry_of", failed)
-
-    @never_raises
-    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that a chain has ended."""
-        if self._runs.close(run_id.bytes):
-            self._recorder.finish(run_id.bytes)
-
-    @never_raises
-    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that a chain has failed; one that waits for a human, or hands over, has not."""
-        if not _is_control_flow(error):
-            self._runs.has_failed(run_id.bytes)
-        if self._runs.close(run_id.bytes):
-            self._end_with(error, run_id)
-
-    # Tools and retrievers
-
-    @never_raises
-    def on_tool_start(
-        self,
-        serialized: dict[str, Any],
-        input_str: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Note that a tool is called."""
-        name = (serialized or _EMPTY).get("name") or kwargs.get("name")
-        self._start("tool", name, run_id, parent_run_id, metadata or _EMPTY)
-        call = self._runs.tool_calls.get(kwargs.get("tool_call_id") or "")
-        if call is not None:
-            self._recorder.link(run_id.bytes, "triggered_by", call.asked_by)
-            if call.failed is not None:
-                self._recorder.link(run_id.bytes, "retry_of", call.failed)
-
-    @never_raises
-    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that a tool has answered."""
-        self._recorder.finish(run_id.bytes, output=self._texts(reading.tool_result, copied(output)))
-        self._runs.tool_calls.pop(getattr(output, "tool_call_id", None) or "", None)
-
-    @never_raises
-    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that a tool has failed."""
-        call = self._runs.tool_calls.get(kwargs.get("tool_call_id") or "")
-        if call is not None and not _is_control_flow(error):
-            call.failed = run_id.bytes
-        self._end_with(error, run_id)
-
-    @never_raises
-    def on_retriever_start(
-        self,
-        serialized: dict[str, Any],
-        query: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Note that passages are looked for."""
-        metadata = metadata or {}
-        self._start("retrieval", metadata.get("ls_retriever_name"), run_id, parent_run_id, metadata)
-
-    @never_raises
-    def on_retriever_end(self, documents: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that passages are found."""
-        self._recorder.finish(run_id.bytes, output=self._texts(reading.passages, copied(documents)))
-
-    @never_raises
-    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Note that the search has failed."""
-        self._end_with(error, run_id)
 
     # All of them
 
@@ -390,10 +283,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
         asked = self._runs.asked.pop(key, _EMPTY)
         return attempt(reports.report, response, self._runs.streamed.pop(key, None), asked)
 
-    def _texts(self, read: Callable[[Any], Sequence[Segment]], said: Any) -> Content | None:
-        """Return texts by reference, where a part reads them."""
-        return deferred(read, said) if self._recorder.keeps_texts else None
-
     def _start_model(self, start: "Start") -> None:
         key, above = start.key, start.above
         parent = None if above is None else self._runs.parent(above)
@@ -412,36 +301,6 @@ class TokenCalculatorCallback(BaseCallbackHandler):
             self._link(key, above, repeats=reading.is_later_attempt(start.tags))
             if "lc_source" not in start.metadata:
                 self._link_to_followed(key, above)
-
-    def _start(
-        self,
-        event_type: str,
-        name: object,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        metadata: Mapping[str, Any],
-    ) -> None:
-        key, parent = run_id.bytes, self._runs.parent(_key(parent_run_id))
-        is_chain = event_type in ("agent", "task", "workflow")
-        self._recorder.start(
-            event_type,
-            key=key,
-            event_id=key,
-            parent=parent,
-            name=name if isinstance(name, str) else None,
-            labels=self._labels(key, metadata, None if is_chain else parent),
-        )
-
-    def _labels(self, key: bytes, metadata: Mapping[str, Any], parent: bytes | None) -> Mapping[str, object]:
-        """Return what the host says and the user's labels.
-
-        Of a run that another handler has begun only the user's; and session and agent not where they come from a
-        recorded parent.
-        """
-        if self._recorder.is_open(key):
-            return self.default_labels
-        inherits = parent is not None and self._recorder.record(parent) is not None
-        return reading.labels(metadata, self.default_labels, inherits=inherits)
 
     def _link(self, key: bytes, above: bytes, *, repeats: bool) -> None:
         """Relate a model call to the failed one that it repeats or stands in for."""
@@ -473,23 +332,3 @@ class TokenCalculatorCallback(BaseCallbackHandler):
                 report=report,
                 output=call.pieces,
             )
-
-    def _end_with(self, error: BaseException, run_id: UUID) -> None:
-        if _is_control_flow(error):
-            self._recorder.finish(run_id.bytes)
-        else:
-            self._recorder.fail(run_id.bytes, status=status_of(error), error_type=type(error).__name__)
-
-
-def copied(said: Any) -> Any:
-    """Return a list or a mapping as it is now: the program gets the same one, and may change it."""
-    return said.copy() if type(said) in (list, dict) else said
-
-
-def _is_control_flow(error: BaseException) -> bool:
-    return any(base.__name__ == _CONTROL_FLOW for base in type(error).__mro__)
-
-
-def _key(run_id: UUID | None) -> bytes | None:
-    """Return what the recorder knows a run by: its bytes, whose hash is worked out once."""
-    return None if run_id is None else run_id.bytes

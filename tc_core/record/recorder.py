@@ -4,13 +4,11 @@ A run is known by its host's own id (`key`). On the caller's thread its facts go
 and into the queue; strings are kept by reference. Nothing here waits for the store.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 from tc_core.meter.usage import tells_both
@@ -18,29 +16,30 @@ from tc_core.model import ids
 from tc_core.model.attempt import Attempt, answered
 from tc_core.model.clock import clock
 from tc_core.model.event import BROKEN_OFF, CALL_TYPES, EventRecord, Status
-from tc_core.model.part import ALLOWED, Decision, Followed, Meter, Part, Request
-from tc_core.model.ports import EventSink, Link, SpoolMark
+from tc_core.model.part import Part
+from tc_core.model.ports import EventSink, Link
 from tc_core.model.provenance import Relation, RelationSource
 from tc_core.model.scope import EMPTY_SCOPE, Scope
 from tc_core.model.segment import Content
 from tc_core.model.usage import Report, Usage
 from tc_core.record import context
-from tc_core.record.entries import EntryWriter
+from tc_core.record.asked_parts import AskedParts
 from tc_core.record.guard import attempt, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.label_texts import label_texts
 from tc_core.record.listeners import Listener
-from tc_core.record.pending import EVENT_BYTES, LooseLink, PendingEvent
+from tc_core.record.open_runs import OpenRuns
+from tc_core.record.pending import LooseLink, PendingEvent
 from tc_core.record.spool import Spool
-from tc_core.record.writer import Writer, as_open
+from tc_core.record.told import Told
+from tc_core.record.work import as_open
+from tc_core.record.writer import Writer
 
 Key = Hashable
 """A host's own id of a run."""
 
 MOST_OPEN = 10_000
-MOST_ENDED = 4_096
 MOST_SCOPES = 1_024
-MOST_UNMARKED = 256
 LEAF_SECONDS = 3600
 PARENT_SECONDS = 24 * 3600
 """After so long without an end a run is given up as abandoned; a late end still replaces that."""
@@ -49,10 +48,9 @@ _SWEEP_EVERY = 1024
 _NO_LABELS: Mapping[str, object] = {}
 _NO_TEXTS: Mapping[str, str | None] = {}
 _NOTHING = Usage(0, 0)
-_admit_of = attrgetter("admit")
 
 
-class Recorder:
+class Recorder(AskedParts):
     """Records the runs of one store; `scope` is what they are booked under unless something says otherwise."""
 
     def __init__(
@@ -64,20 +62,17 @@ class Recorder:
         listeners: list[Listener] | None = None,
         scope: Scope = EMPTY_SCOPE,
     ) -> None:
+        super().__init__(parts)
         self.scope = scope
-        self.parts = parts
         self.writer = Writer(sink, parts, spool=spool, listeners=listeners)
         self.writer.may_rest = lambda: not self._open
-        self.writer.mark = self._mark
         self.keeps_texts = self.writer.after.is_wanted
         """Whether a part reads texts: then adapters hand over all outputs, by reference."""
-        self._entries = EntryWriter()
-        self._open: dict[Key, PendingEvent] = {}
-        self._unmarked: list[PendingEvent] = []  # whose beginning the spool does not tell yet
-        self._ended: OrderedDict[Key, PendingEvent] = OrderedDict()
+        self._runs = OpenRuns()
+        self._open, self._ended = self._runs.open, self._runs.ended
+        self._told = Told(self.writer, self._open)
         self._scopes: dict[tuple[object, ...], Scope] = {}  # so that events alike share one scope
         self._starts = 0
-        self._cuts: dict[Key, Exception] = {}  # what reads their answers asks for it
         self._calls: dict[str, int] = {}  # of each model, to learn from some how its tokens are counted
 
     def start(
@@ -119,9 +114,9 @@ class Recorder:
             with writer.lock:
                 if key in self._open:
                     return self._seen_again(self._open[key], label_texts(labels))
-                above = None if parent is None else self._find(parent)
+                above = None if parent is None else self._runs.find(parent)
                 if (hosts or here.innermost is not None) and (above is not None or parent is None):
-                    above = self._innermost(here, hosts, at_us, below=above)
+                    above = self._runs.innermost(here, hosts, at_us, below=above)
                 if above is not None:
                     base, parent_id = above.record.scope, above.record.id
                 else:  # a parent that we do not know began before we were installed, or in the process that forked us
@@ -132,10 +127,7 @@ class Recorder:
                 self._open[key] = call = PendingEvent(key, record, above, started_ns, content)
                 if above is not None and event_type in CALL_TYPES and above.record.event_type == event_type:
                     self._yield_to_inner(above)
-                if writer.spool is not None:
-                    self._unmarked.append(call)
-                    if len(self._unmarked) > MOST_UNMARKED:  # the writer is kept by the store
-                        self._mark()
+                self._told.begins(call)
                 self._starts += 1
                 if not self._starts % _SWEEP_EVERY or len(self._open) > MOST_OPEN:
                     self._sweep()
@@ -263,7 +255,7 @@ class Recorder:
             if call is not None:
                 call.links = [*call.links, link]
                 return
-            self.writer.put(LooseLink(link, self._spooled(self._entries.link(link))))
+            self.writer.put(LooseLink(link, self._told.related(link)))
         self.writer.wake()
 
     def attempt(
@@ -293,7 +285,7 @@ class Recorder:
         with undisturbed(), nullcontext() if is_inside else self.writer.lock:
             innermost = self._open.get(here.innermost)
             if record.parent_id is None:
-                above = self._innermost(here, hosts)
+                above = self._runs.innermost(here, hosts)
             else:  # one that names the block it stands in, as a parent
                 above = innermost if innermost is not None and innermost.record.id == record.parent_id else None
             if above is not None:
@@ -310,85 +302,13 @@ class Recorder:
             self._queue(call)
         self.writer.wake()
 
-    # What a request may do
-
-    @property
-    def wants_to_admit(self) -> bool:
-        """Whether a part wants to see requests before they are made; it may come and go while recording."""
-        return any(map(_admit_of, self.parts))
-
-    def admit(self, request: Request) -> Decision:
-        """Ask the parts what becomes of a request, on the caller's thread; the first that refuses or answers decides.
-
-        A part that fails allows it. One may swap the model, and the next is asked about that.
-        """
-        found = ALLOWED
-        for part in self.parts:
-            said = None if part.admit is None else attempt(part.admit, request)
-            if said is None or said is ALLOWED:
-                continue
-            found = Decision(
-                found.model if said.model is None else said.model,
-                said.answer,
-                said.refusal,
-                found.compress_at if said.compress_at is None else said.compress_at,
-            )
-            if said.refusal is not None or (said.answer is not None and request.can_answer):
-                if request.event_id is not None:
-                    self.withdraw(request.event_id)
-                return found
-            if type(said.model) is str:
-                request = request._replace(model=said.model)
-        return found
-
-    def withdraw(self, event_id: ids.EventId) -> None:
-        """Tell the parts that a request which was let through is not made after all."""
-        for part in self.parts:
-            if part.withdraw is not None:
-                attempt(part.withdraw, event_id)
-
-    def rename(self, event_id: ids.EventId, other: ids.EventId) -> None:
-        """Tell the parts that the event of a request which was let through will have another id."""
-        for part in self.parts:
-            if part.rename is not None:
-                attempt(part.rename, event_id, other)
-
-    @property
-    def cuts_streams(self) -> bool:
-        """Whether a part wants to watch streams, and may have them cut."""
-        return any(part.meter is not None for part in self.parts)
-
-    def meter(self, event_id: ids.EventId) -> Meter | None:
-        """Return what watches the stream of a request that was let through, None where nothing does."""
-        found = (attempt(part.meter, event_id) for part in self.parts if part.meter is not None)
-        return next((meter for meter in found if meter is not None), None)
-
-    def cut(self, key: Key, error: Exception) -> None:
-        """Have what reads the answer to a request of an open run end it with an error, where that can."""
-        if key in self._open:
-            self._cuts[key] = error
-
-    def cut_of(self, key: Key) -> Exception | None:
-        """Return what the answer to a request of an open run is to be ended with, None where it may go on."""
-        return self._cuts.get(key)
-
-    def followed(self, event_id: ids.EventId, what: Followed) -> None:
-        """Tell the parts what a host makes of a request that was let through, by the id that they were asked under.
-
-        Only a host that can change requests, and only where `wants_to_admit`.
-        """
-        for part in self.parts:
-            if part.followed is not None:
-                attempt(part.followed, event_id, what)
-
     def forget(self, key: Key) -> None:
         """Take back a run that has begun, and of which nothing was done: it is no event, and no call."""
         with undisturbed(), self.writer.lock:
             call = self._open.pop(key, None)
             if call is None:
                 return
-            if self.writer.spool is not None:
-                self.writer.spool.append(self._entries.forget(call.record.id), self._open_starts, is_end=False)
+            self._told.is_none(call)
         self.withdraw(call.record.id)
 
     def scope_here(self, parent: Key | None, labels: Mapping[str, object] = _NO_LABELS) -> Scope:
@@ -406,9 +326,9 @@ class Recorder:
         texts, is_inside = _texts(here, labels), inside.is_busy
         hosts = () if is_inside or (parent is not None and len(context.hosts) < 2) else context.host_runs()
         with undisturbed(), nullcontext() if is_inside else self.writer.lock:
-            above = None if parent is None else self._find(parent)
+            above = None if parent is None else self._runs.find(parent)
             if (hosts or here.innermost is not None) and (above is not None or parent is None):
-                above = self._innermost(here, hosts, below=above)
+                above = self._runs.innermost(here, hosts, below=above)
             base = self.scope if above is None else above.record.scope
             scope = self._scope(base, texts) if texts else base
         while above is not None and above.parent is not None:
@@ -421,14 +341,14 @@ class Recorder:
 
     def record(self, key: Key) -> EventRecord | None:
         """Return what is known of a run that is open, or ended a short while ago."""
-        call = self._find(key)
+        call = self._runs.find(key)
         return None if call is None else call.record
 
     def innermost(self) -> Key | None:
         """Return the key of the innermost run that is open where this is called, in whatever framework."""
         here, hosts = context.here(), context.host_runs()
         with undisturbed(), self.writer.lock:
-            found = self._innermost(here, hosts)
+            found = self._runs.innermost(here, hosts)
         return None if found is None else found.key
 
     def line(self, key: Key) -> list[EventRecord]:
@@ -463,9 +383,8 @@ class Recorder:
 
     def after_fork(self) -> None:
         """In a child process: nothing is open, nothing queued."""
-        self._open.clear()
-        self._unmarked.clear()
-        self._ended.clear()
+        self._runs.clear()
+        self._told.clear()
         self.writer.after_fork()
 
     # Starting
@@ -478,43 +397,10 @@ class Recorder:
             return ids.new_id()
         return ids.from_text(event_id) if isinstance(event_id, str) else event_id
 
-    def _find(self, key: Key) -> PendingEvent | None:
-        return self._open.get(key) or self._ended.get(key)
-
     def _seen_again(self, call: PendingEvent, texts: Mapping[str, str | None]) -> str:
         if texts:
             call.record.scope = call.record.scope.extended(texts)
         return ids.to_text(call.record.id)
-
-    def _innermost(
-        self,
-        here: context.Here,
-        hosts: Iterable[Key],
-        at_us: int | None = None,
-        *,
-        below: PendingEvent | None = None,
-    ) -> PendingEvent | None:
-        """Return the run, of the user's own or of a framework, that began last and is open here.
-
-        For a run that is told late, that is what was open when it began. `below` is returned where no such run lies
-        below it: a framework's own context goes through the others, so it may name a parent from further up.
-        """
-        found = below
-        for key in (*hosts, here.innermost):
-            call = None if key is None else self._open_at(key, at_us)
-            if call is None or (below is not None and not call.is_below(below)):
-                continue
-            if found is None or call.started_ns > found.started_ns:
-                found = call
-        return found
-
-    def _open_at(self, key: Key, at_us: int | None) -> PendingEvent | None:
-        call = self._open.get(key)
-        if call is None and at_us is not None:
-            ended = self._ended.get(key)
-            if ended is not None and at_us <= ended.record.at_us + (ended.record.latency_us or 0):
-                return ended
-        return call
 
     def _scope(self, base: Scope, texts: Mapping[str, str | None]) -> Scope:
         """Return a scope with labels laid over it."""
@@ -527,7 +413,7 @@ class Recorder:
         return scope
 
     def _id_of(self, key: Key) -> ids.EventId:
-        call = self._find(key)
+        call = self._runs.find(key)
         if call is not None:
             return call.record.id
         return key if isinstance(key, bytes) else ids.from_text(str(key))
@@ -538,9 +424,7 @@ class Recorder:
         if record.status != "open":
             return
         record.event_type, record.name, record.model, call.content = "task", record.name or record.model, None, None
-        if self.writer.spool is not None:
-            call.is_marked = False  # what was told of it is another kind of run
-            self._unmarked.append(call)
+        self._told.begins(call)
 
     # Ending
 
@@ -579,38 +463,9 @@ class Recorder:
 
     def _queue(self, call: PendingEvent) -> None:
         """Spool a run that has ended, queue it for the writer, and remember it for a while."""
-        if self.writer.spool is not None:
-            if call.parent is not None and not call.parent.is_marked:
-                self._mark()  # so that after a kill no run lacks what it hangs under
-            payload = self._entries.end(call)
-            call.spooled = self._spooled(payload)
-            if len(payload) > EVENT_BYTES:  # its metadata
-                call.held_bytes += len(payload)
+        self._told.ends(call)
         self.writer.put(call)
-        self._ended[call.key] = call
-        if len(self._ended) > MOST_ENDED:
-            self._ended.popitem(last=False)
-
-    def _spooled(self, payload: bytes) -> SpoolMark | None:
-        spool = self.writer.spool
-        return None if spool is None else spool.append(payload, self._open_starts, is_end=True)
-
-    def _open_starts(self) -> list[bytes]:
-        for call in self._open.values():
-            call.is_marked = True
-        return [self._entries.start(call.record) for call in self._open.values()]
-
-    def _mark(self) -> None:
-        """Have the spool say which runs have begun, of those that have not ended since."""
-        if not self._unmarked:
-            return
-        with undisturbed(), self.writer.lock:
-            unmarked, self._unmarked = self._unmarked, []
-            for call in unmarked:
-                if not call.is_marked and self._open.get(call.key) is call:
-                    call.is_marked = True
-                    if self.writer.spool is not None:
-                        self.writer.spool.append(self._entries.start(call.record), self._open_starts, is_end=False)
+        self._runs.remember(call)
 
     # Giving up
 

@@ -6,11 +6,9 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from tc_core.errors import StorageError
-from tc_core.model.event import EventRecord
 from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part
 from tc_core.model.patience import is_out, left
@@ -21,10 +19,11 @@ from tc_core.record.chores import Chores
 from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.inside import inside, undisturbed
 from tc_core.record.listeners import Listener, Listeners
-from tc_core.record.pending import Item, LooseLink, PendingEvent
+from tc_core.record.pending import Item, PendingEvent
 from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
 from tc_core.record.wake import WakeSignal
+from tc_core.record.work import Work, let_go_of_texts, prepare, unwritten_ancestors
 
 MARK_SECONDS = 0.02
 """How soon the spool says that a run has begun."""
@@ -41,15 +40,6 @@ MOST_HELD_BYTES = 64 << 20
 
 _OF_BROKEN_EVENTS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
 """What a store raises of an event that it cannot write, beside its StorageError."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """Items on their way to the store, kept until that has them."""
-
-    items: list[Item]
-    batch: Batch
-    mark: SpoolMark | None
 
 
 class Writer:
@@ -84,7 +74,7 @@ class Writer:
         self._queue: deque[Item] = deque()
         self._held_bytes = 0
         self._is_behind = False  # the spool has ended runs that the queue has not
-        self._work: _Work | None = None
+        self._work: Work | None = None
         self._succession = Succession(sink, self._write_items)
         self._turn = threading.RLock()  # of whoever writes
         self._is_held = False
@@ -101,7 +91,7 @@ class Writer:
         """Queue an item; called with the lock held, right after its entry went to the spool."""
         room = MOST_HELD_BYTES - self._held_bytes
         if item.held_bytes > room or self._is_behind:
-            _let_go_of_texts(item)
+            let_go_of_texts(item)
         if item.spooled is None and item.held_bytes > room:
             faults.note("queue: full, an event is lost")
         elif item.spooled is not None and (item.held_bytes > room or self._is_behind):
@@ -288,7 +278,7 @@ class Writer:
             items = self._next()
             if not items:
                 return self._catch_up()
-            self._work = self._prepare(items)  # an interrupt (Ctrl-C) before leaves all in the queue
+            self._work = prepare(items, self._steps)  # an interrupt (Ctrl-C) before leaves all in the queue
             for _ in items:
                 self._queue.popleft()
         self._write(self._work)
@@ -319,26 +309,7 @@ class Writer:
             items.append(item)
         return items
 
-    def _prepare(self, items: list[Item]) -> _Work:
-        batch = Batch(faults=faults.take())
-        included = {item.record.id for item in items if isinstance(item, PendingEvent)}
-        for item in items:
-            if isinstance(item, LooseLink):
-                batch.links.append(item.link)
-                continue
-            for step in self._steps:
-                attempt(step, item)
-            for ancestor in reversed(_unwritten_ancestors(item)):
-                if ancestor.record.id not in included:
-                    included.add(ancestor.record.id)
-                    batch.records.append(as_open(ancestor.record))
-            batch.records.append(item.record)
-            batch.links.extend(item.links)
-            batch.attempts.extend((item.record.id, attempt) for attempt in item.attempts)
-        marks = [item.spooled for item in items if item.spooled is not None]
-        return _Work(items, batch, marks[-1] if marks else None)
-
-    def _write(self, work: _Work) -> None:
+    def _write(self, work: Work) -> None:
         try:
             self._sink.write(work.batch, work.mark)
         except StorageError as error:
@@ -355,23 +326,23 @@ class Writer:
         else:
             self._written(work)
 
-    def _write_singly(self, work: _Work, error: Exception) -> None:
+    def _write_singly(self, work: Work, error: Exception) -> None:
         """Write what can be written of a batch that was refused; count what cannot."""
         faults.give_back(work.batch.faults)
         if len(work.items) > 1:
             for item in work.items:
-                self._write(self._prepare([item]))
+                self._write(prepare([item], self._steps))
             return
         faults.note("store: an event is refused", error)
         self._sink.write(Batch(), work.mark)
         self._written(work)
 
-    def _written(self, work: _Work) -> None:
+    def _written(self, work: Work) -> None:
         if work.mark is not None and self.spool is not None:
             self.spool.committed(work.mark)
         for item in work.items:
             if isinstance(item, PendingEvent):
-                for call in (item, *_unwritten_ancestors(item)):
+                for call in (item, *unwritten_ancestors(item)):
                     call.is_written = True
                 item.parent = None
         with undisturbed(), self.lock:
@@ -398,7 +369,7 @@ class Writer:
         return True
 
     def _write_items(self, items: list[Item], mark: SpoolMark | None) -> None:
-        work = self._prepare(items)
+        work = prepare(items, self._steps)
         work.mark = mark or work.mark
         self._write(work)
 
@@ -472,24 +443,3 @@ def _release_wholly(lock: Any) -> None:
     with suppress(RuntimeError):  # it has it no more
         while True:
             lock.release()
-
-
-def _let_go_of_texts(item: Item) -> None:
-    if isinstance(item, PendingEvent) and (item.content is not None or item.output is not None):
-        if item.has_texts:
-            faults.note("texts: let go, the store is too slow")
-        item.let_go_of_texts()
-
-
-def _unwritten_ancestors(call: PendingEvent) -> list[PendingEvent]:
-    ancestors = []
-    above = call.parent
-    while above is not None and not above.is_written:
-        ancestors.append(above)
-        above = above.parent
-    return ancestors
-
-
-def as_open(record: EventRecord) -> EventRecord:
-    """Return the record as it was at its start; its end may be on its way from another thread."""
-    return replace(record, status="open", error_type=None, latency_us=None, usage=None, usage_source=None)

@@ -180,7 +180,7 @@ class Fast(BaseLLM):
 
 def test_three_hundred_runs_leave_nothing_behind(world, store, monkeypatch):
     """With short memories of what has ended, so that all that grows is a leak; CrewAI's own growth is not ours."""
-    monkeypatch.setattr("tc_core.record.recorder.MOST_ENDED", 50)
+    monkeypatch.setattr("tc_core.record.open_runs.MOST_ENDED", 50)
     model = Fast(model="fast")
     crew = world.crew(world.agent(llm=model))
 

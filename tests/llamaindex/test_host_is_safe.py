@@ -279,7 +279,7 @@ def test_doctor_tells_how_the_tokens_of_streams_are_known(store, run_command):
 async def test_three_hundred_runs_leave_nothing_behind(store, monkeypatch):
     """With a model in this process, and with short memories of what has ended, so that all that grows is a leak."""
     monkeypatch.setattr("tc_llamaindex.spans.MOST_LEFT", 50)
-    monkeypatch.setattr("tc_core.record.recorder.MOST_ENDED", 50)
+    monkeypatch.setattr("tc_core.record.open_runs.MOST_ENDED", 50)
     recorder = recorder_for(store)
     spans = Spans.of(recorder)
     model = MockLLM(max_tokens=3)

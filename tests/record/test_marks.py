@@ -6,8 +6,9 @@ import time
 import pytest
 
 from tc_core.model.usage import Usage
-from tc_core.record.recorder import MOST_UNMARKED, Recorder
+from tc_core.record.recorder import Recorder
 from tc_core.record.spool import Spool
+from tc_core.record.told import MOST_UNTOLD
 from tc_core.store.storages import SQLiteStorage
 
 
@@ -85,7 +86,7 @@ def test_a_call_that_turns_out_to_be_a_step_is_told_again(recorder):
 def test_beginnings_are_told_without_the_writer_where_the_store_keeps_it(recorder):
     recorder.writer.wake = lambda: None
     recorder.writer.mark()
-    for key in range(MOST_UNMARKED + 1):
+    for key in range(MOST_UNTOLD + 1):
         recorder.start("llm_call", key=key)
-    assert len(told(recorder)) == MOST_UNMARKED + 1
-    assert not recorder._unmarked
+    assert len(told(recorder)) == MOST_UNTOLD + 1
+    assert not recorder._told._untold

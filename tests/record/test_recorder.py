@@ -9,7 +9,7 @@ from tc_core.model import ids
 from tc_core.model.event import EventRecord
 from tc_core.model.segment import Segment
 from tc_core.model.usage import Usage
-from tc_core.record import context
+from tc_core.record import context, open_runs
 from tc_core.record import recorder as recorder_module
 from tc_core.record.enrich import METERING
 from tc_core.record.guard import faults
@@ -340,7 +340,7 @@ def test_runs_open_for_too_long_are_given_up(recorder, store, monkeypatch):
 
 
 def test_tables_do_not_grow(recorder, store, monkeypatch):
-    monkeypatch.setattr(recorder_module, "MOST_ENDED", 10)
+    monkeypatch.setattr(open_runs, "MOST_ENDED", 10)
     monkeypatch.setattr(recorder_module, "MOST_SCOPES", 10)
     for n in range(100):
         recorder.start("llm_call", key=n, labels={"session_id": n})

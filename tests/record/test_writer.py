@@ -341,12 +341,13 @@ def test_a_spool_that_is_removed_while_it_is_needed_is_put_back(recorder, store,
 
 @pytest.mark.swallows
 def test_a_spool_that_is_removed_when_the_store_has_it_is_begun_anew(recorder, store, folder):
+    recorder.writer.wake = lambda: None
     calls(recorder, 2)
     recorder.start("agent", key="open")
+    recorder.writer.mark()
     assert recorder.drain()
     shutil.rmtree(folder)
     assert recorder.drain()
-    recorder.writer.wake = lambda: None
     assert not folder.exists()
     calls(recorder, 1, first=2)
     crash(recorder)
