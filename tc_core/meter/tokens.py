@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import math
 import re
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -111,6 +111,11 @@ def count(text: str, model: str | None, *, corrects: bool = True) -> Count:
     return Count(round(tokens * corrections.factor(model)) if model and corrects else tokens, "proxy")
 
 
+def has_own(model: str) -> bool:
+    """Tell whether the tokenizer of a model is known; this loads no vocabulary of OpenAI's, which takes a while."""
+    return encoding_name(model) is not None or _open_tokenizer(_open_name(model)) is not None
+
+
 def weakest(counts: Iterable[Count]) -> UsageSource:
     """Return how far a sum of counts can be trusted."""
     return max((count.source for count in counts), key=_WEAKNESS.__getitem__)
@@ -200,4 +205,5 @@ def _ranks(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
     content = vocabulary(name)
     if content is None or expected_hash not in (None, VOCABULARIES[name]):
         raise LookupError(name)
-    return {b64decode(token): int(rank) for token, rank in (line.split() for line in content.splitlines() if line)}
+    words = content.split()
+    return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))

@@ -69,11 +69,12 @@ def learn_correction(call: PendingEvent) -> None:
     model, reported = record.served_model or record.model, record.usage.input_tokens
     if any(part.kind in _NEVER_EXACT for part in segments(call.content)):
         return  # what is left over is not the tokenizer's
-    if model is None or not reported or tokens.count("", model).source != "proxy":
+    if model is None or not reported or tokens.has_own(model):
         return
     factor = corrections.factor(model)
-    counted = count_prompt(segments(call.content), model).tokens
-    corrections.learn(model, round(counted / factor), reported)
+    counted = count_prompt(segments(call.content), model)
+    if counted.source == "proxy":
+        corrections.learn(model, round(counted.tokens / factor), reported)
 
 
 def price(call: PendingEvent) -> None:
