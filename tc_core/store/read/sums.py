@@ -31,6 +31,8 @@ from tc_core.model.totals import CALLS_ONLY, MEASURES, Totals
 from tc_core.store.engine.database import Database
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.engine.wide_labels import wide_labels
+from tc_core.store.read.columns.keeper import ColumnKeeper
+from tc_core.store.read.columns.question import ColumnQuestion
 from tc_core.store.read.filters import (
     EVENT,
     ID_COLUMNS,
@@ -44,13 +46,12 @@ from tc_core.store.read.filters import (
     is_label,
     label_name,
 )
+from tc_core.store.read.row_measures import row_measures
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
 from tc_core.store.schema.tables import (
     CALLS,
     CUBE,
     INTERNED,
-    OPEN,
-    SEED_KEYS,
     LabelSet,
     Removal,
     RollupDay,
@@ -62,21 +63,6 @@ from tc_core.store.schema.tables import (
 
 _LABEL_SET = table(LabelSet).alias("group_label_set")
 _REMOVAL = table(Removal)
-_ERROR = SEED_KEYS["status", "error"]
-_PROVIDER = SEED_KEYS["usage_source", "provider"]
-
-_IS_CALL = EVENT.c.event_type.in_(CALLS)
-_HAS_USAGE = EVENT.c.input_tokens.is_not(None) | EVENT.c.output_tokens.is_not(None)
-IS_UNPRICED = _IS_CALL & EVENT.c.cost_nanos.is_(None) & (_HAS_USAGE | (EVENT.c.status != _ERROR))
-_ROW_MEASURES: dict[str, ColumnElement[Any]] = {
-    "calls": case((_IS_CALL, 1), else_=0),
-    "priced": case((_IS_CALL & EVENT.c.cost_nanos.is_not(None), 1), else_=0),
-    "unpriced": case((IS_UNPRICED, 1), else_=0),
-    "estimated": case((_IS_CALL & (EVENT.c.usage_source != _PROVIDER), 1), else_=0),
-    "errors": case((EVENT.c.status == _ERROR, 1), else_=0),
-    "audio_tokens": func.coalesce(EVENT.c.audio_input_tokens, 0) + func.coalesce(EVENT.c.audio_output_tokens, 0),
-}
-
 _AS_IT_IS: Mapping[int, str | None] = {}
 
 Span = tuple[int | None, int | None]
@@ -101,18 +87,6 @@ _NONE = cast(null(), Integer)
 _AddRolled = Callable[[_Unit, Span], None]
 
 
-def row_measures(*, all_types: bool) -> Sequence[ColumnElement[int]]:
-    """Return the sums over rows of `event`, named like the fields of `Totals`."""
-    columns = []
-    for name in MEASURES:
-        measure = _ROW_MEASURES.get(name, EVENT.c.get(name))
-        if name in CALLS_ONLY and not all_types:
-            measure = case((_IS_CALL, measure), else_=0)
-        measure = case((EVENT.c.status == OPEN, 0), else_=measure)
-        columns.append(func.coalesce(func.sum(measure), 0).label(name))
-    return columns
-
-
 class Summing:
     """One question for sums, answered from one connection."""
 
@@ -123,7 +97,9 @@ class Summing:
         interned: InternedTexts,
         group_by: Sequence[str],
         filters: Filters,
+        columns: ColumnKeeper | None = None,
     ) -> None:
+        self._columns = columns
         self._connection = connection
         self._database = database
         self._interned = interned
@@ -155,7 +131,7 @@ class Summing:
         add_rolled = self._rollup()
         asks_for_hours = "hour" in {*self._group_by, *self._filters}
         if add_rolled is None:
-            self._add_rows((start_us, end_us))
+            self._add_columns_or_rows((start_us, end_us))
         elif asks_for_hours or self._all_types:  # which the days do not tell apart
             self._add_span(add_rolled, (start_us, end_us), _HOUR)
         else:
@@ -219,6 +195,18 @@ class Summing:
 
     # Rows
 
+    def _add_columns_or_rows(self, span: Span) -> None:
+        """Add the sums of rows from the columns that are kept of them, where there are any."""
+        found = None
+        if self._columns is not None:
+            question = ColumnQuestion(self._connection, self._interned, self._group_by, self._filters)
+            found = question.answer(self._columns, span)
+        if found is None:
+            self._add_rows(span)
+        else:
+            self._row_spans.append(span)
+            self._add(self._named(found))
+
     def _add_rows(self, span: Span) -> None:
         self._row_spans.append(span)
         source: FromClause = EVENT
@@ -279,7 +267,10 @@ class Summing:
 
     def _asked(self, question: Select[Any]) -> list[tuple[GroupKey, Sequence[int]]]:
         """Return the sums of each group."""
-        found = self._connection.execute(question).all()
+        return self._named(self._connection.execute(question).all())
+
+    def _named(self, found: Sequence[Sequence[Any]]) -> list[tuple[GroupKey, Sequence[int]]]:
+        """Return rows with the groups' values as users write them."""
         width = len(self._group_by)
         columns = [self._texts(name, [row[place] for row in found]) for place, name in enumerate(self._group_by)]
         keys = zip(*columns, strict=True) if columns else [()] * len(found)
