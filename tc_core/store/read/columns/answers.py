@@ -1,7 +1,7 @@
 """Sums over kept columns: the same groups, in the same order, with the same figures as from rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ class _Axis:
     size: int
     texts: Sequence[str | None] = ()
     """A label's values in order."""
-    places: Numbers = _NO_NUMBERS
+    places: Numbers = field(default_factory=lambda: _NO_NUMBERS)
     """The place of the value of each label set among them."""
 
     def numbers(self, block: Block, rows: Numbers | None) -> Numbers:

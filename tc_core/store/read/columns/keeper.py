@@ -71,7 +71,7 @@ class ColumnKeeper:
             return None
         try:
             return self._brought_up_to_date(connection, edition, labels)
-        except DoubtError:
+        except (DoubtError, MemoryError):
             self.forget()
             return None
         finally:

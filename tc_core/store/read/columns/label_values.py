@@ -94,4 +94,4 @@ def _read(connection: Connection, database: Database, label: str, keys: Numbers)
     question = select(_LABEL_SET.c.id, value)
     if len(keys) <= _MOST_LISTED:
         question = question.where(_LABEL_SET.c.id.in_(database.listed(keys.tolist())))
-    return dict(connection.execute(question).tuples().all())
+    return {key: text for key, text in connection.execute(question)}  # noqa: C416  # rows are not pairs
