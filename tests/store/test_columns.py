@@ -1,4 +1,4 @@
-"""Sums from columns kept in memory are those from rows, to the last digit and in the same order, whatever happens meanwhile."""
+"""Sums from columns kept in memory are those from rows: to the last digit, in the same order, whatever happens."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from tc_core.model.usage import Usage
 from tc_core.store.keep import deletion
 from tc_core.store.read.columns import blocks, keeper, kept
 from tc_core.store.read.sums import Summing
-from tests.store.test_sums import START, period_of, prices, priced, questions, records, time_filters
+from tests.store.test_sums import START, period_of, priced, prices, questions, records, time_filters
 
 LABELS = (["labels.feature"], {"labels.tenant": "t1"})
 US_PER_DAY = 86_400_000_000
@@ -39,7 +40,9 @@ def call(number, at_us=START, *, status="ok", cost=7, tenant="t1", feature="sear
     }
     labels = {"tenant": tenant, "feature": feature}
     scope = Scope(agent_id="a", labels={name: value for name, value in labels.items() if value is not None})
-    return EventRecord(ids.from_text(f"call {number}"), "llm_call", at_us, scope=scope, status=status, **(known | facts))
+    return EventRecord(
+        ids.from_text(f"call {number}"), "llm_call", at_us, scope=scope, status=status, **(known | facts)
+    )
 
 
 def by_rows(store, group_by, filters, start=None, end=None):
@@ -232,8 +235,7 @@ def test_a_restored_file_is_seen_also_when_it_has_grown_as_far_again(store, tmp_
         _copy(copy, store.path)
     else:
         for end in ("", "-wal", "-shm"):
-            if os.path.exists(f"{store.path}{end}"):
-                os.remove(f"{store.path}{end}")
+            Path(f"{store.path}{end}").unlink(missing_ok=True)
         shutil.copy(copy, store.path)
     assert calls_of(store) == 10
     store.sink.write(Batch([call(62, feature="new"), call(63, feature="new")]))

@@ -46,7 +46,7 @@ from tc_core.store.read.filters import (
     is_label,
     label_name,
 )
-from tc_core.store.read.row_measures import row_measures
+from tc_core.store.read.row_measures import adds, measures_of_adding
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
 from tc_core.store.schema.tables import (
     CALLS,
@@ -217,8 +217,10 @@ class Summing:
         plain = [name for name in self._group_by if not is_label(name)]
         has_labels = len(plain) < len(self._group_by)
         groups = [*([EVENT.c.labels] if has_labels else []), *(self._row_group(name) for name in plain)]
-        conditions = self._conditions.of(self._filters, *span)
-        question = _grouped(groups, row_measures(all_types=self._all_types)).select_from(source).where(*conditions)
+        conditions = [*self._conditions.of(self._filters, *span), adds(all_types=self._all_types)]
+        question = (
+            _grouped(groups, measures_of_adding(all_types=self._all_types)).select_from(source).where(*conditions)
+        )
         self._add(self._asked(self._by_labels(question, plain) if has_labels else question))
 
     def _by_labels(self, by_set: Select[Any], plain: Sequence[str]) -> Select[Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, selec
 
 from tc_core.model.totals import MEASURES
 from tc_core.store.read.filters import EVENT
-from tc_core.store.read.row_measures import COUNTED, IS_CALL, measure_of_row
+from tc_core.store.read.row_measures import COUNTED, IS_ADDING, IS_CALL, measure_of_row
 from tc_core.store.schema.tables import OPEN
 
 Numbers = NDArray[np.signedinteger[Any]]
@@ -30,18 +30,6 @@ _MOST_EXACT = 2.0**52
 _NARROW = (np.int8, np.int16, np.int32)
 _OWN = ("key", "is_open", "at", "counts")
 _IS_OPEN = EVENT.c.status == OPEN
-_ADDING = (
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-    "cost_nanos",
-    "charges_nanos",
-)
-"""Columns by which an event that is no call adds to sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +119,5 @@ def _question(names: Sequence[str]) -> Select[Any]:
     counts = reduce(operator.add, bits)
     amounts = (func.coalesce(measure_of_row(name, all_types=False), 0) for name in AMOUNTS)
     of_event = (func.coalesce(EVENT.c[name], 0) for name in names)
-    adds = [EVENT.c[name].is_not(None) for name in _ADDING]
     question = select(EVENT.c.key, _IS_OPEN, EVENT.c.at, counts, *amounts, *of_event)
-    return question.where(or_(IS_CALL, _IS_OPEN, *adds)).order_by(EVENT.c.key)
+    return question.where(or_(IS_ADDING, _IS_OPEN)).order_by(EVENT.c.key)
