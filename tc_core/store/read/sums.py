@@ -3,8 +3,9 @@
 Both ways give the same figures to the last digit; `model.totals` is the definition they share.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -63,8 +64,6 @@ from tc_core.store.schema.tables import (
 
 _LABEL_SET = table(LabelSet).alias("group_label_set")
 _REMOVAL = table(Removal)
-_AS_IT_IS: Mapping[int, str | None] = {}
-
 Span = tuple[int | None, int | None]
 """Half-open; None is unbounded. In microseconds, or in the numbers of hours or days."""
 
@@ -108,7 +107,7 @@ class Summing:
         self._filters = filters
         self._names = {*group_by, *filters} - set(TIME_GROUPS)
         self._all_types = "event_type" in self._names
-        self._groups: dict[GroupKey, Totals] = {}
+        self._groups: dict[GroupKey, Sequence[int]] = {}
         self._row_spans: list[Span] = []
 
     def gaps(self) -> dict[int, int]:
@@ -136,8 +135,8 @@ class Summing:
             self._add_span(add_rolled, (start_us, end_us), _HOUR)
         else:
             self._add_span(add_rolled, (start_us, end_us), _DAY, _HOUR)
-        nothing = Totals()
-        found = {key: total for key, total in self._groups.items() if total != nothing}
+        # PostgreSQL sums to Decimal
+        found = {key: Totals(*map(int, sums)) for key, sums in self._groups.items() if any(sums)}
         return found if self._group_by else {(): found.get((), Totals())}
 
     def _add_span(self, add_rolled: _AddRolled, span: Span, unit: _Unit, *finer: _Unit) -> None:
@@ -191,7 +190,7 @@ class Summing:
         if name in self._group_by and name not in self._filters:
             without = [_NONE if each == name else self._cube_group(unit, each) for each in self._group_by]
             self._add(self._asked(self._cube_question(unit, without, span)))
-            self._add(found, sign=-1, instead={self._group_by.index(name): None})
+            self._take_from_none(found, self._group_by.index(name))
 
     # Rows
 
@@ -276,24 +275,19 @@ class Summing:
         width = len(self._group_by)
         columns = [self._texts(name, [row[place] for row in found]) for place, name in enumerate(self._group_by)]
         keys = zip(*columns, strict=True) if columns else [()] * len(found)
-        return [(key, tuple(row)[width:]) for key, row in zip(keys, found, strict=True)]
+        return [(key, row[width:]) for key, row in zip(keys, found, strict=True)]
 
-    def _add(
-        self,
-        found: Sequence[tuple[GroupKey, Sequence[int]]],
-        *,
-        sign: int = 1,
-        instead: Mapping[int, str | None] = _AS_IT_IS,
-    ) -> None:
+    def _add(self, found: Iterable[tuple[GroupKey, Sequence[int]]]) -> None:
         for key, sums in found:
-            if instead:
-                key = tuple(instead.get(place, text) for place, text in enumerate(key))  # noqa: PLW2901
-            whole = [sign * int(value) for value in sums]  # PostgreSQL sums to Decimal
-            total = self._groups.get(key)
-            if total is None:
-                self._groups[key] = Totals(*whole)
-            else:
-                total.add(whole)
+            before = self._groups.get(key)
+            self._groups[key] = sums if before is None else tuple(map(operator.add, before, sums))
+
+    def _take_from_none(self, found: Sequence[tuple[GroupKey, Sequence[int]]], place: int) -> None:
+        """Take what groups by a label have from the groups without it, which have had the whole."""
+        with_label: dict[GroupKey, list[Sequence[int]]] = {}
+        for key, sums in found:
+            with_label.setdefault((*key[:place], None, *key[place + 1 :]), []).append(sums)
+        self._add((key, tuple(-sum(column) for column in zip(*each, strict=True))) for key, each in with_label.items())
 
     def _texts(self, name: str, values: list[Any]) -> list[str | None]:
         """Return a group's values as users write them."""
@@ -348,6 +342,7 @@ def _number(cells: Table, unit: _Unit, name: str) -> ColumnElement[int]:
     return column // 24 if unit is _HOUR and name != "hour" else column
 
 
+@lru_cache(maxsize=4_096)
 def _unit_text(name: str, number: int) -> str:
     moment = from_us(number * (US_PER_HOUR if name == "hour" else US_PER_DAY))
     return moment.strftime({"hour": "%Y-%m-%dT%H:00+00:00", "day": "%Y-%m-%d", "month": "%Y-%m"}[name])
