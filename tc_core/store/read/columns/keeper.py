@@ -102,6 +102,8 @@ class ColumnKeeper:
 
         era, kept, names = self._era, self._kept, tuple(sorted(BASE | self._asked))
         last = keeping.newest(connection)
+        if kept is not None and kept.edition == edition and last.key < kept.last.key:
+            return None  # it sees an older state than another thread, or one that will show as another
         if kept is None or kept.edition != edition or kept.names != names or not kept.stands(connection, last):
             kept = self._kept = None  # before the new ones take room beside them
             first = keeping.oldest(connection)

@@ -66,7 +66,7 @@ class Kept:
         if last == self.last:
             return True
         found = connection.execute(select(EVENT.c.id).where(EVENT.c.key == self.last.key)).scalar()
-        return last.key > self.last.key and found is not None and found == self.last.id
+        return found is not None and found == self.last.id
 
     def with_ended(self, connection: Connection, database: Database) -> "Kept":
         """Return it with the events that were open and have ended."""
