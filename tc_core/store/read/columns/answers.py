@@ -1,7 +1,8 @@
 """Sums over kept columns: the same groups, in the same order, with the same figures as from rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def sums(kept: Kept, groups: Sequence[Group], conditions: Sequence[Condition]) -
     """
     if not all(block.is_exact for block in kept.blocks):
         raise DoubtError
-    chosen = [(block, rows) for block in kept.blocks if (rows := _chosen(kept, block, conditions)) is None or len(rows)]
+    choosers = [_chooser(kept, condition) for condition in conditions]
+    chosen = [(block, rows) for block in kept.blocks if (rows := _chosen(block, choosers)) is None or len(rows)]
     axes = [_axis(kept, group, chosen) for group in groups]
     numbers = [_numbered(axes, block, rows) for block, rows in chosen]
     found, places = _dense(numbers, _size(axes))
@@ -91,39 +93,52 @@ def sums(kept: Kept, groups: Sequence[Group], conditions: Sequence[Condition]) -
 
 # Which rows
 
+_Choose = Callable[[Block], Choice | None]
+"""Says which rows of a block match; None is all."""
 
-def _chosen(kept: Kept, block: Block, conditions: Iterable[Condition]) -> Numbers | None:
+
+def _chosen(block: Block, choosers: Iterable[_Choose]) -> Numbers | None:
     """Return the places of the rows that match; None for all."""
     choice: Choice | None = None
-    for condition in conditions:
-        one = _choice(kept, block, condition)
+    for choose in choosers:
+        one = choose(block)
         if one is not None:
             choice = one if choice is None else choice & one
     return None if choice is None else np.flatnonzero(choice)
 
 
-def _choice(kept: Kept, block: Block, condition: Condition) -> Choice | None:
+def _chooser(kept: Kept, condition: Condition) -> _Choose:
     if isinstance(condition, During):
-        return _during(block, condition.spans)
+        return partial(_during, condition.spans)
     if isinstance(condition, OneOf):
-        column, values = block.get(condition.name), condition.values
-        if column is None:
-            return None if 0 in values else np.zeros(block.rows, np.bool_)
-        return np.isin(column, np.array(sorted(values), np.int64))
+        return partial(_with_one_of, condition.name, condition.values)
     label = kept.labels[condition.label]
-    texts = (0 if text is None else label.texts.get(text) for text in condition.values)
-    numbers = np.array([number for number in texts if number is not None], np.int32)
-    has_value = np.isin(label.of_sets, numbers)
-    sets = block.get("labels")
-    return np.full(block.rows, has_value[0]) if sets is None else has_value[sets]
+    numbers = (0 if text is None else label.texts.get(text) for text in condition.values)
+    return partial(_of_sets, _is_one_of(label.of_sets, {number for number in numbers if number is not None}))
 
 
-def _during(block: Block, spans: Iterable[Span]) -> Choice | None:
+def _during(spans: Iterable[Span], block: Block) -> Choice | None:
     at = block.whole("at")
     choice = np.zeros(block.rows, np.bool_)
     for start, end in spans:
         choice |= (True if start is None else at >= start) & (True if end is None else at < end)
     return choice
+
+
+def _with_one_of(name: str, values: Collection[int], block: Block) -> Choice | None:
+    column = block.get(name)
+    if column is None:
+        return None if 0 in values else np.zeros(block.rows, np.bool_)
+    return _is_one_of(column, values)
+
+
+def _of_sets(is_meant: Choice, block: Block) -> Choice | None:
+    sets = block.get("labels")
+    return np.full(block.rows, is_meant[0]) if sets is None else is_meant[sets]
+
+
+def _is_one_of(column: Numbers, values: Collection[int]) -> Choice:
+    return np.isin(column, np.array(sorted(values), np.int64)) if len(values) != 1 else column == min(values)
 
 
 # Groups
