@@ -141,7 +141,7 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
 
 
 def from_rows(store: SqlStore, group_by: Sequence[str], filters: dict[str, Any]) -> dict[GroupKey, Totals]:
-    """Ask without the columns that a store keeps in memory from the second such question on."""
+    """Ask without the columns that a store keeps in memory for who goes on asking."""
     with store.question() as connection:
         return Summing(connection, store.database, store.interned, group_by, filters).totals(None, None)
 

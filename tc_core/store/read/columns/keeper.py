@@ -1,6 +1,8 @@
-"""Whether columns of events are kept in memory, and which: from the second question on that would read all rows.
+"""Whether columns of events are kept in memory, and which.
 
-In any doubt there are none, and the question is answered from rows. Nothing is loaded before they are made.
+To read them takes as long as some questions for rows, so that they pay only for who goes on asking: they are read once
+questions have read the rows of the whole store, or parts of it as often, some times. A command that asks once or twice
+does not wait for them. In any doubt there are none, and the question is answered from rows. numpy is loaded with them.
 """
 
 import os
@@ -20,8 +22,10 @@ Span = tuple[int | None, int | None]
 BASE = frozenset({"labels", "agent_id", "model", "environment"})
 """Columns that are read at once; others once they have been asked for."""
 
-_LEAST_SHARE = 20
-"""A question must be for this part of the store's time: shorter periods are read from rows, which an index finds."""
+_LEAST_SHARE = 0.05
+"""A question must be for so much of the store's time: shorter periods are read from rows, which an index finds."""
+ROWS_FIRST = 2.0
+"""How often the rows of the whole store are read before columns are."""
 _WAIT_SECONDS = 0.2
 
 
@@ -40,7 +44,7 @@ class ColumnKeeper:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._has_been_asked = False
+        self._rows_read = 0.0
         self._asked: frozenset[str] = frozenset()
         self._too_many: int | None = None
         self.forget()
@@ -59,12 +63,12 @@ class ColumnKeeper:
     def of(self, connection: Connection, names: Collection[str], labels: Collection[str], span: Span) -> "Kept | None":
         """Return what the connection sees of all events, with some columns and labels; None where rows must be asked.
 
-        The first question for a column is one for rows: who asks once does not wait for what others need.
+        The first question for a column beside those of `BASE` is one for rows too.
         """
         if os.getpid() != self._process:  # a lock may be held by a thread that is not here
             self._begin()
         edition = self._database.edition(connection)
-        if edition is None or not self._is_long(connection, span) or not self._is_asked_again(names):
+        if edition is None or not self._pays(names, self._share(connection, span)):
             return None
         lock = self._lock
         if not lock.acquire(timeout=_WAIT_SECONDS):  # another thread is reading the columns
@@ -77,22 +81,27 @@ class ColumnKeeper:
         finally:
             lock.release()
 
-    def _is_asked_again(self, names: Collection[str]) -> bool:
+    def _pays(self, names: Collection[str], share: float) -> bool:
+        """Tell whether columns are worth their reading by now; a question for rows is counted."""
+        if share < _LEAST_SHARE:
+            return False
         new = frozenset(names) - self._asked - BASE
-        is_again = self._has_been_asked and not new
-        self._has_been_asked, self._asked = True, self._asked | new
-        return is_again
-
-    def _is_long(self, connection: Connection, span: Span) -> bool:
-        if span == (None, None):
+        if self._rows_read >= ROWS_FIRST and not new:
             return True
+        self._rows_read, self._asked = self._rows_read + share, self._asked | new
+        return False
+
+    def _share(self, connection: Connection, span: Span) -> float:
+        """Return how much of the time from the first event to the last a question is for, from 0 to 1."""
+        if span == (None, None):
+            return 1.0
         question = "SELECT (SELECT min(at) FROM event), (SELECT max(at) FROM event)"
         first, last = connection.exec_driver_sql(question).one()
         if first is None:
-            return False
+            return 0.0
         begin = first if span[0] is None else max(first, span[0])
-        end = last if span[1] is None else min(last, span[1])
-        return bool((end - begin) * _LEAST_SHARE >= last - first)
+        end = last + 1 if span[1] is None else min(last + 1, span[1])
+        return float(max(0, end - begin) / (last + 1 - first))
 
     def _brought_up_to_date(self, connection: Connection, edition: object, labels: Collection[str]) -> "Kept | None":
         most = self._most_bytes()
