@@ -26,6 +26,9 @@ _LEAST_SHARE = 0.05
 """A question must be for so much of the store's time: shorter periods are read from rows, which an index finds."""
 ROWS_FIRST = 2.0
 """How often the rows of the whole store are read before columns are."""
+_MOST_ROWS_FIRST = 64.0
+_PAID_OFF = 4
+"""Answers by which columns have saved more than they took."""
 _WAIT_SECONDS = 0.2
 
 
@@ -44,7 +47,7 @@ class ColumnKeeper:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._rows_read = 0.0
+        self._rows_first, self._rows_read, self._answers = ROWS_FIRST, 0.0, 0
         self._asked: frozenset[str] = frozenset()
         self._too_many: int | None = None
         self.forget()
@@ -76,7 +79,7 @@ class ColumnKeeper:
         try:
             return self._brought_up_to_date(connection, edition, labels)
         except (DoubtError, MemoryError):
-            self.forget()
+            self._begin_again()
             return None
         finally:
             lock.release()
@@ -86,7 +89,7 @@ class ColumnKeeper:
         if share < _LEAST_SHARE:
             return False
         new = frozenset(names) - self._asked - BASE
-        if self._rows_read >= ROWS_FIRST and not new:
+        if self._rows_read >= self._rows_first and not new:
             return True
         self._rows_read, self._asked = self._rows_read + share, self._asked | new
         return False
@@ -109,11 +112,16 @@ class ColumnKeeper:
             return None
         from tc_core.store.read.columns import kept as keeping
 
-        era, kept, names = self._era, self._kept, tuple(sorted(BASE | self._asked))
-        last = keeping.newest(connection)
+        era, kept, last = self._era, self._kept, keeping.newest(connection)
         if kept is not None and kept.edition == edition and last.key < kept.last.key:
             return None  # it sees an older state than another thread, or one that will show as another
-        if kept is None or kept.edition != edition or kept.names != names or not kept.stands(connection, last):
+        if kept is not None and (kept.edition != edition or not kept.stands(connection, last)):
+            self._begin_again()
+            if self._rows_first:
+                return None
+            era, kept = self._era, None
+        names = tuple(sorted(BASE | self._asked))
+        if kept is None or kept.names != names:
             kept = self._kept = None  # before the new ones take room beside them
             first = keeping.oldest(connection)
             if self._too_many is not None and last.key - first >= self._too_many:
@@ -126,6 +134,13 @@ class ColumnKeeper:
             self._too_many = last.key - keeping.oldest(connection)
             self.forget()
             return None
-        if self._era is era:
-            self._kept = kept
+        if self._era is era:  # nobody has forgotten them meanwhile
+            self._kept, self._answers = kept, self._answers + 1
         return kept
+
+    def _begin_again(self) -> None:
+        """Let go of what has become wrong; where that was soon, as while calls are priced anew, wait longer."""
+        self.forget()
+        soon = self._answers < _PAID_OFF
+        self._rows_first = min(2 * self._rows_first, _MOST_ROWS_FIRST) if soon else ROWS_FIRST
+        self._rows_read, self._answers = 0.0, 0
