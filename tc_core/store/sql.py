@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from tc_core import settings
-from tc_core.errors import CycleError, LineageError, StorageError
+from tc_core.errors import ConfigurationError, CycleError, LineageError, StorageError
 from tc_core.model import ids
 from tc_core.model.apart import apart
 from tc_core.model.attempt import Attempt
@@ -558,7 +558,11 @@ class SqlStore(StorageBackend):
 
 
 def _most_column_bytes() -> int:
-    return settings.load().storage.columns_mb * 1_000_000
+    """Return how much memory columns may take; none where the settings cannot be read, which other commands say."""
+    try:
+        return settings.load().storage.columns_mb * 1_000_000
+    except ConfigurationError:
+        return 0
 
 
 def _begin_empty(database: Database, interned: InternedTexts, columns: ColumnKeeper) -> None:

@@ -376,6 +376,12 @@ def test_the_limit_is_what_the_settings_say(store, monkeypatch):
     check(store)
 
 
+def test_settings_that_cannot_be_read_do_not_keep_a_question_from_its_answer(store, monkeypatch):
+    monkeypatch.setenv("TOKEN_CALC_COLUMNS_MB", "many")
+    store._columns.forget()
+    check(store, is_kept=False)
+
+
 def test_many_open_events_are_left_to_the_rows(store, monkeypatch):
     monkeypatch.setattr(kept, "MOST_OPEN", 2)
     store.sink.write(Batch([call(90 + number, status="open") for number in range(3)]))
