@@ -23,6 +23,7 @@ from tc_core.model.event import EventRecord, from_us, to_us
 from tc_core.model.ports import Batch, Priced
 from tc_core.model.scope import Scope
 from tc_core.model.usage import Usage
+from tc_core.runtime.recorders import recorder_for
 from tc_core.store import sql
 from tc_core.store.keep import deletion
 from tc_core.store.read.columns import blocks, keeper, kept
@@ -295,6 +296,7 @@ def test_a_change_of_another_process_is_seen(store):
 
 
 def test_a_file_that_was_copied_over_is_seen(store):
+    recorder_for(store).stop()  # nobody may have the file open meanwhile
     store._database.close()
     before = store.path.read_bytes()
     store.sink.write(Batch([call(60, feature="lost"), call(61, feature="lost")]))
