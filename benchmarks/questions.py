@@ -11,6 +11,9 @@ import networkx as nx
 from tc_core import CostTracker
 from tc_core.model import ids
 from tc_core.model.event import from_us
+from tc_core.model.ports import GroupKey
+from tc_core.model.totals import Totals
+from tc_core.store.read.sums import Summing
 from tc_core.store.sql import SqlStore
 
 US_PER_HOUR = 3_600_000_000
@@ -68,8 +71,12 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
     ) -> Question:
         return Question(name, "roll-up", lambda: store.totals(group, filters, *span), sql, is_compared=True)
 
-    def scanned(name: str, group: Sequence[str], filters: dict[str, Any], sql: Any) -> Question:
-        return Question(name, "scan", lambda: store.totals(group, filters), sql, is_compared=True)
+    def scanned(name: str, group: Sequence[str], filters: dict[str, Any], sql: Any) -> list[Question]:
+        """Return a question as a program asks it first, and as it asks it from then on."""
+        return [
+            Question(name, "scan", lambda: from_rows(store, group, filters), sql, is_compared=True),
+            Question(f"{name}, again", "columns", lambda: store.totals(group, filters), sql, is_compared=True),
+        ]
 
     whole = (
         from_us(known.first_us // US_PER_HOUR * US_PER_HOUR),
@@ -96,13 +103,13 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
             naive("substr(timestamp, 1, 13)", f"agent_id = ? AND {within}", "support-agent", *_texts(week)),
         ),
         Question("get_costs by agent, a month", "report", lambda: tracker.get_costs(*month, group_by=["agent_id"])),
-        scanned(
+        *scanned(
             "filter by tenant, group by feature",
             ["feature"],
             {"tenant": "tenant-0"},
             naive(label.format("feature"), f"{label.format('tenant')} = ?", "tenant-0"),
         ),
-        scanned(
+        *scanned(
             "filter by release and agent, group by user",
             ["user_id"],
             {"release": "2026.12", "agent_id": "support-agent"},
@@ -131,6 +138,12 @@ def questions(store: SqlStore, known: Known) -> list[Question]:
         ),
         Question("the last 20 runs with their costs", "point", lambda: store.runs(limit=20)),
     ]
+
+
+def from_rows(store: SqlStore, group_by: Sequence[str], filters: dict[str, Any]) -> dict[GroupKey, Totals]:
+    """Ask without the columns that a store keeps in memory for who goes on asking."""
+    with store.question() as connection:
+        return Summing(connection, store.database, store.interned, group_by, filters).totals(None, None)
 
 
 _TREE = """

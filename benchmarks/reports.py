@@ -1,7 +1,8 @@
 """How long the questions about costs take: common ones from sums, the others from rows.
 
 The store is filled as a recorder fills it, with the traffic of `benchmarks.traffic`; its 90 days are asked as a whole,
-and two weeks of them are compared. Median of rounds. What is read from rows has no aim: it says what it costs.
+and two weeks of them are compared. Processor time, median of rounds. What is read from rows has no aim: it says what it
+costs.
 
     python -m benchmarks.reports [--events N] [--rounds N] [--json]
 """
@@ -66,9 +67,9 @@ def run(events: int, rounds: int, folder: Path) -> dict[str, Any]:
 
 
 def _milliseconds(ask: Callable[[], object]) -> float:
-    began = time.perf_counter_ns()
+    began = time.process_time_ns()
     ask()
-    return (time.perf_counter_ns() - began) / 1e6
+    return (time.process_time_ns() - began) / 1e6
 
 
 def figures(result: dict[str, Any]) -> list[Figure]:

@@ -83,6 +83,8 @@ class Storage(_Part):
     """A URL or path, which then says all."""
     postgresql: PostgreSQL = PostgreSQL()
     retention_days: Days | None = None
+    columns_mb: Annotated[int, Field(ge=0)] = 64
+    """How much memory a program may use to answer questions for several labels quickly; 0 for none."""
 
 
 class Tracking(_Part):
@@ -266,6 +268,7 @@ class Environment(BaseSettings):
     storage: Text | None = None
     storage_path: Path | None = None
     retention_days: Days | None = None
+    columns_mb: Annotated[int, Field(ge=0)] | None = None
     pg_host: Text | None = None
     pg_port: Annotated[int, Field(gt=0, lt=65_536)] | None = None
     pg_database: Text | None = None
@@ -311,6 +314,7 @@ class Environment(BaseSettings):
 _PLACES = {
     "storage_path": "storage.path",
     "retention_days": "storage.retention_days",
+    "columns_mb": "storage.columns_mb",
     "pg_host": "storage.postgresql.host",
     "pg_port": "storage.postgresql.port",
     "pg_database": "storage.postgresql.database",

@@ -132,7 +132,7 @@ def test_queries(capsys):
 
     main(["--events", "3000", "--rounds", "1", "--json"])  # it compares the answers with those of the naive table
     result = json.loads(capsys.readouterr().out)
-    assert {row["kind"] for row in result["rows"]} == {"roll-up", "report", "scan", "lineage", "point"}
+    assert {row["kind"] for row in result["rows"]} == {"roll-up", "report", "scan", "columns", "lineage", "point"}
     assert all(row["ms"] > 0 for row in result["rows"])
     assert len(figures(result)) == len(result["rows"])
 

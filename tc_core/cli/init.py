@@ -18,6 +18,7 @@ storage:
   # path: ./token_calculator.db   # relative to this file            TOKEN_CALC_STORAGE_PATH
   # url: postgresql://host/name   # instead of all others            TOKEN_CALC_STORAGE
   # retention_days: 90            # older events leave, sums stay     TOKEN_CALC_RETENTION_DAYS
+  # columns_mb: 64                # memory for questions by labels    TOKEN_CALC_COLUMNS_MB
   # postgresql:
   #   host: localhost             # TOKEN_CALC_PG_HOST
   #   port: 5432                  # TOKEN_CALC_PG_PORT

@@ -13,7 +13,7 @@ from tc_core.model.provenance import FACT
 from tc_core.model.totals import MEASURES, Totals
 from tc_core.store.engine.database import chunks
 from tc_core.store.read.filters import EVENT, ID_COLUMNS, ORPHAN, PARENT, ROOT, Conditions, label_name
-from tc_core.store.read.sums import row_measures
+from tc_core.store.read.row_measures import row_measures
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
 from tc_core.store.schema.tables import (
     CALLS,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from tc_core.errors import CycleError, LineageError, StorageError
+from tc_core import settings
+from tc_core.errors import ConfigurationError, CycleError, LineageError, StorageError
 from tc_core.model import ids
 from tc_core.model.apart import apart
 from tc_core.model.attempt import Attempt
@@ -35,6 +36,7 @@ from tc_core.store.keep.retention import Retention
 from tc_core.store.keep.stats import StoreStats
 from tc_core.store.read import marks, relations
 from tc_core.store.read.calls import CallReader
+from tc_core.store.read.columns.keeper import ColumnKeeper
 from tc_core.store.read.metrics import value_of
 from tc_core.store.read.query import Reader
 from tc_core.store.read.sums import Summing
@@ -77,10 +79,11 @@ class SqlStore(StorageBackend):
         self.before_close: list[Callable[[], object]] = []
         self._database = database
         self._interned = InternedTexts(database)
+        self._columns = ColumnKeeper(database, _most_column_bytes)
         self._writer = BulkWriter(database, self._interned)
         database.make_ready = partial(migrate.prepare, database)
-        database.on_fork = partial(_begin_empty, database, self._interned)
-        database.on_replaced = partial(_begin_again, database, self._interned)
+        database.on_fork = partial(_begin_empty, database, self._interned, self._columns)
+        database.on_replaced = partial(_begin_again, database, self._interned, self._columns)
         weakref.finalize(self, database.discard)
         try:
             database.get_ready()
@@ -319,7 +322,7 @@ class SqlStore(StorageBackend):
         """Return all sums of each group at once; `gaps` is told which days the answer needed and lacks."""
         self._ask()
         with self._database.reading() as connection:
-            question = Summing(connection, self._database, self._interned, group_by, filters or {})
+            question = Summing(connection, self._database, self._interned, group_by, filters or {}, self._columns)
             found = question.totals(*_span(start_time, end_time))
             if gaps is not None:
                 gaps.days.update((_DAY_ZERO + timedelta(days=day), events) for day, events in question.gaps().items())
@@ -536,6 +539,7 @@ class SqlStore(StorageBackend):
         """Flush, and close the database; the store can still be used and opens it again."""
         for callback in list(self.before_close):
             callback()
+        self._columns.forget()
         self._database.close()
 
     def _ask(self) -> None:
@@ -553,15 +557,25 @@ class SqlStore(StorageBackend):
             return reader.by_ids(event_ids)
 
 
-def _begin_empty(database: Database, interned: InternedTexts) -> None:
+def _most_column_bytes() -> int:
+    """Return how much memory columns may take; none where the settings cannot be read, which other commands say."""
+    try:
+        return settings.load().storage.columns_mb * 1_000_000
+    except ConfigurationError:
+        return 0
+
+
+def _begin_empty(database: Database, interned: InternedTexts, columns: ColumnKeeper) -> None:
     """In a forked child a memory store is empty: what its parent has in memory cannot be shared."""
     interned.clear()
+    columns.forget()
     migrate.prepare(database)
 
 
-def _begin_again(database: Database, interned: InternedTexts) -> None:
+def _begin_again(database: Database, interned: InternedTexts, columns: ColumnKeeper) -> None:
     """When there is another file in the old one's place, or none: its keys are others, and it may have to be made."""
     interned.clear()
+    columns.forget()
     if database.path is None or database.read_only or os.path.exists(database.path):  # noqa: PTH110  # also where we may not look
         return
     migrate.prepare(database)

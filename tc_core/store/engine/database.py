@@ -254,6 +254,15 @@ class Database(ABC):
     def compact(self) -> None:
         """Give back the room of what was deleted; others wait meanwhile where it must be so."""
 
+    # What readers keep of events
+
+    def note_edit(self, connection: Connection) -> None:  # noqa: B027  # nothing to do where nobody keeps any
+        """Note, with what a write transaction does, that events that had ended change or go."""
+
+    def edition(self, connection: Connection) -> object | None:
+        """Return what is another thing after each `note_edit`; None where nothing may be kept."""
+        return None
+
     # Its SQL
 
     @abstractmethod

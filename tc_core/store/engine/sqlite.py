@@ -209,6 +209,15 @@ class SQLite(Database):
         self._mark = random.SystemRandom().randrange(1, 1 << 31)
         connection.exec_driver_sql(f"PRAGMA user_version = {self._mark}")
 
+    def note_edit(self, connection: Connection) -> None:
+        """Give the file another number: by chance, so that a file that is restored in place has none of those since."""
+        connection.exec_driver_sql(f"PRAGMA application_id = {random.SystemRandom().randrange(1, 1 << 31)}")
+
+    def edition(self, connection: Connection) -> object | None:
+        """Return that number, the file's own, and what counts changes of the schema."""
+        question = "SELECT * FROM pragma_application_id, pragma_user_version, pragma_schema_version"
+        return tuple(connection.exec_driver_sql(question).one())
+
     @property
     def _log_path(self) -> Path:
         return Path(f"{self.path}-wal")

@@ -15,7 +15,7 @@ from tc_core.model.event import from_us
 from tc_core.store.engine.database import Database, chunks
 from tc_core.store.read.filters import EVENT
 from tc_core.store.read.query import Place
-from tc_core.store.read.sums import IS_UNPRICED
+from tc_core.store.read.row_measures import IS_UNPRICED
 from tc_core.store.schema.days import US_PER_DAY
 from tc_core.store.schema.references import references
 from tc_core.store.schema.tables import OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
@@ -75,6 +75,8 @@ def remove(connection: Connection, database: Database, keys: Sequence[int]) -> i
                 connection.execute(delete(reference.column.table).where(reference.column.in_(some)))
         connection.execute(delete(EVENT).where(EVENT.c.key.in_(some)))
         _forget_texts_of(connection, [*(row.id for row in gone), *missed])
+    if days:
+        database.note_edit(connection)
     database.add_up(connection, "removal", ("day",), ("events",), list(days.items()))
     return sum(days.values())
 

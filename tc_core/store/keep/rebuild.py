@@ -12,7 +12,7 @@ from tc_core.store.engine.database import Database, chunks
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.engine.wide_labels import wide_labels
 from tc_core.store.read.filters import EVENT
-from tc_core.store.read.sums import row_measures
+from tc_core.store.read.row_measures import row_measures
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
 from tc_core.store.schema.tables import CUBE, LabelSet, RollupHour, StoreTable, table
 from tc_core.store.write.rolled_labels import PairKeys, RolledLabels

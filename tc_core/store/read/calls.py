@@ -11,7 +11,7 @@ from tc_core.model.usage import Usage
 from tc_core.store.engine.database import Database
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions, is_label, label_name
-from tc_core.store.read.sums import IS_UNPRICED
+from tc_core.store.read.row_measures import IS_UNPRICED
 from tc_core.store.schema.tables import CALLS, INTERNED, SEED_KEYS, LabelSet, table
 
 _LABEL_SET = table(LabelSet)

@@ -94,8 +94,13 @@ def in_spans(
     column: ColumnElement[int], unit: str, wanted: Sequence[str | None], *, per: int = 1
 ) -> ColumnElement[bool]:
     """Return the condition that a time lies in one of the hours, days or months (UTC); `per` is its unit in us."""
-    spans = [_span(unit, value) for value in wanted if value is not None]
+    spans = spans_of(unit, wanted)
     return or_(false(), *((column >= start // per) & (column < end // per) for start, end in spans))
+
+
+def spans_of(unit: str, wanted: Sequence[str | None]) -> list[tuple[int, int]]:
+    """Return the microseconds of some hours, days or months (UTC), half-open; ValueError for other text."""
+    return [_span(unit, value) for value in wanted if value is not None]
 
 
 def _span(unit: str, value: str) -> tuple[int, int]:

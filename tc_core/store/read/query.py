@@ -21,7 +21,7 @@ from tc_core.store.engine.database import Database, chunks
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.read import relations
 from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
-from tc_core.store.read.sums import row_measures
+from tc_core.store.read.row_measures import row_measures
 from tc_core.store.schema.days import US_PER_HOUR, date_of
 from tc_core.store.schema.tables import (
     CALLS,

@@ -3,8 +3,9 @@
 Both ways give the same figures to the last digit; `model.totals` is the definition they share.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,6 +32,8 @@ from tc_core.model.totals import CALLS_ONLY, MEASURES, Totals
 from tc_core.store.engine.database import Database
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.engine.wide_labels import wide_labels
+from tc_core.store.read.columns.keeper import ColumnKeeper
+from tc_core.store.read.columns.question import ColumnQuestion
 from tc_core.store.read.filters import (
     EVENT,
     ID_COLUMNS,
@@ -44,13 +47,12 @@ from tc_core.store.read.filters import (
     is_label,
     label_name,
 )
+from tc_core.store.read.row_measures import adds, measures_of_adding
 from tc_core.store.schema.days import US_PER_DAY, US_PER_HOUR
 from tc_core.store.schema.tables import (
     CALLS,
     CUBE,
     INTERNED,
-    OPEN,
-    SEED_KEYS,
     LabelSet,
     Removal,
     RollupDay,
@@ -62,23 +64,6 @@ from tc_core.store.schema.tables import (
 
 _LABEL_SET = table(LabelSet).alias("group_label_set")
 _REMOVAL = table(Removal)
-_ERROR = SEED_KEYS["status", "error"]
-_PROVIDER = SEED_KEYS["usage_source", "provider"]
-
-_IS_CALL = EVENT.c.event_type.in_(CALLS)
-_HAS_USAGE = EVENT.c.input_tokens.is_not(None) | EVENT.c.output_tokens.is_not(None)
-IS_UNPRICED = _IS_CALL & EVENT.c.cost_nanos.is_(None) & (_HAS_USAGE | (EVENT.c.status != _ERROR))
-_ROW_MEASURES: dict[str, ColumnElement[Any]] = {
-    "calls": case((_IS_CALL, 1), else_=0),
-    "priced": case((_IS_CALL & EVENT.c.cost_nanos.is_not(None), 1), else_=0),
-    "unpriced": case((IS_UNPRICED, 1), else_=0),
-    "estimated": case((_IS_CALL & (EVENT.c.usage_source != _PROVIDER), 1), else_=0),
-    "errors": case((EVENT.c.status == _ERROR, 1), else_=0),
-    "audio_tokens": func.coalesce(EVENT.c.audio_input_tokens, 0) + func.coalesce(EVENT.c.audio_output_tokens, 0),
-}
-
-_AS_IT_IS: Mapping[int, str | None] = {}
-
 Span = tuple[int | None, int | None]
 """Half-open; None is unbounded. In microseconds, or in the numbers of hours or days."""
 
@@ -101,18 +86,6 @@ _NONE = cast(null(), Integer)
 _AddRolled = Callable[[_Unit, Span], None]
 
 
-def row_measures(*, all_types: bool) -> Sequence[ColumnElement[int]]:
-    """Return the sums over rows of `event`, named like the fields of `Totals`."""
-    columns = []
-    for name in MEASURES:
-        measure = _ROW_MEASURES.get(name, EVENT.c.get(name))
-        if name in CALLS_ONLY and not all_types:
-            measure = case((_IS_CALL, measure), else_=0)
-        measure = case((EVENT.c.status == OPEN, 0), else_=measure)
-        columns.append(func.coalesce(func.sum(measure), 0).label(name))
-    return columns
-
-
 class Summing:
     """One question for sums, answered from one connection."""
 
@@ -123,7 +96,9 @@ class Summing:
         interned: InternedTexts,
         group_by: Sequence[str],
         filters: Filters,
+        columns: ColumnKeeper | None = None,
     ) -> None:
+        self._columns = columns
         self._connection = connection
         self._database = database
         self._interned = interned
@@ -132,7 +107,7 @@ class Summing:
         self._filters = filters
         self._names = {*group_by, *filters} - set(TIME_GROUPS)
         self._all_types = "event_type" in self._names
-        self._groups: dict[GroupKey, Totals] = {}
+        self._groups: dict[GroupKey, Sequence[int]] = {}
         self._row_spans: list[Span] = []
 
     def gaps(self) -> dict[int, int]:
@@ -155,13 +130,13 @@ class Summing:
         add_rolled = self._rollup()
         asks_for_hours = "hour" in {*self._group_by, *self._filters}
         if add_rolled is None:
-            self._add_rows((start_us, end_us))
+            self._add_columns_or_rows((start_us, end_us))
         elif asks_for_hours or self._all_types:  # which the days do not tell apart
             self._add_span(add_rolled, (start_us, end_us), _HOUR)
         else:
             self._add_span(add_rolled, (start_us, end_us), _DAY, _HOUR)
-        nothing = Totals()
-        found = {key: total for key, total in self._groups.items() if total != nothing}
+        # PostgreSQL sums to Decimal
+        found = {key: Totals(*map(int, sums)) for key, sums in self._groups.items() if any(sums)}
         return found if self._group_by else {(): found.get((), Totals())}
 
     def _add_span(self, add_rolled: _AddRolled, span: Span, unit: _Unit, *finer: _Unit) -> None:
@@ -215,9 +190,21 @@ class Summing:
         if name in self._group_by and name not in self._filters:
             without = [_NONE if each == name else self._cube_group(unit, each) for each in self._group_by]
             self._add(self._asked(self._cube_question(unit, without, span)))
-            self._add(found, sign=-1, instead={self._group_by.index(name): None})
+            self._take_from_none(found, self._group_by.index(name))
 
     # Rows
+
+    def _add_columns_or_rows(self, span: Span) -> None:
+        """Add the sums of rows from the columns that are kept of them, where there are any."""
+        found = None
+        if self._columns is not None:
+            question = ColumnQuestion(self._connection, self._interned, self._group_by, self._filters)
+            found = question.answer(self._columns, span)
+        if found is None:
+            self._add_rows(span)
+        else:
+            self._row_spans.append(span)
+            self._add(self._named(found))
 
     def _add_rows(self, span: Span) -> None:
         self._row_spans.append(span)
@@ -229,8 +216,10 @@ class Summing:
         plain = [name for name in self._group_by if not is_label(name)]
         has_labels = len(plain) < len(self._group_by)
         groups = [*([EVENT.c.labels] if has_labels else []), *(self._row_group(name) for name in plain)]
-        conditions = self._conditions.of(self._filters, *span)
-        question = _grouped(groups, row_measures(all_types=self._all_types)).select_from(source).where(*conditions)
+        conditions = [*self._conditions.of(self._filters, *span), adds(all_types=self._all_types)]
+        question = (
+            _grouped(groups, measures_of_adding(all_types=self._all_types)).select_from(source).where(*conditions)
+        )
         self._add(self._asked(self._by_labels(question, plain) if has_labels else question))
 
     def _by_labels(self, by_set: Select[Any], plain: Sequence[str]) -> Select[Any]:
@@ -279,28 +268,26 @@ class Summing:
 
     def _asked(self, question: Select[Any]) -> list[tuple[GroupKey, Sequence[int]]]:
         """Return the sums of each group."""
-        found = self._connection.execute(question).all()
+        return self._named(self._connection.execute(question).all())
+
+    def _named(self, found: Sequence[Sequence[Any]]) -> list[tuple[GroupKey, Sequence[int]]]:
+        """Return rows with the groups' values as users write them."""
         width = len(self._group_by)
         columns = [self._texts(name, [row[place] for row in found]) for place, name in enumerate(self._group_by)]
         keys = zip(*columns, strict=True) if columns else [()] * len(found)
-        return [(key, tuple(row)[width:]) for key, row in zip(keys, found, strict=True)]
+        return [(key, row[width:]) for key, row in zip(keys, found, strict=True)]
 
-    def _add(
-        self,
-        found: Sequence[tuple[GroupKey, Sequence[int]]],
-        *,
-        sign: int = 1,
-        instead: Mapping[int, str | None] = _AS_IT_IS,
-    ) -> None:
+    def _add(self, found: Iterable[tuple[GroupKey, Sequence[int]]]) -> None:
         for key, sums in found:
-            if instead:
-                key = tuple(instead.get(place, text) for place, text in enumerate(key))  # noqa: PLW2901
-            whole = [sign * int(value) for value in sums]  # PostgreSQL sums to Decimal
-            total = self._groups.get(key)
-            if total is None:
-                self._groups[key] = Totals(*whole)
-            else:
-                total.add(whole)
+            before = self._groups.get(key)
+            self._groups[key] = sums if before is None else tuple(map(operator.add, before, sums))
+
+    def _take_from_none(self, found: Sequence[tuple[GroupKey, Sequence[int]]], place: int) -> None:
+        """Take what groups by a label have from the groups without it, which have had the whole."""
+        with_label: dict[GroupKey, list[Sequence[int]]] = {}
+        for key, sums in found:
+            with_label.setdefault((*key[:place], None, *key[place + 1 :]), []).append(sums)
+        self._add((key, tuple(-sum(column) for column in zip(*each, strict=True))) for key, each in with_label.items())
 
     def _texts(self, name: str, values: list[Any]) -> list[str | None]:
         """Return a group's values as users write them."""
@@ -355,6 +342,7 @@ def _number(cells: Table, unit: _Unit, name: str) -> ColumnElement[int]:
     return column // 24 if unit is _HOUR and name != "hour" else column
 
 
+@lru_cache(maxsize=4_096)
 def _unit_text(name: str, number: int) -> str:
     moment = from_us(number * (US_PER_HOUR if name == "hour" else US_PER_DAY))
     return moment.strftime({"hour": "%Y-%m-%dT%H:00+00:00", "day": "%Y-%m-%d", "month": "%Y-%m"}[name])

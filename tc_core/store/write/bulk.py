@@ -16,7 +16,7 @@ from tc_core.model.scope import label_text
 from tc_core.model.totals import measures
 from tc_core.store.engine.database import Database, chunks, insert_into
 from tc_core.store.engine.interning import InternedTexts
-from tc_core.store.schema.tables import LabelSet, table
+from tc_core.store.schema.tables import OPEN, LabelSet, table
 from tc_core.store.write import rows
 from tc_core.store.write.changes import EventChanges
 from tc_core.store.write.hash_keys import HashKeys, Noted
@@ -237,6 +237,8 @@ class _Transaction:
             self._book(row, before, after, labels[row.labels], record.scope.labels)
             changed.append((*after, row.key))
         self._update(rows.REVISED, changed)
+        if any(row.status != OPEN for row, _ in revised):
+            self._database.note_edit(self.connection)
 
     def reprice(self, prices: Mapping[EventId, Priced]) -> None:
         existing = self._existing(prices)
@@ -250,6 +252,7 @@ class _Transaction:
             self._book(row, before, after, labels[row.labels])
             changed.append((*rows.price_columns(price, keys), row.key))
         self._update(rows.PRICE, changed)
+        self._database.note_edit(self.connection)
         self.write_sums()
 
     def _book(
