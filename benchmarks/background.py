@@ -125,7 +125,7 @@ def _handlers(case: str, folder: Path) -> tuple[list[Any], Callable[[], object]]
     """Return what is given to each call, and what brings out what waits."""
     if case == "no recording":
         return [], lambda: None
-    from tc_core import AlertManager, AlertRule, BudgetTracker, CostTracker, SQLiteStorage
+    from tc_core import AlertManager, AlertRule, BudgetTracker, CostTracker, SQLiteStorage, flush
     from tc_core.settings import AlertRule as Said
     from tc_langchain import TokenCalculatorCallback
 
@@ -137,7 +137,7 @@ def _handlers(case: str, folder: Path) -> tuple[list[Any], Callable[[], object]]
         manager = AlertManager(store)
         for kind, threshold in (("cost", 1e6), ("errors", 1.0), ("latency", 1e6), ("burn_rate", 1e6)):
             manager.add_alert_rule(AlertRule.of(Said(name=kind, type=kind, threshold=threshold)))
-    return [TokenCalculatorCallback(CostTracker(store), agent_id="agent")], store.flush
+    return [TokenCalculatorCallback(CostTracker(store), agent_id="agent")], flush
 
 
 def _threads() -> Counter[str]:
