@@ -42,6 +42,8 @@ log = logging.getLogger("tc_core")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SETTLING_SECONDS = 1.0
+_LEAST_BYTES = 512
+"""A smaller file holds no page of a database; SQLite would take it for an empty one, and write over it."""
 
 
 class SQLite(Database):
@@ -57,7 +59,6 @@ class SQLite(Database):
         self.driver = driver or Driver()
         self.is_encrypted = self.driver.is_encrypted
         self.driver_errors = (SQLAlchemyError, self.driver.error)
-        self.is_encrypted = self.driver.is_encrypted
         self.read_only = read_only
         self.is_in_memory = path is None
         self._file: tuple[int, int] | None = None
@@ -220,8 +221,11 @@ class SQLite(Database):
 
         Raises StorageError for a file that is not a SQLite database.
         """
-        if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
+        size = 0 if self.path is None or not self.path.exists() else self.path.stat().st_size
+        if self.path is None or not size:
             return set()
+        if size < _LEAST_BYTES:
+            raise StorageError(f"cannot open {self}: it is no store, with {size} bytes; name another file, or none yet")
         try:
             uri = self._uri(self.path, "ro")
             connect = partial(self.driver.connect, uri, uri=True, timeout=LOCK_SECONDS)
