@@ -225,7 +225,7 @@ class SQLite(Database):
         if self.path is None or not size:
             return set()
         if size < _LEAST_BYTES:
-            raise StorageError(f"cannot open {self}: it is no store, with {size} bytes; name another file, or none yet")
+            raise StorageError(f"cannot open {self}: a file of {size} B is no store; name another one")
         try:
             uri = self._uri(self.path, "ro")
             connect = partial(self.driver.connect, uri, uri=True, timeout=LOCK_SECONDS)

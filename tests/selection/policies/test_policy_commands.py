@@ -66,7 +66,8 @@ def test_a_new_one_by_its_kind(policies):
         (["dry-run", "x", "--rounds", "3"], 2, "--rounds is of a new policy: say its --kind too"),
         (["dry-run", "--kind", "guess"], 2, "--kind must be one of route, trim, cache, loop, not 'guess'"),
         (["apply", "--kind", "trim"], 2, "a policy of kind 'trim' needs at"),
-        (["apply", "--kind", "route", "--model", "gpt-4o", "--to", "acme-1"], 1, "the model has no price"),
+        (["apply", "--kind", "route", "--model", "gpt-4o", "--to", "acme-1"], 1, "no call of 'acme-1' is recorded"),
+        (["dry-run", "--kind", "route", "--model", "gpt-4oo", "--to", "gpt-4o-mini"], 1, "near are gpt-4o"),
         (["undo", "nothing"], 1, "policy 'nothing' is not on, so there is nothing to undo"),
     ],
 )
