@@ -1,6 +1,5 @@
 """The guard: what makes a policy wrong before it is applied, and what takes it back by itself afterwards."""
 
-from tc_core.costs.named_models import why_unknown
 from tc_core.errors import PolicyError
 from tc_core.meter import prices
 from tc_core.model.clock import clock
@@ -19,6 +18,8 @@ ERRORS_MARGIN = 0.01
 
 def check_names(reader: AggregateReader, policy: Policy) -> None:
     """Raise PolicyError for a model that has no price and of which no call is recorded: it may be a slip of the pen."""
+    from tc_core.costs.named_models import why_unknown  # the whole table of prices, for those who set up a policy
+
     for model in filter(None, (policy.model, policy.to)):
         said = why_unknown(reader, model)
         if said is not None:

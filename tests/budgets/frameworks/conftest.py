@@ -5,9 +5,7 @@ import tempfile
 
 import pytest
 
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(
-    prefix="token-calculator-"
-)  # CrewAI takes it as it is imported
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")  # CrewAI takes it as it is imported
 
 pytest.importorskip("langchain_openai", reason="LangChain is not installed")
 pytest.importorskip("crewai", reason="CrewAI is not installed")
