@@ -36,6 +36,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("provenance", []),
     ("quotations", []),
     ("health", []),
+    ("background", []),
     ("cache", []),
     ("patterns", []),
     ("workflows", []),

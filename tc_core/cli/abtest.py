@@ -10,7 +10,7 @@ from tc_core.cli import common, text
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import money
 from tc_core.selection import rates
-from tc_core.selection.ab_setup import ab_tests, check_models, check_setup, create_ab_test, open_ab_test, sql_store
+from tc_core.selection.ab_setup import ab_tests, check_names, check_setup, create_ab_test, open_ab_test, sql_store
 from tc_core.selection.ab_test import ABTest
 from tc_core.store.sql import SqlStore
 from tc_core.store.storages import InMemoryStorage
@@ -67,7 +67,7 @@ def create(
         check_setup(model_a, model_b, days, name=name, unit=unit, split=split, agent_id=agent)
         opened = _opened(store, makes=False)
         needed = plan(baseline, _fitting(baseline, effect), split=split, a_day=rates.units_a_day(opened, unit, agent))
-        check_models(opened, model_a, model_b)
+        check_names(opened, model_a, model_b, unit)
         test = None
         if not dry_run:
             opened = _opened(store, makes=True)

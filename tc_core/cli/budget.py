@@ -11,7 +11,7 @@ from tc_core.budgets import present
 from tc_core.budgets.status import BudgetStatus, elapsed_share
 from tc_core.budgets.tracker import BudgetTracker
 from tc_core.cli import common, text
-from tc_core.cli.filters import filters_of, print_unknown, unknown
+from tc_core.cli.filters import filters_of, print_unknown, print_unknown_models, unknown
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import clock
 from tc_core.model.period import Period
@@ -100,6 +100,7 @@ def set_budget(
             said = "Programs stop at it where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             text.console().print(Text(said, style="yellow"))
         print_unknown(unknown(tracker.storage, found.filters, Period()))
+        print_unknown_models(tracker.storage, found.filters)
         common.print_hint("token-calc budget status", "shows how it stands", store)
 
 

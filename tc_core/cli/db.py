@@ -208,15 +208,15 @@ def readers(
         line.append(f", {refused:,} not answered." if refused else ".", style="yellow" if refused else "")
         console.print(line)
         console.print()
-        sheet = Sheet(Column("when"), Column("who"), Column("what"), Column("asked", least=12), number("answer"))
+        sheet = Sheet(Column("when"), Column("who"), Column("what"), number("answer"), Column("asked", least=12))
         for each in found[-MOST_READS:]:
             style = "yellow" if each.status >= REFUSED else ""
             sheet.add(
                 text.moment(each.at, zone),
                 each.who,
                 each.what,
-                unquote_plus(each.asked),
                 Text(str(each.status), style=style),
+                unquote_plus(each.asked),
             )
         sheet.print(console)
         if len(found) > MOST_READS:

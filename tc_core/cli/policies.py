@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tc_core import settings
 from tc_core.cli import common, text
-from tc_core.cli.filters import filters_of, print_unknown, unknown
+from tc_core.cli.filters import filters_of, print_unknown, print_unknown_models, unknown
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.headline import when
 from tc_core.errors import ConfigurationError
@@ -222,6 +222,7 @@ def dry_run(
         if not found.calls:
             _print_silence(manager, period(since, until, tz=common.zone(tz)))
         print_unknown(unknown(manager.storage, found.policy.filters, Period()))
+        print_unknown_models(manager.storage, found.policy.filters)
         if found.event_ids:
             common.print_hint(f"token-calc show {found.event_ids[0]}", "shows the dearest of these calls", store)
         else:
@@ -292,6 +293,8 @@ def apply(
         if not settings.load().tracking.enforce:
             said = "Programs follow where tc_core.instrument(enforce=True) or TOKEN_CALC_ENFORCE=true says so."
             console.print(Text(said, style="yellow"))
+        print_unknown(unknown(manager.storage, found.policy.filters, Period()))
+        print_unknown_models(manager.storage, found.policy.filters)
         common.print_hint(f"token-calc policies undo {shlex.quote(found.policy.name)}", "takes it back", store)
 
 

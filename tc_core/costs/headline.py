@@ -9,7 +9,7 @@ from tc_core.costs import compare
 from tc_core.costs.reading import CostReader
 from tc_core.costs.report import CostReport, Question, answer
 from tc_core.model import written
-from tc_core.model.period import Period, period
+from tc_core.model.period import Period, period, words_of
 from tc_core.model.ports import Filters
 
 BEFORE = {
@@ -56,7 +56,7 @@ def when(since: str | None, until: str | None) -> str:
     if since is None and until is None:
         return ""
     if until is None:
-        return f"since {since}" if since and since[:1].isdigit() else str(since).replace("-", " ")
+        return f"since {since}" if since and since[:1].isdigit() else _in_words(str(since))
     return f"from {since} to {until}" if since else f"until {until}"
 
 
@@ -90,3 +90,9 @@ def gone(found: CostReport) -> Text:
         f"its details are whole since {found.details_since:%Y-%m-%d} (UTC).",
         style="yellow",
     )
+
+
+def _in_words(name: str) -> str:
+    """Say a named period as in a sentence: `this month`, `in the last 30 days`."""
+    said = words_of(name)
+    return f"in the {said}" if said.endswith((" day", " days")) else said

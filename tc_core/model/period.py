@@ -90,7 +90,7 @@ def _span(text: str | date, tz: tzinfo, now: datetime) -> Period:
         return _days(text, text + timedelta(days=1), tz)
     if not isinstance(text, str):
         raise _unknown(text)
-    return _written(text, tz, now) if text[:1].isdigit() else _named(text.lower(), tz, now.date())
+    return _written(text, tz, now) if text[:1].isdigit() else _named(text, tz, now.date())
 
 
 def _written(text: str, tz: tzinfo, now: datetime) -> Period:
@@ -103,6 +103,7 @@ def _written(text: str, tz: tzinfo, now: datetime) -> Period:
 
 
 def _named(text: str, tz: tzinfo, today: date) -> Period:
+    name = words_of(text).replace(" ", "-")
     tomorrow = today + timedelta(days=1)
     monday = today - timedelta(days=today.weekday())
     first = today.replace(day=1)
@@ -117,11 +118,21 @@ def _named(text: str, tz: tzinfo, today: date) -> Period:
         "this-year": (january, january.replace(year=today.year + 1)),
         "last-year": (january.replace(year=today.year - 1), january),
     }
-    if text in named:
-        return _days(*named[text], tz)
-    if match := _LAST_DAYS.fullmatch(text):
+    if name in named:
+        return _days(*named[name], tz)
+    if match := _LAST_DAYS.fullmatch(name):
         return _days(tomorrow - timedelta(days=int(match[1])), tomorrow, tz)
     raise _unknown(text)
+
+
+def words_of(name: str) -> str:
+    """Return the words of a named period, which may also be written as in a sentence: `last 30 days`.
+
+    >>> words_of("Last-30-days") == words_of("in the last 30 days") == "last 30 days"
+    True
+    """
+    said = " ".join(name.lower().replace("-", " ").split())
+    return said.removeprefix("in ").removeprefix("the ")
 
 
 def _next_month(first: date) -> date:

@@ -1,5 +1,6 @@
 """Setting up A/B tests, and finding them again: by their names, in whatever process."""
 
+import difflib
 import math
 import re
 import secrets
@@ -7,15 +8,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from tc_core.errors import ABTestError, PriceNotFoundError, StorageError
-from tc_core.meter import price_table
+from tc_core.costs import names
+from tc_core.costs.named_models import are_one, why_unknown
+from tc_core.errors import ABTestError, StorageError
 from tc_core.model.clock import clock
 from tc_core.model.event import check_text
+from tc_core.model.scope import DIMENSIONS
 from tc_core.runtime import hash_key
 from tc_core.runtime.recorders import open_storage
 from tc_core.selection import ab_sql
 from tc_core.selection.ab_sql import Setup
 from tc_core.selection.ab_test import BOUNDS, ABTest
+from tc_core.selection.assignment import NAMED_UNITS, RUN
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
 
@@ -63,7 +67,7 @@ def create_ab_test(
     with store.database.reading() as connection:
         found = ab_sql.setup(connection, name)
     if found is None:
-        check_models(store, model_a, model_b)
+        check_names(store, model_a, model_b, unit)
         found = store.database.transact(lambda connection: ab_sql.add(connection, store.database, new))
     differences = _differences(found, new)
     if differences:
@@ -108,8 +112,9 @@ def check_setup(
         check_text(what, model)
         if model != model.strip():
             raise ValueError(f"{what} has blanks around it: {model!r}")
-    if model_a == model_b:
-        raise ValueError(f"a test needs two models, not {model_a!r} twice")
+    if are_one(model_a, model_b):
+        also = "" if model_a == model_b else f", which is {model_b!r} as well"
+        raise ValueError(f"a test needs two models, not {model_a!r} twice{also}")
     _check_numbers(duration_days, split, bounds)
     check_text("unit", unit)
     name = _name(model_a, model_b) if name is None else name
@@ -137,15 +142,25 @@ def _check_numbers(duration_days: float, split: float, bounds: tuple[float, floa
         raise ValueError(f"bounds must be the least and then the highest outcome, not {bounds!r}")
 
 
-def check_models(store: SqlStore, *models: str) -> None:
-    """Raise ValueError for a model that has no price and that no call was recorded of: it may be a slip of the pen."""
-    for model in models:
-        try:
-            price_table.show(model)
-        except PriceNotFoundError as error:
-            if not store.totals(["model"], {"model": model}):
-                said = f"{model!r} is no model that is known: {error}"
-                raise ValueError(f"{said}; record a call of it first, or give it a price of your own") from error
+def check_names(store: SqlStore, model_a: str, model_b: str, unit: str) -> None:
+    """Raise ValueError for what may be a slip of the pen.
+
+    That is a model that has no price and that no call was recorded of, and a unit that no call has but one much like it
+    could have.
+    """
+    for model in (model_a, model_b):
+        said = why_unknown(store, model)
+        if said is not None:
+            raise ValueError(f"{said}; record a call of it first, or give it a price of your own")
+    known = {*NAMED_UNITS, RUN, *DIMENSIONS}
+    if unit in known or not store.totals([f"labels.{unit}"]).keys() <= {(None,)}:
+        return
+    near = [names.SHORT[unit]] if unit in names.SHORT else difflib.get_close_matches(unit, sorted(known), 1, 0.75)
+    if near:
+        raise ValueError(
+            f"no call has a label {unit!r} that could be the unit; did you mean {near[0]}? Else record a call with it "
+            "first"
+        )
 
 
 def _is_number(value: object) -> bool:

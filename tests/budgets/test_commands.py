@@ -88,3 +88,6 @@ def test_a_filter_that_no_call_has_is_said(budget, tmp_path):
     assert "No call has a label" not in budget("set", "1", "day", "--filter", "team=search").stdout
     said = budget("set", "1", "day", "--filter", "agnt_id=writer").stdout
     assert "No call has a label 'agnt_id'; did you mean agent_id?" in said
+    assert "No call of" not in budget("set", "1", "day", "--filter", "model=gpt-4o*").stdout
+    slip = budget("set", "1", "day", "--filter", "model=gpt-4oo").stdout
+    assert "No call of 'gpt-4oo' is recorded, and no price is known for it; near are gpt-4o" in slip

@@ -106,7 +106,7 @@ def test_costs_of_a_period_and_a_filter(recorded, run_command):
     before = answer(run_command("costs", "--since", "2020-01-01", "--until", "2020-12-31", "--store", recorded))
     assert "No calls from 2020-01-01 to 2020-12-31." in before
     shown = answer(run_command("costs", "--since", "last-7-days", "--store", recorded))
-    assert shown.startswith("$0.400 last 7 days in 5 calls.")
+    assert shown.startswith("$0.400 in the last 7 days in 5 calls.")
 
 
 def test_costs_say_what_of_them_came_beside_tokens(tmp_path, run_command):

@@ -144,7 +144,7 @@ def test_sums_of_different_calls_are_not_compared(ask, store):
 def test_what_has_no_calls_is_said(ask):
     assert ask("recommend", "--since", "2090-01-01").startswith("No calls since 2090-01-01: nothing to save.")
     said = ask("recommend", "--filter", "agent=nobody").splitlines()[0]
-    assert said == "No calls last 30 days that match: nothing to save."
+    assert said == "No calls in the last 30 days that match: nothing to save."
     said = ask("compare", "2001-01-01", "2001-01-02").splitlines()[0]
     assert said == "No calls 2001-01-02, and none 2001-01-01."
 

@@ -32,6 +32,8 @@ def utc(*parts):
         pytest.param("last-month", None, (utc(2026, 10, 1), utc(2026, 11, 1)), id="last-month"),
         pytest.param("this-year", None, (utc(2026, 1, 1), utc(2027, 1, 1)), id="this-year"),
         pytest.param("last-30-days", None, (utc(2026, 10, 27), utc(2026, 11, 26)), id="30-days-with-today"),
+        pytest.param("last 30 days", None, (utc(2026, 10, 27), utc(2026, 11, 26)), id="as-it-is-spoken"),
+        pytest.param("in the last 30 days", None, (utc(2026, 10, 27), utc(2026, 11, 26)), id="as-in-a-sentence"),
         pytest.param("last-1-day", None, (utc(2026, 11, 25), utc(2026, 11, 26)), id="one-day"),
         pytest.param("last-month", "today", (utc(2026, 10, 1), utc(2026, 11, 26)), id="named-to-named"),
     ],

@@ -100,6 +100,49 @@ def test_what_a_slow_part_misses_is_counted_and_not_held(monkeypatch):
         recorder.close()
 
 
+def test_what_comes_within_a_moment_is_read_together_and_nobody_waits_for_the_moment(monkeypatch):
+    monkeypatch.setattr(after_module, "GATHER_SECONDS", 3600)
+    batches = []
+    with InMemoryStorage() as store:
+        recorder = make(store, after=lambda texts: batches.append([each.prompt[0].body for each in texts]))
+        for n in range(6):
+            call(recorder, n)
+            recorder.drain()
+            if n % 3 == 2:
+                assert recorder.writer.after.wait(5)
+        recorder.close()
+    assert batches == [["question 0", "question 1", "question 2"], ["question 3", "question 4", "question 5"]]
+
+
+def test_the_end_waits_for_no_moment_either(monkeypatch):
+    monkeypatch.setattr(after_module, "GATHER_SECONDS", 3600)
+    seen = []
+    with InMemoryStorage() as store:
+        recorder = make(store, after=lambda texts: seen.extend(texts))
+        call(recorder, 1)
+        recorder.close()
+    assert len(seen) == 1
+
+
+def test_so_much_text_is_read_without_waiting_for_more(monkeypatch):
+    monkeypatch.setattr(after_module, "GATHER_SECONDS", 3600)
+    monkeypatch.setattr(after_module, "GATHERED_BYTES", 10_000)
+    is_seen, seen = threading.Event(), []
+
+    def after(texts):
+        seen.extend(texts)
+        is_seen.set()
+
+    with InMemoryStorage() as store:
+        recorder = make(store, after=after)
+        for n in range(2):
+            call(recorder, n, usage=Usage(1000, 1), model=None)  # held for 5,000 bytes each
+            recorder.drain()
+        assert is_seen.wait(30)
+        assert len(seen) == 2
+        recorder.close()
+
+
 def test_nothing_is_told_after_a_replay(tmp_path):
     seen = []
     with SQLiteStorage(tmp_path / "s.db") as store:

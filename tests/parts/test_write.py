@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 COMMON = """
 import os, sys, threading, time, random, json
 from tests.parts import sums_part
+from tests.told import wait_until_told
 sums_part.install()
 from tc_core import CostTracker, StoreKeeper, TrackingEvent, Usage, create_storage
 from tc_core.runtime.recorders import recorder_for
@@ -45,7 +46,7 @@ def record(count, seed):
 WORK = """
 record(int(sys.argv[3]), int(sys.argv[2]))
 if sys.argv[4] == "killed":
-    recorder.start("llm_call", key="left open", model="gpt-4o", labels={"agent_id": "a0"})
+    wait_until_told(recorder, recorder.start("llm_call", key="left open", model="gpt-4o", labels={"agent_id": "a0"}))
     os.kill(os.getpid(), 9)
 if sys.argv[4] == "forks":
     child = os.fork()

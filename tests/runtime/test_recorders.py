@@ -359,7 +359,7 @@ def test_flush_reports_what_it_could_not_write(tmp_path, monkeypatch):
     blocker = sqlite3.connect("costs.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     tracker.track_call("gpt-4o", 1, 1)
-    monkeypatch.setattr(sqlite._in_turn, "stop", lambda state: True)
+    monkeypatch.setattr(sqlite.in_turn, "stop", lambda state: True)
     assert not flush(timeout=0.5)
     blocker.execute("ROLLBACK")
     blocker.close()

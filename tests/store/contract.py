@@ -408,6 +408,20 @@ class RevisionContract:
         deepest = max(event.depth for event in store.query_events())
         assert deepest == 2999
 
+    @pytest.mark.filterwarnings("error::sqlalchemy.exc.SAWarning")
+    def test_the_events_below_a_root_or_a_parent_are_counted(self, store):
+        store.save_events(
+            [call(event_id="root"), call(event_id="child", parent_id="root"), call(event_id="orphan", parent_id="gone")]
+        )
+        store.save_event(call(event_id="grandchild", parent_id="child"))
+        counted = [
+            store.count({"root_id": "root"}),
+            store.count({"parent_id": ["root", "child"]}),
+            store.count({"parent_id": "gone"}),
+            store.count({"parent_id": None}),
+        ]
+        assert counted == [3, 2, 1, 1]
+
     def test_runs_are_roots_with_the_sums_below_them(self, store):
         store.save_events(
             [

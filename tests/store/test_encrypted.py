@@ -1,6 +1,7 @@
 """A store that is encrypted at rest: nobody reads it without its key, nor anything that lies beside it."""
 
 import pickle
+import textwrap
 
 import pytest
 
@@ -224,6 +225,27 @@ def test_what_goes_wrong_in_the_middle_leaves_no_copy_that_looks_whole(tmp_path,
     with SQLiteStorage(month) as plain, pytest.raises(KeyboardInterrupt):
         StoreKeeper(plain).encrypt(tmp_path / "safe.db", interrupted_key)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_that_is_killed_in_the_middle_has_another_name(tmp_path, month, run_python):
+    program = f"""
+        import os
+        from tc_core import SQLiteStorage
+        from tc_core.runtime.store_keeper import StoreKeeper
+
+        answers = iter(("a key",))
+        def key():
+            return next(answers, None) or os._exit(0)
+
+        StoreKeeper(SQLiteStorage({str(month)!r})).encrypt({str(tmp_path / "safe.db")!r}, key)
+        raise SystemExit("it was not killed")
+    """
+    run_python(textwrap.dedent(program))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    with SQLiteStorage(month) as plain:
+        StoreKeeper(plain).encrypt(tmp_path / "safe.db", KEY)
+    with SQLiteStorage(tmp_path / "safe.db", key=KEY) as safe:
+        assert safe.totals()[()].calls
 
 
 def test_a_store_that_is_encrypted_already_is_not_asked_for_the_key_that_is_there(tmp_path, run_command):

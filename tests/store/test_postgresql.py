@@ -23,6 +23,7 @@ from tc_core.record.guard import faults
 from tc_core.runtime.recorders import recorder_for, spool_folder
 from tc_core.store.engine import migrate
 from tc_core.store.engine.postgresql import PostgreSQL
+from tests.conftest import ROOT
 from tests.store.contract import RevisionContract, StorageContract, call
 
 
@@ -207,7 +208,7 @@ def test_tables_that_were_emptied_are_noticed(postgresql, url):
             name for (name,) in postgresql.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", url)
         )
         postgresql.run(f"DROP TABLE {tables} CASCADE", url)
-        with suppress(StorageError):  # of who asks first, which may be a chore: what it found gone is not there for that
+        with suppress(StorageError):  # who asks first, which may be a chore, finds gone what is made anew for the next
             store.save_event(call(agent_id="between"))
         store.save_event(call(agent_id="after"))
         found = store.aggregate("calls", ["agent_id"])
@@ -402,16 +403,15 @@ def test_what_is_recorded_while_the_server_is_away_comes_in_later(own_server):
 
 
 RECORD_AND_DIE = """
-import os, signal, sys, time, tc_core
+import os, signal, sys, tc_core
 from tc_core.runtime.recorders import recorder_for
+from tests.told import wait_until_told
 tc_core.instrument(sys.argv[1], frameworks=[])
 recorder = recorder_for()
 for number in range(50):
     recorder.start("llm_call", key=number, model="gpt-4o")
     recorder.finish(number, usage=tc_core.Usage(10, 1))
-recorder.start("llm_call", key="open", model="gpt-4o")
-while not any(b'["start"' in file.path.read_bytes() for file in recorder.writer.spool.files):
-    time.sleep(0.01)  # the writer's thread tells that
+wait_until_told(recorder, recorder.start("llm_call", key="open", model="gpt-4o"))
 print("recorded", flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -433,7 +433,12 @@ def test_a_process_that_never_saw_the_server_leaves_its_calls_to_the_next(own_se
     url = own_server.new_database()
     own_server.stop()
     result = subprocess.run(
-        [sys.executable, "-c", RECORD_AND_DIE, url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", RECORD_AND_DIE, url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (result.stdout, result.returncode) == ("recorded\n", -signal.SIGKILL)
     assert "waits in the spool" in result.stderr

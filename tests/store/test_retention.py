@@ -238,7 +238,7 @@ def test_it_is_done_once_a_day(each_store):
 def test_a_store_that_is_locked_is_left_alone_for_a_while(tmp_path, monkeypatch):
     import sqlite3
 
-    monkeypatch.setattr(sqlite._in_turn, "stop", tenacity.stop_after_delay(0.1))
+    monkeypatch.setattr(sqlite.in_turn, "stop", tenacity.stop_after_delay(0.1))
     with SQLiteStorage(tmp_path / "s.db") as store:
         store.save_event(old("e"))
         retention = Retention(store._database, 30, now=NOW.timestamp)

@@ -46,6 +46,8 @@ def test_a_closed_store_opens_again_by_itself(tmp_path):
     "content",
     [
         pytest.param(b"this is a diary, not a database" * 50, id="text"),
+        pytest.param(b"x", id="a byte"),
+        pytest.param(b"dear diary" * 51, id="510 bytes"),
         pytest.param(b"SQLite format 3\0" + b"\xff" * 4000, id="broken"),
     ],
 )

@@ -163,7 +163,7 @@ def test_processes_that_open_an_old_store_at_once_all_go_on(version, old):
 
 @pytest.mark.parametrize("version", VERSIONS[:1])
 def test_a_migration_waits_for_whoever_writes(version, old, monkeypatch):
-    monkeypatch.setattr(sqlite._in_turn, "stop", lambda state: True)  # as if a lock lasted longer than is waited for
+    monkeypatch.setattr(sqlite.in_turn, "stop", lambda state: True)  # as if a lock lasted longer than is waited for
     blocker = sqlite3.connect(old, isolation_level=None, check_same_thread=False)
     blocker.execute("BEGIN IMMEDIATE")
     blocker.execute("UPDATE fault SET count = 4")

@@ -51,6 +51,16 @@ def test_the_json_is_that_of_the_command(client_of, spending, run_command):
     ]
 
 
+def test_the_history_of_a_budget_that_never_was_is_not_found(client_of, spending):
+    with tc_core.SQLiteStorage(spending) as store:
+        client = client_of(store)
+        assert client.get("/api/budgets/history", params={"budget": "roomy"}).status_code == 200
+        unknown = client.get("/api/budgets/history", params={"budget": "romy"})
+        assert client.get("/api/budgets/history").status_code == 200  # of all budgets
+    assert unknown.status_code == 404
+    assert "No budget 'romy' was ever set" in unknown.text
+
+
 def test_a_budget_opens_its_history(visit, spending):
     page = visit("/budgets", of=spending)
     page.get_by_role("button", name="tight").click()

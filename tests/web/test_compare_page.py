@@ -67,6 +67,7 @@ def test_a_run_is_compared_with_the_one_before_it(client):
     [
         ({"run": "0123456789abcdef"}, "No event 0123456789abcdef is recorded: `token-calc runs` lists what is."),
         ({"before": "someday"}, "Cannot read 'someday' as a date"),
+        ({"with": "0123456789abcdef"}, "The address names a run to compare with, 0123456789abcdef, and not which"),
         ({"by": "day"}, "Periods are compared by names, not by 'day'."),
     ],
 )

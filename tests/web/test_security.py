@@ -236,6 +236,7 @@ def test_the_command_shows_it(store, log, run_command):
     store.close()
     lines = run_command("db", "readers", "--store", store.path).stdout.splitlines()
     assert lines[0] == "2 questions from 1 place, 1 not answered."
-    assert lines[3].split()[2:] == ["127.0.0.1", "costs", "by=agent&filter=agent=a", "b", "200"]
+    assert lines[3].split()[2:] == ["127.0.0.1", "costs", "200", "by=agent&filter=agent=a", "b"]
+    assert lines[4].endswith("GET /     421")  # a long address below the same heading leaves no blanks behind it
     found = json.loads(run_command("db", "readers", "--json", "--store", store.path).stdout)
     assert [each["status"] for each in found] == [200, 421]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from tc_core.costs import headline
 from tc_core.costs.anomalies.anomaly import LEAST_DAYS, Anomaly
 from tc_core.model import money, written
 from tc_core.store.sql import SqlStore
@@ -38,7 +39,7 @@ def when(since: str | None, until: str | None) -> str:
     """Say a period as it was asked for."""
     if until is not None:
         return f" from {since or 'the first day'} to {until}"
-    return "" if since is None else f" since {since}" if since[:1].isdigit() else f" in the {since.replace('-', ' ')}"
+    return "" if since is None else f" {headline.when(since, None)}"
 
 
 def dearest_call(found: Sequence[Anomaly]) -> str:

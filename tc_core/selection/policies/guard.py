@@ -3,6 +3,7 @@
 from tc_core.errors import PolicyError
 from tc_core.meter import prices
 from tc_core.model.clock import clock
+from tc_core.model.ports import AggregateReader
 from tc_core.model.usage import Usage
 from tc_core.selection.policies.evidence import Counts, is_worse
 from tc_core.selection.policies.policy import Policy
@@ -13,6 +14,19 @@ IN_A_ROW = 5
 MARGIN = 0.05
 """By how much fewer runs may come out well under a policy that does not say it itself."""
 ERRORS_MARGIN = 0.01
+
+
+def check_names(reader: AggregateReader, policy: Policy) -> None:
+    """Raise PolicyError for a model that has no price and of which no call is recorded: it may be a slip of the pen."""
+    from tc_core.costs.named_models import why_unknown  # the whole table of prices, for those who set up a policy
+
+    for model in filter(None, (policy.model, policy.to)):
+        said = why_unknown(reader, model)
+        if said is not None:
+            raise PolicyError(
+                f"policy {policy.name!r}: {said}. Record a call of it first, or give it a price of your "
+                "own (docs/prices.md)"
+            )
 
 
 def check_model(policy: Policy) -> None:

@@ -67,10 +67,12 @@ class PolicyManager:
         """Return what a policy, or the one of a name, would have saved of the recorded calls of a period.
 
         Dates are as in `CostTracker.get_costs`. A name is that of a policy that was applied, of the settings file, or
-        of `proposals`; raises PolicyError for another one.
+        of `proposals`; raises PolicyError for another one, and for one that names a model which nobody knows.
         """
         asked = period(start_date, end_date, tz=zone(tz))
-        return simulate(self.storage, self._meant(policy, asked), asked)
+        meant = self._meant(policy, asked)
+        guard.check_names(self.storage, meant)
+        return simulate(self.storage, meant, asked)
 
     # Applying
 
@@ -87,11 +89,12 @@ class PolicyManager:
         """Have a policy, or the one of a name, hold from now on; one of the same name is replaced.
 
         Programs that record with `instrument(enforce=True)` follow within seconds; what each framework can do is in
-        `hosts`. Raises PolicyError for one that would do harm: a model without a price, of another maker, or that is
-        dearer for the recorded calls of the period, and a hard budget that would be broken.
+        `hosts`. Raises PolicyError for a model that nobody knows, and for one that would do harm: without a price, of
+        another maker, or dearer for the recorded calls of the period; and for a hard budget that would be broken.
         """
         asked = period(start_date, end_date, tz=zone(tz))
         meant = self._meant(policy, asked)
+        guard.check_names(self.storage, meant)
         if meant.kind == "route":
             guard.check_model(meant)
             self._check_costs(meant, simulate(self.storage, meant, asked))

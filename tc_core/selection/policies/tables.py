@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, Index, Integer, SmallInteger, Text
 from sqlmodel import Field
 
-from tc_core.store.schema.tables import KEY, StoreTable
+from tc_core.store.schema.tables import KEY, StoreTable, leaves_by
 
 STATES = ("on", "undone", "rolled back")
 """A state is kept as its place here. Append only."""
@@ -43,7 +43,7 @@ class PolicyUnitRow(StoreTable, table=True):
     salt: str = Field(primary_key=True, sa_type=Text)
     unit: str = Field(primary_key=True, sa_type=Text)
     arm: int = Field(sa_type=SmallInteger)
-    at_us: int = Field(sa_type=BigInteger)
+    at_us: int = Field(sa_type=BigInteger, sa_column_kwargs=leaves_by())
     success: int | None = Field(default=None, sa_type=SmallInteger)
     """How it came out: 1 well, 0 not, None where nobody has said."""
 

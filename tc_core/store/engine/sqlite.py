@@ -10,54 +10,47 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from tc_core.errors import StorageError
 from tc_core.model.patience import left
+from tc_core.store.engine import sqlite_pages as pages
 from tc_core.store.engine.database import (
     LOCK_SECONDS,
     ConflictError,
-    Database,
-    Rows,
-    adding,
     give_way,
-    insert_into,
-    view,
 )
 from tc_core.store.engine.driver import Driver
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
+from tc_core.store.engine.sqlite_statements import SQLiteStatements
+from tc_core.store.engine.sqlite_waiting import in_turn, once_settled, patiently
 
 log = logging.getLogger("tc_core")
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SETTLING_SECONDS = 1.0
+_LEAST_BYTES = 512
+"""A smaller file holds no page of a database; SQLite would take it for an empty one, and write over it."""
 
 
-class SQLite(Database):
+class SQLite(SQLiteStatements):
     """A SQLite database: a file, or memory when `path` is None.
 
     Transactions are begun by hand, because the driver's own rules begin them too late to be safe.
     """
-
-    placeholder = "?"
 
     def __init__(self, path: Path | None, *, read_only: bool = False, driver: Driver | None = None) -> None:
         self.path = path
         self.driver = driver or Driver()
         self.is_encrypted = self.driver.is_encrypted
         self.driver_errors = (SQLAlchemyError, self.driver.error)
-        self.is_encrypted = self.driver.is_encrypted
         self.read_only = read_only
         self.is_in_memory = path is None
         self._file: tuple[int, int] | None = None
@@ -87,7 +80,7 @@ class SQLite(Database):
         connection.exec_driver_sql("PRAGMA busy_timeout=0")
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
         try:
-            _in_turn(driver.execute, "BEGIN IMMEDIATE")
+            in_turn(driver.execute, "BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
             give_way(self)
             raise
@@ -104,7 +97,7 @@ class SQLite(Database):
             try:
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
                 connection.execute("PRAGMA synchronous=FULL")
-                _patiently(connection.execute, "UPDATE spool SET position = position WHERE file = ?", (file,))
+                patiently(connection.execute, "UPDATE spool SET position = position WHERE file = ?", (file,))
             finally:
                 connection.execute("PRAGMA synchronous=NORMAL")
                 raw.close()
@@ -229,8 +222,11 @@ class SQLite(Database):
 
         Raises StorageError for a file that is not a SQLite database.
         """
-        if self.path is None or not self.path.exists() or self.path.stat().st_size == 0:
+        size = 0 if self.path is None or not self.path.exists() else self.path.stat().st_size
+        if self.path is None or not size:
             return set()
+        if size < _LEAST_BYTES:
+            raise StorageError(f"cannot open {self}: a file of {size} B is no store; name another one")
         try:
             uri = self._uri(self.path, "ro")
             connect = partial(self.driver.connect, uri, uri=True, timeout=LOCK_SECONDS)
@@ -262,7 +258,7 @@ class SQLite(Database):
             with gate.passed(at_file=True), closing(connect()) as connection:
                 if not self.driver.is_encrypted:  # whose pages the tools of SQLCipher expect to be as they are
                     connection.execute("PRAGMA page_size=8192")
-                _patiently(connection.execute, "PRAGMA journal_mode=WAL")
+                patiently(connection.execute, "PRAGMA journal_mode=WAL")
         except self.driver.module.DatabaseError as error:
             raise StorageError(f"cannot open {self}: {self.driver.why(error, self.path)}") from error
 
@@ -279,7 +275,7 @@ class SQLite(Database):
             "sqlite://",
             StackPool,
             self._on_connect,
-            creator=lambda: _once_settled(_connect, self.driver, uri),
+            creator=lambda: once_settled(_connect, self.driver, uri),
             module=self.driver.module,
         )
 
@@ -294,33 +290,12 @@ class SQLite(Database):
         return sum(file.stat().st_size for file in files if file.exists())
 
     def damage(self, connection: Connection) -> list[tuple[str, str]]:
-        """Check table by table, so that it is known which one a page belongs to."""
-        found = []
-        for name in self._table_names(connection):
-            try:
-                said = connection.exec_driver_sql(f"PRAGMA integrity_check('{name}')").scalars().all()
-            except SQLAlchemyError as error:
-                said = [str(getattr(error, "orig", None) or error)]
-            # SQLite 3.40 takes the columns of tables WITHOUT ROWID for each other when it looks for NULL.
-            said = [each for each in said if each != "ok" and not each.startswith("NULL value in ")]
-            if said:
-                found.append((name, " ".join(" ".join(said[:3]).split())))
-        return found
+        """Return which tables are damaged, and how."""
+        return pages.damage(connection)
 
     def table_bytes(self, connection: Connection) -> dict[str, int]:
-        """Ask SQLite's own table of pages, which not every build has."""
-        try:
-            pages = connection.exec_driver_sql("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").all()
-        except SQLAlchemyError:
-            return {}
-        of_pages = {name: size for name, size in pages}  # noqa: C416  # rows are not pairs
-        owners = connection.exec_driver_sql("SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'").all()
-        indexes = {name: owner for name, owner in owners}  # noqa: C416
-        sizes: dict[str, int] = {}
-        for name, size in of_pages.items():
-            owner = indexes.get(name, name)
-            sizes[owner] = sizes.get(owner, 0) + size
-        return sizes
+        """Return the bytes of each table with its indexes, empty where this SQLite does not know them."""
+        return pages.table_bytes(connection)
 
     def compact(self) -> None:
         """Write the file anew, which takes as much room once more meanwhile, and fold its log into it."""
@@ -333,60 +308,9 @@ class SQLite(Database):
             try:
                 connection: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # the same
                 for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                    _patiently(connection.execute, statement).fetchall()
+                    patiently(connection.execute, statement).fetchall()
             finally:
                 raw.close()
-
-    def _table_names(self, connection: Connection) -> list[str]:
-        found = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        return [name for name in found.scalars() if not name.startswith("sqlite_")]
-
-    # Its SQL
-
-    def allocate_keys(self, connection: Connection, count: int) -> range:
-        """Return `count` keys that no event has; the write transaction keeps others out until it ends."""
-        last = connection.exec_driver_sql('SELECT max("key") FROM event').scalar() or 0
-        return range(last + 1, last + 1 + count)
-
-    def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
-        """Insert rows that are new."""
-        self._insert(connection, insert_into(table, columns, "?"), rows)
-
-    def insert_missing(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
-        """Insert those rows whose key is not there yet."""
-        self._insert(connection, f"{insert_into(table, columns, '?')} ON CONFLICT DO NOTHING", rows)
-
-    def add_up(self, connection: Connection, table: str, key: Sequence[str], sums: Sequence[str], rows: Rows) -> None:
-        """Add to the sums of rows; a row that is not there yet is made."""
-        insert = insert_into(table, (*key, *sums), "?")
-        self._insert(connection, f"{insert} {adding(table, key, sums)}", rows)
-
-    def _insert(self, connection: Connection, statement: str, rows: Rows) -> None:
-        if rows:
-            connection.exec_driver_sql(statement, list(rows))
-
-    def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
-        """Return a question for some whole numbers."""
-        return select(func.json_each(orjson.dumps(values).decode()).table_valued("value").c.value)
-
-    def label_value(self, body: ColumnElement[str], key: str) -> ColumnElement[str | None]:
-        """Return the value of a label in a JSON object, whatever characters its name has."""
-        each = func.json_each(body).table_valued("key", "value")
-        return select(each.c.value).where(each.c.key == key).scalar_subquery()
-
-    def digits(self, id_: ColumnElement[bytes]) -> ColumnElement[str]:
-        """Return an id's bytes as lower-case hexadecimal digits."""
-        return func.lower(func.hex(id_))
-
-    @property
-    def events_view(self) -> str:
-        """The view `events`."""
-        return view(
-            _uuid_text,
-            "strftime('%Y-%m-%dT%H:%M:%S', event.at / 1000000, 'unixepoch') || "
-            "printf('.%06d+00:00', event.at % 1000000)",
-            "json_patch({body}, json_object({dimensions}))",
-        )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -412,35 +336,3 @@ def _connect(driver: Driver, uri: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _is_busy(error: BaseException) -> bool:
-    driver_error = error.orig if isinstance(error, OperationalError) else error
-    return type(driver_error).__name__ == "OperationalError" and "locked" in str(driver_error)  # of either driver
-
-
-def _is_unsettled(error: BaseException) -> bool:
-    """Tell whether the log could not be read, as while several processes replace one that somebody removed."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
-
-
-_once_settled = tenacity.Retrying(
-    retry=tenacity.retry_if_exception(_is_unsettled),
-    wait=tenacity.wait_random(0.002, 0.02),
-    stop=lambda state: (state.seconds_since_start or 0.0) > _SETTLING_SECONDS or not left(_SETTLING_SECONDS),
-    reraise=True,
-)
-_patiently = tenacity.Retrying(
-    retry=tenacity.retry_if_exception(_is_busy),
-    wait=tenacity.wait_random(0.0005, 0.002),
-    stop=lambda state: (state.seconds_since_start or 0.0) > LOCK_SECONDS or not left(LOCK_SECONDS),
-    reraise=True,
-)
-_in_turn = _patiently.copy(retry=tenacity.retry_if_exception(lambda error: _is_busy(error) and not gate.is_closed))
-
-
-def _uuid_text(column: str) -> str:
-    digits = f"lower(hex({column}))"
-    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    text = " || '-' || ".join(f"substr({digits}, {start}, {length})" for start, length in parts)
-    return f"CASE WHEN {column} IS NOT NULL THEN {text} END"

@@ -9,7 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, case, delete, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
 from tc_core.model.event import from_us
 from tc_core.store.engine.database import Database, chunks
@@ -152,3 +165,21 @@ def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]) -> Select[A
     used = [reference.column for reference in references(f"{texts.name}.id")]
     free = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
     return select(texts.c.id).where(*conditions, *free)
+
+
+def old_rows(connection: Connection, time: Column[Any], limit_us: int, most: int) -> list[tuple[Any, ...]]:
+    """Return the primary keys of some rows of a table whose time lies before a limit."""
+    keys = _key_of(time.table)
+    found = connection.execute(select(*keys).where(time < limit_us).limit(most))
+    return [tuple(row) for row in found]
+
+
+def remove_rows(connection: Connection, table: FromClause, keys: Sequence[tuple[Any, ...]]) -> None:
+    """Delete rows by their primary keys."""
+    columns = _key_of(table)
+    for some in chunks(keys):
+        connection.execute(delete(table).where(tuple_(*columns).in_(some)))  # type: ignore[arg-type]  # a table
+
+
+def _key_of(table: FromClause) -> list[ColumnElement[Any]]:
+    return [column for column in table.c if column.primary_key]

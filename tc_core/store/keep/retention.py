@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
 
 from tc_core.model.clock import clock
 from tc_core.store.engine.database import Database
 from tc_core.store.keep import deletion
 from tc_core.store.read.query import Place
+from tc_core.store.schema.references import dated
 
 TEXTS = 5000
-"""Label sets or metadata that are deleted in one transaction."""
+"""Label sets or metadata that are deleted in one transaction, or rows that leave by their time."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class Retention:
         self.removed = Removed()
         self._after: Place | None = None
         self._is_past_events = self._days is None
+        self._dated: list[Column[Any]] = [] if self._days is None else dated()
         self._texts: list[tuple[Table, list[int]]] | None = None
 
     def daily(self) -> float:
@@ -50,7 +53,8 @@ class Retention:
         now = self._now()
         today = int(now // 86_400)
         if self._done_on != today:
-            if self.step() if not self._is_past_events or self.removed.events else False:
+            is_any_left = not self._is_past_events or self._dated or self.removed.events
+            if is_any_left and self.step():
                 return 0.0
             self._done_on = today
             self._begin()
@@ -60,6 +64,9 @@ class Retention:
         """Do one step; return whether there are more."""
         if not self._is_past_events:
             self._is_past_events = not self._let_events_go()
+            return True
+        if self._dated:
+            self._let_rows_go()
             return True
         return self._let_texts_go()
 
@@ -77,6 +84,16 @@ class Retention:
     def _remove(self, connection: Connection, limit_us: int) -> tuple[deletion.Leaving, int]:
         found = deletion.look(connection, limit_us, self._after, deletion.MOST)
         return found, deletion.remove(connection, self._database, found.keys)
+
+    def _let_rows_go(self) -> None:
+        """Delete some rows of branches' own tables that are as old as the events that leave."""
+        time, limit_us = self._dated[0], deletion.limit_of(self._days or 0, int(self._now() * 1_000_000))
+        with self._database.reading() as connection:
+            keys = deletion.old_rows(connection, time, limit_us, TEXTS)
+        if keys:
+            self._database.transact(lambda connection: deletion.remove_rows(connection, time.table, keys), alone=True)
+        if len(keys) < TEXTS:
+            del self._dated[0]
 
     def _let_texts_go(self) -> bool:
         if self._texts is None:

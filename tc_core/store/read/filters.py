@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, false, func, or_, select
 
 from tc_core.model import ids
 from tc_core.model.event import to_us
@@ -30,6 +30,17 @@ ID_COLUMNS: dict[str, ColumnElement[Any]] = {
     "root_id": ROOT.c.id,
 }
 _LABEL_SET = table(LabelSet)
+
+
+def with_ids(tables: FromClause, names: Iterable[str]) -> FromClause:
+    """Return the tables of a question for rows of events, with the joins that filters or groups of these names need."""
+    if not {"parent_id", "root_id"} & set(names):
+        return tables
+    return (
+        tables.outerjoin(PARENT, PARENT.c.key == EVENT.c.parent)
+        .outerjoin(ORPHAN, ORPHAN.c.event == EVENT.c.key)
+        .outerjoin(ROOT, ROOT.c.key == EVENT.c.root)
+    )
 
 
 def is_label(name: str) -> bool:

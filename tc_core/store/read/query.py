@@ -20,7 +20,7 @@ from tc_core.model.totals import MEASURES, Totals
 from tc_core.store.engine.database import Database, chunks
 from tc_core.store.engine.interning import InternedTexts
 from tc_core.store.read import relations
-from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
+from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions, with_ids
 from tc_core.store.read.row_measures import row_measures
 from tc_core.store.schema.days import US_PER_HOUR, date_of
 from tc_core.store.schema.tables import (
@@ -147,7 +147,8 @@ class Reader:
 
     def count(self, filters: Filters, start_us: int | None, end_us: int | None) -> int:
         """Return how many events match."""
-        question = select(func.count()).select_from(EVENT).where(*self._conditions.of(filters, start_us, end_us))
+        conditions = self._conditions.of(filters, start_us, end_us)
+        question = select(func.count()).select_from(with_ids(EVENT, filters)).where(*conditions)
         return self._connection.execute(question).scalar_one()
 
     def tree(self, root_id: str) -> list[TrackingEvent]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column
 
-from tc_core.store.schema.tables import REFERS_TO, StoreTable
+from tc_core.store.schema.tables import LEAVES_BY, REFERS_TO, StoreTable
 
 
 class Reference(NamedTuple):
@@ -29,3 +29,9 @@ def references(target: str | None = None) -> list[Reference]:
                 name, _, key = wanted.partition(".")
                 found.append(Reference(f"{table.name}.{column.name}", column, tables[name].columns[key]))
     return found
+
+
+def dated() -> list[Column[Any]]:
+    """Return the columns of times by which rows leave the store as events of that time do, one for each such table."""
+    tables = StoreTable.metadata.sorted_tables
+    return [column for table in tables for column in table.columns if LEAVES_BY in column.info]

@@ -69,6 +69,14 @@ def refers_to(column: str, **further: Any) -> dict[str, Any]:
     return {"info": {REFERS_TO: column}, **further}
 
 
+LEAVES_BY = "leaves_by"
+
+
+def leaves_by(**further: Any) -> dict[str, Any]:
+    """Say that rows leave with the events of their time: the column holds microseconds since 1970. See `dated`."""
+    return {"info": {LEAVES_BY: True}, **further}
+
+
 class StoreTable(SQLModel, registry=registry()):
     """What all our tables are made from: their `MetaData` is our own, so that a host's tables may have any names."""
 

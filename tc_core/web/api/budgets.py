@@ -13,6 +13,7 @@ from tc_core.costs import reading
 from tc_core.costs.forecasts import present as foretold
 from tc_core.costs.forecasts.forecast import Forecast
 from tc_core.costs.report import Question, answer
+from tc_core.errors import TokenCalculatorError
 from tc_core.model import clock, money, written
 from tc_core.model.period import Period, midnight
 from tc_core.web.asked import Asked
@@ -46,7 +47,7 @@ def plain(asked: Asked) -> Any:
 
 
 def history(asked: Asked) -> Mapping[str, Any]:
-    """Return who changed one budget, when and why, and how its periods went."""
+    """Return who changed one budget, when and why, and how its periods went; one that never was is an error."""
     tracker, name = BudgetTracker(asked.store), asked.text("budget")
     changes = tracker.history(name)
     table = Table(label=f"Changes of {name}")
@@ -56,6 +57,8 @@ def history(asked: Asked) -> Mapping[str, Any]:
     table.names("why", [each.why for each in changes], goes=1)
     table.names("details", [present.details(each.details) for each in changes], is_wide=True)
     is_set = name is not None and any(each.name == name for each in tracker.list())
+    if name is not None and not changes and not is_set:
+        raise TokenCalculatorError(f"No budget {name!r} was ever set: `token-calc budget status` shows which are.")
     periods = tracker.periods(name)[-MOST_PERIODS:] if name is not None and is_set else []
     return {
         "changes": table.to_dict(),

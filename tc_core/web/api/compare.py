@@ -11,7 +11,7 @@ from tc_core.costs import names, reading, words
 from tc_core.costs.compare import Comparison
 from tc_core.costs.report import Question, answer
 from tc_core.costs.zones import TIME_UNITS
-from tc_core.errors import LineageError
+from tc_core.errors import ConfigurationError, LineageError
 from tc_core.ledger.waterfall import WaterfallChange
 from tc_core.lineage import find
 from tc_core.lineage.tree import name_of
@@ -29,12 +29,21 @@ MOST_RUNS = 30
 
 def view(asked: Asked) -> Mapping[str, Any]:
     """Return what the page shows: of two runs where the address names them, else of two periods."""
-    return _runs(asked) if asked.text("run") else _periods(asked)
+    return _runs(asked) if _is_of_runs(asked) else _periods(asked)
 
 
 def plain(asked: Asked) -> Mapping[str, Any]:
     """Return what `token-calc compare --json`, or `token-calc workflow --compare --json`, prints."""
-    return _compared_runs(asked)[1].to_dict() if asked.text("run") else _compared(asked).to_dict()
+    return _compared_runs(asked)[1].to_dict() if _is_of_runs(asked) else _compared(asked).to_dict()
+
+
+def _is_of_runs(asked: Asked) -> bool:
+    other = asked.text("with")
+    if other and not asked.text("run"):
+        raise ConfigurationError(
+            f"The address names a run to compare with, {other}, and not which: add run=RUN, or choose one under Runs."
+        )
+    return bool(asked.text("run"))
 
 
 def _words(asked: Asked) -> tuple[str, str]:

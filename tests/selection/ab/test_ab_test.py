@@ -98,7 +98,11 @@ def test_the_same_name_is_the_same_test_where_the_setup_is_the_same(test, store)
     ("options", "message"),
     [
         ({"model_b": "gpt-4o"}, "needs two models"),
-        ({"model_b": "gpt-4oo"}, "'gpt-4oo' is no model that is known: .* near are gpt-4o"),
+        ({"model_b": "openai/gpt-4o"}, "not 'gpt-4o' twice, which is 'openai/gpt-4o' as well"),
+        ({"model_b": "GPT-4o"}, "not 'gpt-4o' twice, which is 'GPT-4o' as well"),
+        ({"unit": "sesion"}, "no call has a label 'sesion' that could be the unit; did you mean session"),
+        ({"unit": "user"}, "did you mean user_id"),
+        ({"model_b": "gpt-4oo"}, "no call of 'gpt-4oo' is recorded, and no price is known for it; near are gpt-4o"),
         ({"model_a": ""}, "model_a must be a text"),
         ({"split": 0}, "split, .*, must lie between 0 and 1, not at 0"),
         ({"split": 1.0}, "split"),
@@ -121,6 +125,12 @@ def test_a_test_that_cannot_be_is_refused(store, options, message):
     with pytest.raises(ValueError, match=message):
         create_ab_test(store, **arguments)
     assert ab_tests(store) == []
+
+
+def test_a_unit_much_like_another_one_is_taken_once_a_call_has_such_a_label(store):
+    CostTracker(store).track_call("gpt-4o", 1, 1, user="ann")
+    assert create_ab_test(store, "gpt-4o", "gpt-4o-mini", 14, unit="user").unit == "user"
+    assert create_ab_test(store, "gpt-4o", "gpt-4o-2024-08-06", 14, unit="tenant").unit == "tenant"
 
 
 def test_a_model_without_a_price_is_known_once_it_was_called(store):

@@ -69,8 +69,16 @@ def test_machines_read_json(abtest):
         (("status", "suport"), 1, "there is no A/B test 'suport', there are support"),
         (("stop", "support", "--keep", "gpt-5"), 2, "keep is a model of the test"),
         (("create", "gpt-4o", "gpt-4.1", "--name", "support"), 1, "there is a test 'support' already"),
-        (("create", "gpt-4o", "gpt-4o-min"), 2, "no model that is known"),
-        (("create", "gpt-4o", "gpt-4o-min", "--dry-run"), 2, "no model that is known"),
+        (
+            ("create", "gpt-4o", "gpt-4o-min"),
+            2,
+            "no call of 'gpt-4o-min' is recorded, and no price is known for it; near are gpt-4o-mini",
+        ),
+        (
+            ("create", "gpt-4o", "gpt-4o-min", "--dry-run"),
+            2,
+            "no call of 'gpt-4o-min' is recorded, and no price is known for it; near are gpt-4o-mini",
+        ),
         (("create", "gpt-4o", "gpt-4o", "--dry-run"), 2, "a test needs two models"),
         (("create", "gpt-4o", "gpt-4o-mini", "--name", "my test", "--dry-run"), 2, "a test is named by up to 64"),
         (("create", "gpt-4o", "gpt-4o-mini "), 2, "model_b has blanks around it: 'gpt-4o-mini '"),

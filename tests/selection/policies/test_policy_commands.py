@@ -29,10 +29,10 @@ def invoked(*arguments):
 def test_listing_trying_applying_and_taking_back(policies):
     first = policies("list")
     assert first.exit_code == 0, first.stderr
-    assert first.stdout.startswith("No policy is on.  1 would have saved $0.0658 of $0.0700 last 30 days.")
+    assert first.stdout.startswith("No policy is on.  1 would have saved $0.0658 of $0.0700 in the last 30 days.")
     assert "route-planner-gpt-4o-mini  route  proposed  gpt-4o to gpt-4o-mini, agent planner" in first.stdout
     tried = policies("dry-run", "route-planner-gpt-4o-mini").stdout
-    assert tried.startswith("$0.0658 of $0.0700 would have been saved last 30 days by route-planner-gpt-4o-mini")
+    assert tried.startswith("$0.0658 of $0.0700 would have been saved in the last 30 days by route-planner-gpt-4o-mini")
     assert "20 of 20 calls" in tried
     applied = policies("apply", "route-planner-gpt-4o-mini", "--by", "ann", "--why", "a try")
     assert applied.stdout.startswith("route-planner-gpt-4o-mini is on: gpt-4o to gpt-4o-mini, agent planner.")
@@ -53,7 +53,9 @@ def test_a_new_one_by_its_kind(policies):
     assert found["policy"]["name"] == "route-planner-gpt-4o-mini"
     assert (found["policy"]["floor"], found["acts"], found["saved_nanos"]) == (0.2, 20, 65_800_000)
     assert json.loads(policies("apply", "my-loop", "--kind", "loop", "--json").stdout)["policy"]["rounds"] == 3
-    assert policies("dry-run", "--kind", "cache", "--filter", "agent=nobody").stdout.startswith("No call last 30 days")
+    assert policies("dry-run", "--kind", "cache", "--filter", "agent=nobody").stdout.startswith(
+        "No call in the last 30 days"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,8 @@ def test_a_new_one_by_its_kind(policies):
         (["dry-run", "x", "--rounds", "3"], 2, "--rounds is of a new policy: say its --kind too"),
         (["dry-run", "--kind", "guess"], 2, "--kind must be one of route, trim, cache, loop, not 'guess'"),
         (["apply", "--kind", "trim"], 2, "a policy of kind 'trim' needs at"),
-        (["apply", "--kind", "route", "--model", "gpt-4o", "--to", "acme-1"], 1, "the model has no price"),
+        (["apply", "--kind", "route", "--model", "gpt-4o", "--to", "acme-1"], 1, "no call of 'acme-1' is recorded"),
+        (["dry-run", "--kind", "route", "--model", "gpt-4oo", "--to", "gpt-4o-mini"], 1, "near are gpt-4o"),
         (["undo", "nothing"], 1, "policy 'nothing' is not on, so there is nothing to undo"),
     ],
 )

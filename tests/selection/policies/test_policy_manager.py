@@ -21,7 +21,9 @@ from tc_core import (
 )
 from tc_core.model import ids
 from tc_core.model.part import Request
+from tc_core.selection.policies import sql
 from tc_core.selection.policies.live import live_of
+from tc_core.store.keep import retention
 from tc_core.workflows.outcomes import OUTCOME, Outcome
 from tests.selection.policies.conftest import NOON
 
@@ -42,6 +44,32 @@ def spend(store, calls=10, model="gpt-4o", at=NOON - timedelta(days=1), **said):
     costs = CostTracker(store)
     for number in range(calls):
         costs.track_call(model, 1000, 100, timestamp=at + timedelta(seconds=number), **said)
+
+
+def test_what_was_assigned_leaves_with_the_events_of_its_time(manager, store, today, monkeypatch):
+    monkeypatch.setattr(retention, "TEXTS", 2)
+    days_us = 86_400_000_000
+    now_us = int(NOON.timestamp() * 1e6)
+    ages = {"today": 0, "29 days": 29, "31 days": 31, "a year": 365, "two years": 730, "three years": 1095}
+    units = [sql.Unit(salt, name, 0, now_us - age * days_us) for salt in ("one", "two") for name, age in ages.items()]
+    store.database.transact(lambda connection: sql.assign(connection, store.database, units))
+
+    def left():
+        with store.database.reading() as connection:
+            return sorted(map(tuple, connection.exec_driver_sql("SELECT salt, unit FROM policy_unit")))
+
+    tc_core.StoreKeeper(store).vacuum()
+    assert len(left()) == 12  # without retention all stay
+    tc_core.StoreKeeper(store).vacuum(30)
+    assert left() == [("one", "29 days"), ("one", "today"), ("two", "29 days"), ("two", "today")]
+
+
+def test_a_slip_in_the_model_is_refused_also_when_it_is_tried(manager, store):
+    spend(store)
+    slip = Policy(name="p", kind="route", model="gpt-4oo", to="gpt-4o-mini")
+    for do in (manager.apply, manager.dry_run):
+        with pytest.raises(PolicyError, match=r"no call of 'gpt-4oo' is recorded, .*; recorded are gpt-4o"):
+            do(slip)
 
 
 # Dry runs
@@ -140,13 +168,17 @@ def test_what_is_applied_holds_and_comes_back(policies):
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        ({"model": "gpt-4o", "to": "acme-1"}, "cannot route to 'acme-1': the model has no price"),
+        ({"model": "acme-1", "to": "acme-2"}, "no call of 'acme-2' is recorded, and no price is known for it"),
+        ({"model": "gpt-4o", "to": "gpt-4o-mimi"}, "no call of 'gpt-4o-mimi' is recorded, .* near are gpt-4o-mini"),
+        ({"model": "gpt-4o-mini", "to": "acme-1"}, "cannot route to 'acme-1': the model has no price"),
         ({"model": "gpt-4o", "to": "claude-haiku-4-5"}, "they are of openai and anthropic"),
         ({"model": "gpt-4o-mini", "to": "gpt-4o"}, r"would save nothing: the 10 recorded calls .* \$0.0329.* more"),
     ],
 )
 def test_what_would_do_harm_is_not_applied(manager, store, said, error):
     spend(store, model=said["model"])
+    if "cannot route to 'acme-1'" in error:
+        spend(store, model="acme-1")
     with pytest.raises(PolicyError, match=error):
         manager.apply(Policy(name="p", kind="route", **said))
     assert manager.list() == []

@@ -1,42 +1,16 @@
 """A hard budget stops calls before they are made, in each framework, and what is reserved is settled by the event."""
 
 import asyncio
-import os
-import tempfile
 
 import pytest
-
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
-
-pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-pytest.importorskip("crewai", reason="CrewAI is not installed")
-pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
-
 from crewai.events.event_bus import crewai_event_bus
-from llama_index.core import set_global_tokenizer
 
-from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
-from tests.parts.clients import Clients
+from tc_core import BudgetExceededError, BudgetTracker, instrument
 from tests.parts.test_admit import CALLS
-
-set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
 
 each_call = pytest.mark.parametrize(
     "call", [pytest.param(call, id=f"{name}-{how}") for name, calls in CALLS.items() for how, call in calls.items()]
 )
-
-
-@pytest.fixture
-def clients(server):
-    return Clients(server.base_url)
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
-    with SQLiteStorage(tmp_path / "store.db") as store:
-        yield store
-        assert crewai_event_bus.flush(timeout=10)
 
 
 def events_in(store, event_type="llm_call"):

@@ -1,53 +1,22 @@
 """Where each framework needs something of its own: delegations, models made before, embeddings, batches, streams."""
 
 import asyncio
-import os
-import tempfile
 
 import pytest
-
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
-
-pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-pytest.importorskip("crewai", reason="CrewAI is not installed")
-pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
-
 from crewai import Agent, Crew, Task
 from crewai.events.event_bus import crewai_event_bus
 from crewai.hooks import HookAborted
 from crewai.tools import tool
 from langchain_openai import OpenAIEmbeddings
-from llama_index.core import set_global_tokenizer
 from llama_index.core.llms import ChatMessage
 from llama_index.embeddings.openai import OpenAIEmbedding
 
 import tc_core
-from tc_core import BudgetExceededError, BudgetTracker, CostTracker, SQLiteStorage, instrument
+from tc_core import BudgetExceededError, CostTracker, instrument
 from tc_core.demo.script import Step
 from tc_langchain import TrackedEmbeddings
-from tests.parts.clients import Clients
-
-set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
 
 ASKED = [ChatMessage(role="user", content="hello")]
-
-
-@pytest.fixture
-def clients(server):
-    return Clients(server.base_url)
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
-    with SQLiteStorage(tmp_path / "store.db") as store:
-        yield store
-        assert crewai_event_bus.flush(timeout=10)
-
-
-@pytest.fixture
-def budgets(store):
-    return BudgetTracker(store)
 
 
 def settled(budgets, *, calls):

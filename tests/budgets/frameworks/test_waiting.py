@@ -2,42 +2,13 @@
 
 import asyncio
 import contextvars
-import os
-import tempfile
 
 import pytest
-
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
-
-pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-pytest.importorskip("crewai", reason="CrewAI is not installed")
-pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
-
-from llama_index.core import set_global_tokenizer
 from llama_index.core.llms import ChatMessage
 
-from tc_core import BudgetExceededError, BudgetTracker, SQLiteStorage, instrument
-from tests.parts.clients import Clients
-
-set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
+from tc_core import BudgetExceededError, instrument
 
 ASKED = [ChatMessage(role="user", content="hello")]
-
-
-@pytest.fixture
-def clients(server):
-    return Clients(server.base_url)
-
-
-@pytest.fixture
-def store(tmp_path):
-    with SQLiteStorage(tmp_path / "store.db") as store:
-        yield store
-
-
-@pytest.fixture
-def budgets(store):
-    return BudgetTracker(store)
 
 
 async def last_of(stream):

@@ -1,54 +1,23 @@
 """A streamed answer that gets longer than its budget has room for is cut, where that is asked for."""
 
 import asyncio
-import os
-import tempfile
 from typing import NamedTuple
 
 import pytest
-
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="token-calculator-")
-
-pytest.importorskip("langchain_openai", reason="LangChain is not installed")
-pytest.importorskip("crewai", reason="CrewAI is not installed")
-pytest.importorskip("llama_index.llms.openai", reason="LlamaIndex is not installed")
-
 from crewai.events.event_bus import crewai_event_bus
 from langchain.agents import create_agent
-from llama_index.core import set_global_tokenizer
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
 
 import tc_core
-from tc_core import BudgetExceededError, BudgetTracker, CostTracker, SQLiteStorage, instrument
+from tc_core import BudgetExceededError, CostTracker, instrument
 from tc_core.demo.script import Step
 from tc_langchain import TokenCalculatorMiddleware
-from tests.parts.clients import Clients
-
-set_global_tokenizer(str.split)  # LlamaIndex's own would be downloaded
 
 QUESTION = {"messages": [("user", "hello")]}
 ASKED = [ChatMessage(role="user", content="hello")]
 LONG = "word " * 4000
 """5,000 tokens by the server's count of four characters each: $0.003 of gpt-4o-mini."""
-
-
-@pytest.fixture
-def clients(server):
-    return Clients(server.base_url)
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(tmp_path / "crewai"))
-    with SQLiteStorage(tmp_path / "store.db") as store:
-        yield store
-        assert crewai_event_bus.flush(timeout=10)
-
-
-@pytest.fixture
-def budgets(store):
-    return BudgetTracker(store)
 
 
 def drawn(stream, came):
