@@ -152,7 +152,7 @@ def say_outcomes(connection: Connection, salt: str, outcomes: Mapping[str, bool]
 
 
 def outcomes(connection: Connection, salt: str) -> tuple[Counts, Counts]:
-    """Return how assigned runs came out: those kept as they were, and the others; all of them, or nothing is proven."""
+    """Return how assigned runs came out that are in the store: those kept as they were, and the others."""
     question = (
         select(_UNIT.c.arm, func.count(), func.sum(_UNIT.c.success))
         .where(_UNIT.c.salt == salt, _UNIT.c.success.is_not(None))
