@@ -209,19 +209,20 @@ class _Transaction:
 
     def _insert(self, new: Mapping[EventId, EventRecord], columns: BatchColumns, bodies: dict[int, str]) -> None:
         inserted, orphans = [], []
+        places, scopes, own_columns, book = self.places, columns.scopes, columns.events, self._changes.add
         for id_, record in new.items():
-            key, root, depth = self.places[id_]
+            key, root, depth = places[id_]
             parent, parent_id = None, record.parent_id
             if parent_id is not None:
                 if depth:
-                    parent = self.places[parent_id].key
+                    parent = places[parent_id].key
                 else:
                     orphans.append((key, parent_id))
-            values = rows.values(record, columns, bodies)
-            self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
-            if self.parts:
-                self._events.insert(record)
-            inserted.append((key, id_, record.at_us, parent, root, depth, *values))
+            own, scope, at = own_columns[id_], scopes[record.scope], record.at_us
+            inserted.append(rows.values(record, own, scope, bodies, (key, id_, at, parent, root, depth)))
+            book(at, own.cube + scope.cube, record.scope.labels, _measures(record))
+        if self.parts:
+            self._events.insert(new.values())
         inserted.sort()  # by key: rows that are appended fill their pages
         self._database.insert(self.connection, "event", rows.COLUMNS, inserted)
         self._database.insert(self.connection, "orphan", ("event", "parent_id"), orphans)
@@ -233,7 +234,8 @@ class _Transaction:
         changed, labels = [], self._label_sets(row for row, _ in revised)
         for row, record in revised:
             before = rows.revisable(row)
-            after = rows.merged(before, rows.values(record, columns, bodies))
+            known = rows.values(record, columns.events[record.id], columns.scopes[record.scope], bodies)
+            after = rows.merged(before, known)
             self._book(row, before, after, labels[row.labels], record.scope.labels)
             changed.append((*after, row.key))
         self._update(rows.REVISED, changed)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from tc_core.model.event import EventRecord
+from tc_core.model.ids import EventId
 from tc_core.model.scope import DIMENSIONS, Scope
 from tc_core.store.engine.interning import InternedTexts, Term
-from tc_core.store.schema.tables import INTERNED, body_key, canonical_json
+from tc_core.store.schema.tables import CUBE, INTERNED, body_key, canonical_json
 
 Texts = tuple[str | None, ...]
 Keys = tuple[int | None, ...]
@@ -19,6 +20,9 @@ MOST_KEPT = 2_000
 WHAT = ("event_type", "name", "model", "served_model", "service_tier", "provider")
 STATUS = ("status", "error_type")
 _OWN = tuple(name for name in INTERNED if name not in DIMENSIONS)
+_OF_CUBE = tuple(DIMENSIONS.index(name) for name in CUBE if name in DIMENSIONS)
+if CUBE != (*(name for name in CUBE if name in _OWN), *(DIMENSIONS[place] for place in _OF_CUBE)):
+    raise AssertionError(f"those of the scope are to be the last of {CUBE}")
 _dimension_texts = attrgetter(*DIMENSIONS)
 
 own_texts = attrgetter(*_OWN)
@@ -34,6 +38,8 @@ class OwnColumns(NamedTuple):
     """Those of `STATUS`."""
     usage_source: int | None
     price_source: int | None
+    cube: Keys
+    """What they have of the dimensions of the hourly roll-up, which come first there."""
 
 
 class ScopeColumns(NamedTuple):
@@ -43,11 +49,14 @@ class ScopeColumns(NamedTuple):
     label_set: int | None
     body: str
     """The text of the label set."""
+    cube: Keys
+    """The other dimensions of the hourly roll-up."""
 
 
 class BatchColumns(NamedTuple):
     """What the events of one batch have in common."""
 
+    events: dict[EventId, OwnColumns]
     own: dict[Texts, OwnColumns]
     scopes: dict[Scope, ScopeColumns]
     keys: Mapping[Term, int]
@@ -72,17 +81,19 @@ class SharedColumns:
         if self._generation != self._interned.generation:  # the keys are those of another database
             self._generation = self._interned.generation
             self._own, self._scopes = {}, {}
-        texts, scopes = set(map(own_texts, records)), {record.scope for record in records}
+        each_texts = [own_texts(record) for record in records]
+        texts, scopes = set(each_texts), {record.scope for record in records}
         new_texts, new_scopes = texts - self._own.keys(), scopes - self._scopes.keys()
         keys = self._interned.keys(connection, _terms(new_texts, new_scopes))
         own = {each: self._own.get(each) or _own_columns(each, keys) for each in texts}
         bodies: dict[int, str] = {}  # scopes often share their labels
         columns = {each: self._scopes.get(each) or _scope_columns(each, keys, bodies) for each in scopes}
-        return BatchColumns(own, columns, keys)
+        events = {record.id: own[each] for record, each in zip(records, each_texts, strict=True)}
+        return BatchColumns(events, own, columns, keys)
 
     def of_terms(self, connection: Connection, terms: set[Term]) -> BatchColumns:
         """Return the keys of single texts."""
-        return BatchColumns({}, {}, self._interned.keys(connection, terms))
+        return BatchColumns({}, {}, {}, self._interned.keys(connection, terms))
 
     def keep(self, batch: BatchColumns) -> None:
         """Take up a batch whose transaction is committed."""
@@ -106,7 +117,8 @@ def _terms(texts: set[Texts], scopes: set[Scope]) -> set[Term]:
 def _own_columns(texts: Texts, keys: Mapping[Term, int]) -> OwnColumns:
     found = dict(zip(_OWN, _keys(_OWN, texts, keys), strict=True))
     what, status = (tuple(found[name] for name in names) for names in (WHAT, STATUS))
-    return OwnColumns(what, status, found["usage_source"], found["price_source"])
+    cube = tuple(found[name] for name in CUBE if name in found)
+    return OwnColumns(what, status, found["usage_source"], found["price_source"], cube)
 
 
 def _scope_columns(scope: Scope, keys: Mapping[Term, int], bodies: dict[int, str]) -> ScopeColumns:
@@ -115,8 +127,10 @@ def _scope_columns(scope: Scope, keys: Mapping[Term, int], bodies: dict[int, str
     if body is None:
         body = bodies[id(labels)] = canonical_json(labels) if labels else ""
     label_set = body_key(body) if body else None
-    return ScopeColumns((*_keys(DIMENSIONS, _dimension_texts(scope), keys), label_set), label_set, body)
+    dimensions = _keys(DIMENSIONS, _dimension_texts(scope), keys)
+    cube = tuple([dimensions[place] for place in _OF_CUBE])
+    return ScopeColumns((*dimensions, label_set), label_set, body, cube)
 
 
 def _keys(kinds: Sequence[str], values: Texts, keys: Mapping[Term, int]) -> Keys:
-    return tuple(None if value is None else keys[kind, value] for kind, value in zip(kinds, values, strict=True))
+    return tuple([None if value is None else keys[kind, value] for kind, value in zip(kinds, values, strict=True)])
