@@ -220,7 +220,16 @@ class _Transaction:
                     orphans.append((key, parent_id))
             own, scope, at = own_columns[id_], scopes[record.scope], record.at_us
             inserted.append(rows.values(record, own, scope, bodies, (key, id_, at, parent, root, depth)))
-            book(at, own.cube + scope.cube, record.scope.labels, _measures(record))
+            added = measures(
+                record.event_type,
+                record.status,
+                record.usage,
+                record.usage_source,
+                record.cost_nanos,
+                record.latency_us,
+                record.charges_nanos,
+            )
+            book(at, own.cube + scope.cube, record.scope.labels, added)
         if self.parts:
             self._events.insert(new.values())
         inserted.sort()  # by key: rows that are appended fill their pages
@@ -338,15 +347,3 @@ def _external_ids(records: Iterable[EventRecord]) -> set[tuple[EventId, str]]:
         if record.parent_id is not None and record.parent_external_id is not None:
             found.add((record.parent_id, label_text(record.parent_external_id)))
     return found
-
-
-def _measures(record: EventRecord) -> tuple[int, ...]:
-    return measures(
-        record.event_type,
-        record.status,
-        record.usage,
-        record.usage_source,
-        record.cost_nanos,
-        record.latency_us,
-        record.charges_nanos,
-    )

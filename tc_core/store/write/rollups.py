@@ -43,13 +43,13 @@ class RollupChanges:
         if measures == NOTHING:
             return
         cell = (at_us // US_PER_HOUR, cube, id(labels))
-        booked = measures if sign > 0 else tuple(map(operator.neg, measures))
-        parts = self._cells.get(cell)
-        if parts is None:
-            self._cells[cell] = [booked]
+        if sign < 0:
+            measures = tuple(map(operator.neg, measures))
+        try:
+            self._cells[cell].append(measures)
+        except KeyError:
+            self._cells[cell] = [measures]
             self._labels[id(labels)] = labels  # held, so that its id stays its own
-        else:
-            parts.append(booked)
 
     def pairs(self) -> set[Pair]:
         """Return the labels with their values whose keys `write` needs."""
