@@ -43,10 +43,7 @@ def is_count(value: object) -> TypeGuard[int]:
 
 def are_counts(usage: Usage) -> bool:
     """Tell whether all that is known can be numbers of tokens."""
-    for count in usage:
-        if count is not None and not is_count(count):
-            return False
-    return True
+    return not [count for count in usage if count is not None and not is_count(count)]
 
 
 def whole_usage(usage: Usage) -> Usage:

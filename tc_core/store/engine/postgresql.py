@@ -244,9 +244,9 @@ class PostgreSQL(Database):
 
     # Its SQL
 
-    def allocate_keys(self, connection: Connection, count: int) -> Sequence[int]:
+    def allocate_keys(self, connection: Connection, table: str, key: str, count: int) -> Sequence[int]:
         """Return `count` keys from the sequence, which several writers use at once."""
-        sequence = "(SELECT pg_get_serial_sequence('event', 'key')::regclass)"  # looked up once, not for each key
+        sequence = f"(SELECT pg_get_serial_sequence('{table}', '{key}')::regclass)"  # looked up once, not for each key
         question = f"SELECT nextval({sequence}) FROM generate_series(1, %s)"
         return connection.exec_driver_sql(question, (count,)).scalars().all()
 
@@ -289,7 +289,7 @@ class PostgreSQL(Database):
 
     def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         """Return the condition that a column has one of some values: as one array, which is read at once."""
-        kind = "bytea" if isinstance(values[0], bytes) else "text"
+        kind = "bytea" if isinstance(values[0], bytes) else "int8" if isinstance(values[0], int) else "text"
         return f"{column} = ANY(%s::{kind}[])", (_array(values),)
 
     def listed(self, values: Sequence[int]) -> Select[tuple[int]]:

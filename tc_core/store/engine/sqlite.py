@@ -37,6 +37,7 @@ from tc_core.store.engine.database import (
 from tc_core.store.engine.driver import Driver
 from tc_core.store.engine.gate import gate
 from tc_core.store.engine.own_engine import StackPool, own_engine
+from tc_core.store.schema.tables import MOST_COUNTED
 
 log = logging.getLogger("tc_core")
 
@@ -334,9 +335,11 @@ class SQLite(Database):
 
     # Its SQL
 
-    def allocate_keys(self, connection: Connection, count: int) -> range:
-        """Return `count` keys that no event has; the write transaction keeps others out until it ends."""
-        last = connection.exec_driver_sql('SELECT max("key") FROM event').scalar() or 0
+    def allocate_keys(self, connection: Connection, table: str, key: str, count: int) -> range:
+        """Return `count` keys that no row has; the write transaction keeps others out until it ends."""
+        # Keys that an older version made from texts, which may be any number of 64 bits, are not counted on from.
+        question = f'SELECT max("{key}") FROM {table} WHERE "{key}" BETWEEN 0 AND {MOST_COUNTED}'
+        last = connection.exec_driver_sql(question).scalar() or 0
         return range(last + 1, last + 1 + count)
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:

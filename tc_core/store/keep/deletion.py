@@ -18,7 +18,8 @@ from tc_core.store.read.query import Place
 from tc_core.store.read.sums import IS_UNPRICED
 from tc_core.store.schema.days import US_PER_DAY
 from tc_core.store.schema.references import references
-from tc_core.store.schema.tables import OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
+from tc_core.store.schema.runs import in_runs
+from tc_core.store.schema.tables import MOST_COUNTED, OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
 
 MOST = 1000
 """Events that leave in one transaction: others wait for some hundredths of a second."""
@@ -110,7 +111,7 @@ def _next_roots(connection: Connection, limit_us: int, after: Place | None, most
         conditions += [EVENT.c.at >= at, or_(EVENT.c.at > at, EVENT.c.key > key)]
     question = select(EVENT.c.at, EVENT.c.key).where(*conditions).order_by(EVENT.c.at, EVENT.c.key).limit(_ROOTS)
     roots = [(at, key) for at, key in connection.execute(question)]
-    counted = select(EVENT.c.root, func.count()).where(EVENT.c.root.in_([key for _, key in roots]))
+    counted = select(EVENT.c.root, func.count()).where(in_runs(EVENT, [key for _, key in roots]))
     sizes = {root: count for root, count in connection.execute(counted.group_by(EVENT.c.root))}  # noqa: C416
     total = 0
     for place, (_, key) in enumerate(roots):
@@ -123,7 +124,7 @@ def _next_roots(connection: Connection, limit_us: int, after: Place | None, most
 def _of_trees(connection: Connection, limit_us: int, roots: Sequence[int]) -> list[int]:
     stays = case((EVENT.c.status == OPEN, 1), (EVENT.c.at >= limit_us, 1), else_=0).label("holds_all")
     columns = (EVENT.c.key, EVENT.c.parent, EVENT.c.root, stays, IS_UNPRICED.label("is_unpriced"))
-    question = select(*columns).where(EVENT.c.root.in_(roots)).order_by(EVENT.c.depth.desc(), EVENT.c.key.desc())
+    question = select(*columns).where(in_runs(EVENT, roots)).order_by(EVENT.c.depth.desc(), EVENT.c.key.desc())
     rows = connection.execute(question).all()
     held = {row.root for row in rows if row.holds_all}
     parents = {row.key: row.parent for row in rows}
@@ -148,5 +149,8 @@ def _forget_texts_of(connection: Connection, ids: Iterable[bytes]) -> None:
 
 def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     used = [reference.column for reference in references(f"{texts.name}.id")]
-    free = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
+    free: list[ColumnElement[bool]] = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
+    if texts is _LABEL_SET:  # the last one stays, so that its key is not given again
+        counted = select(func.max(texts.c.id)).where(texts.c.id.between(0, MOST_COUNTED))
+        free.append(texts.c.id != func.coalesce(counted.scalar_subquery(), 0))
     return select(texts.c.id).where(*conditions, *free)

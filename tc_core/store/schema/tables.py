@@ -21,6 +21,9 @@ from tc_core.model.scope import DIMENSIONS
 
 KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite's row id must be spelled INTEGER
 
+MOST_COUNTED = 1 << 40
+"""Keys that are counted stay below it; those that older versions made from texts may be any number of 64 bits."""
+
 _BLOCK = 20  # keys are reserved in blocks, so that a kind can grow without moving another's keys
 _SEEDED_KINDS = {
     "event_type": EVENT_TYPES,
@@ -84,11 +87,16 @@ class Dimension(StoreTable, table=True):
 
 
 class LabelSet(StoreTable, table=True):
-    """The labels of an event as canonical JSON; the key is made from the text."""
+    """The labels of an event as canonical JSON, and a hash of the text; keys are small, and given once.
+
+    In a store that an older version made, the key of a set is that hash.
+    """
 
     __tablename__ = "label_set"
-    id: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    __table_args__ = (Index("ix_label_set_hash", "hash", unique=True),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=KEY)
     body: str = Field(sa_type=Text)
+    hash: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class MetadataBody(StoreTable, table=True):
@@ -97,6 +105,9 @@ class MetadataBody(StoreTable, table=True):
     __tablename__ = "metadata_body"
     id: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
     body: str = Field(sa_type=Text)
+
+
+_HANGS = text("parent IS NOT NULL")  # roots are found by their own keys: see `schema.runs`
 
 
 class Event(StoreTable, table=True):
@@ -109,7 +120,7 @@ class Event(StoreTable, table=True):
     __table_args__ = (
         Index("ix_event_id", "id", unique=True),
         Index("ix_event_at", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
-        Index("ix_event_root", "root"),
+        Index("ix_event_root", "root", sqlite_where=_HANGS, postgresql_where=_HANGS),
         Index("ix_event_run", "at", sqlite_where=text("parent IS NULL"), postgresql_where=text("parent IS NULL")),
     )
     key: int | None = Field(default=None, primary_key=True, sa_type=KEY)
@@ -333,6 +344,6 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 
 def body_key(body: str) -> int:
-    """Return the key of an interned text: the same in every process, so that writing needs no look-up."""
+    """Return the hash of a text that is kept once: the same in every process."""
     digest = blake2b(body.encode("utf-8", "surrogatepass"), digest_size=8, person=b"tc-body").digest()
     return int.from_bytes(digest, signed=True)

@@ -40,7 +40,7 @@ class BulkWriter:
         """Called after each commit."""
         self._database = database
         self._interned = interned
-        self._columns = SharedColumns(interned)
+        self._columns = SharedColumns(database, interned)
         self._labels = RolledLabels(database, interned)
         self.hash_keys = HashKeys(database, interned)
 
@@ -179,7 +179,6 @@ class _Transaction:
         self._insert(new, columns, bodies)
         revised = [(row, latest[id_]) for id_, row in existing.items() if latest[id_].rank > rows.rank_of(row)]
         self._revise(revised, columns, bodies)
-        self._insert_missing("label_set", ("id", "body"), columns.label_sets().items())
         self._insert_missing("metadata_body", ("id", "body"), bodies.items())
         self._insert_missing("external_id", ("id", "value"), _external_ids(latest.values()))
         if self._database.writers_overlap:
@@ -209,7 +208,7 @@ class _Transaction:
 
     def _insert(self, new: Mapping[EventId, EventRecord], columns: BatchColumns, bodies: dict[int, str]) -> None:
         inserted, orphans = [], []
-        places, scopes, own_columns, book = self.places, columns.scopes, columns.events, self._changes.add
+        places, scopes, label_set, book = self.places, columns.scopes, columns.label_set, self._changes.add
         for id_, record in new.items():
             key, root, depth = places[id_]
             parent, parent_id = None, record.parent_id
@@ -218,8 +217,9 @@ class _Transaction:
                     parent = places[parent_id].key
                 else:
                     orphans.append((key, parent_id))
-            own, scope, at = own_columns[id_], scopes[record.scope], record.at_us
-            inserted.append(rows.values(record, own, scope, bodies, (key, id_, at, parent, root, depth)))
+            own, scope, at = columns.events[id_], scopes[record.scope], record.at_us
+            identity = (key, id_, at, parent, root, depth)
+            inserted.append(rows.values(record, own, scope, label_set(scope), bodies, identity))
             added = measures(
                 record.event_type,
                 record.status,
@@ -243,7 +243,8 @@ class _Transaction:
         changed, labels = [], self._label_sets(row for row, _ in revised)
         for row, record in revised:
             before = rows.revisable(row)
-            known = rows.values(record, columns.events[record.id], columns.scopes[record.scope], bodies)
+            scope = columns.scopes[record.scope]
+            known = rows.values(record, columns.events[record.id], scope, columns.label_set(scope), bodies)
             after = rows.merged(before, known)
             self._book(row, before, after, labels[row.labels], record.scope.labels)
             changed.append((*after, row.key))

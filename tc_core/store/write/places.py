@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
 from tc_core.store.engine.database import Database, chunks
+from tc_core.store.schema.runs import in_runs
 from tc_core.store.schema.tables import Event, Orphan, table
 
 _EVENT = table(Event)
@@ -56,7 +57,7 @@ class Places:
         """Give each new event a key, a root and a depth; parents come before their children."""
         places = self._places
         self.find({record.parent_id for record in new.values() if record.parent_id is not None} - new.keys())
-        keys = iter(self._database.allocate_keys(self._connection, len(new)))
+        keys = iter(self._database.allocate_keys(self._connection, "event", "key", len(new)))
         for id_, record in new.items():
             if id_ in places:
                 continue
@@ -92,7 +93,7 @@ class Places:
             return
         # One that is its own descendant keeps waiting: that parent stays unrecorded.
         for some in chunks([child for child in children if child != parent.root]):
-            trees = update(_EVENT).where(_EVENT.c.root.in_(some))
+            trees = update(_EVENT).where(in_runs(_EVENT, some))
             self._connection.execute(trees.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
             self._connection.execute(update(_EVENT).where(_EVENT.c.key.in_(some)).values(parent=parent.key))
             self._connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event.in_(some)))

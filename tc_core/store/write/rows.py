@@ -56,11 +56,16 @@ Values = tuple[Any, ...]
 
 
 def values(
-    record: EventRecord, own: OwnColumns, scope: ScopeColumns, bodies: dict[int, str], identity: Values = ()
+    record: EventRecord,
+    own: OwnColumns,
+    scope: ScopeColumns,
+    labels: int | None,
+    bodies: dict[int, str],
+    identity: Values = (),
 ) -> Values:
     """Return the columns of `REVISED` for a record, behind those of `IDENTITY` where these are given.
 
-    The text of its metadata goes into `bodies`, by its key.
+    `labels` is the key of its label set. The text of its metadata goes into `bodies`, by its key.
     """
     details, since = None, record.price_date
     if record.metadata:
@@ -70,7 +75,8 @@ def values(
     return (  # in the order of `_WRITTEN`
         *identity,
         *own.what,
-        *scope.columns,
+        *scope.dimensions,
+        labels,
         *own.status,
         record.latency_us,
         *(record.usage or _NO_USAGE),
