@@ -13,7 +13,6 @@ from tc_core.model.ports import Filters
 from tc_core.model.usage import Usage
 from tc_core.store.engine.database import Database
 from tc_core.store.read.filters import EVENT, ROOT, Conditions
-from tc_core.store.schema.runs import in_runs
 from tc_core.store.schema.tables import SEED_KEYS, table
 from tc_core.store.sql import SqlStore
 
@@ -64,7 +63,7 @@ def of_same_scopes(connection: Connection, database: Database, chosen: Columns) 
     tables = EVENT.join(_PROMPT, _PROMPT.c.event == EVENT.c.key)
     scopes = [
         EVENT.c.session_id.in_(database.listed(sessions.tolist())),
-        in_runs(EVENT, database.listed(roots.tolist())) & EVENT.c.session_id.is_(None),
+        database.in_runs(EVENT, database.listed(roots.tolist())) & EVENT.c.session_id.is_(None),
     ]
     found = [
         _columns(connection, columns, tables, scope, is_before, is_other, EVENT.c.input_tokens > 0)

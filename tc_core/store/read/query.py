@@ -23,7 +23,6 @@ from tc_core.store.read import relations
 from tc_core.store.read.filters import EVENT, ORPHAN, PARENT, ROOT, Conditions
 from tc_core.store.read.sums import row_measures
 from tc_core.store.schema.days import US_PER_HOUR, date_of
-from tc_core.store.schema.runs import in_runs
 from tc_core.store.schema.tables import (
     CALLS,
     INTERNED,
@@ -154,7 +153,7 @@ class Reader:
     def tree(self, root_id: str) -> list[TrackingEvent]:
         """Return a root and everything below it, in order of time."""
         root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
-        question = _WHOLE.where(in_runs(EVENT, [root])).order_by(EVENT.c.at, EVENT.c.key)
+        question = _WHOLE.where(self._database.in_runs(EVENT, [root])).order_by(EVENT.c.at, EVENT.c.key)
         return self._events(self._connection.execute(question).all())
 
     def calls_with_usage(
@@ -225,7 +224,7 @@ class Reader:
             sums = {name: column for name, column in zip(MEASURES, row_measures(all_types=False), strict=True)}  # noqa: C416
             tokens = sums["input_tokens"].element + sums["output_tokens"].element
             by = {"cost": sums["cost_nanos"], "tokens": tokens, "errors": sums["errors"]}[sort]
-            of_roots = select(EVENT.c.root).where(in_runs(EVENT, chosen)).group_by(EVENT.c.root)
+            of_roots = select(EVENT.c.root).where(self._database.in_runs(EVENT, chosen)).group_by(EVENT.c.root)
             latest = of_roots.order_by(by.desc(), EVENT.c.root.desc()).limit(limit)
         keys = list(self._connection.execute(latest).scalars())
         found = {row.key: row for some in chunks(keys) for row in self._rows(some)}
@@ -256,7 +255,7 @@ class Reader:
 
     def _sums(self, roots: Sequence[int]) -> Sequence[Row[Any]]:
         sums = select(EVENT.c.root, func.count().label("events"), *row_measures(all_types=False))
-        return self._connection.execute(sums.where(in_runs(EVENT, roots)).group_by(EVENT.c.root)).all()
+        return self._connection.execute(sums.where(self._database.in_runs(EVENT, roots)).group_by(EVENT.c.root)).all()
 
     def attempts_in(self, root_id: str) -> dict[str, list[Attempt]]:
         """Return the HTTP requests of the calls of a run, by the ids of these."""
@@ -267,7 +266,7 @@ class Reader:
         )
         found: dict[str, list[Attempt]] = {}
         for id_, text, *attempt in self._connection.execute(
-            question.where(in_runs(EVENT, [root])).order_by(_ATTEMPT.c.number)
+            question.where(self._database.in_runs(EVENT, [root])).order_by(_ATTEMPT.c.number)
         ):
             found.setdefault(text or ids.to_text(id_), []).append(Attempt(*attempt))
         return found

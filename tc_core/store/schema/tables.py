@@ -107,9 +107,6 @@ class MetadataBody(StoreTable, table=True):
     body: str = Field(sa_type=Text)
 
 
-_HANGS = text("parent IS NOT NULL")  # roots are found by their own keys: see `schema.runs`
-
-
 class Event(StoreTable, table=True):
     """One recorded operation; `key`, `parent` and `root` are keys of rows, `id` is what users know.
 
@@ -120,7 +117,7 @@ class Event(StoreTable, table=True):
     __table_args__ = (
         Index("ix_event_id", "id", unique=True),
         Index("ix_event_at", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
-        Index("ix_event_root", "root", sqlite_where=_HANGS, postgresql_where=_HANGS),
+        Index("ix_event_root", "root", sqlite_where=text("parent IS NOT NULL")),
         Index("ix_event_run", "at", sqlite_where=text("parent IS NULL"), postgresql_where=text("parent IS NULL")),
     )
     key: int | None = Field(default=None, primary_key=True, sa_type=KEY)

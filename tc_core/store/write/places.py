@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Row, delete, select, update
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import EventId
 from tc_core.store.engine.database import Database, chunks
-from tc_core.store.schema.runs import in_runs
 from tc_core.store.schema.tables import Event, Orphan, table
 
 _EVENT = table(Event)
@@ -93,7 +92,7 @@ class Places:
             return
         # One that is its own descendant keeps waiting: that parent stays unrecorded.
         for some in chunks([child for child in children if child != parent.root]):
-            trees = update(_EVENT).where(in_runs(_EVENT, some))
+            trees = update(_EVENT).where(self._database.in_runs(_EVENT, some))
             self._connection.execute(trees.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
             self._connection.execute(update(_EVENT).where(_EVENT.c.key.in_(some)).values(parent=parent.key))
             self._connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event.in_(some)))

@@ -1,4 +1,4 @@
-"""Small keys for label sets, which are found by a hash of their text, and an index by root that has no roots.
+"""Small keys for label sets, which are found by a hash of their text, and in SQLite an index by root without roots.
 
 Events stay as they are, so that this takes as long as the label sets and the index are large: the key of an older set
 is the hash of its text, and goes on being both.
@@ -15,9 +15,9 @@ def upgrade() -> None:
     op.add_column("label_set", sa.Column("hash", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.execute("UPDATE label_set SET hash = id")
     op.create_index("ix_label_set_hash", "label_set", ["hash"], unique=True)
-    if op.get_context().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":  # whose index by root stays whole
         op.execute("CREATE SEQUENCE label_set_id_seq OWNED BY label_set.id")
         op.execute("ALTER TABLE label_set ALTER COLUMN id SET DEFAULT nextval('label_set_id_seq')")
-    op.drop_index("ix_event_root", "event")
-    hangs = sa.text("parent IS NOT NULL")
-    op.create_index("ix_event_root", "event", ["root"], sqlite_where=hangs, postgresql_where=hangs)
+    else:
+        op.drop_index("ix_event_root", "event")
+        op.create_index("ix_event_root", "event", ["root"], sqlite_where=sa.text("parent IS NOT NULL"))
