@@ -63,12 +63,12 @@ def test_two_writers_that_know_nothing_of_each_other_agree_on_the_keys(opened):
         assert one.aggregate("calls", ["both"]) == {("0",): 2, ("1",): 3, ("2",): 3, ("3",): 3, ("4",): 1}
 
 
-def test_writers_at_once_make_one_row_of_each_label_set(opened, each=3):
+def test_writers_at_once_make_one_row_of_each_label_set(opened):
     """Each has a connection of its own; on a server their transactions overlap."""
-    stores = [opened() for _ in range(each)]
+    stores = [opened() for _ in range(3)]
     for store in stores:
         store.save_event(call(labels={"warm": "yes"}))  # each has opened the store
-    ready, failed = threading.Barrier(each), []
+    ready, failed = threading.Barrier(len(stores)), []
 
     def write(store):
         ready.wait(10)
