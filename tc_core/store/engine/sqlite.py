@@ -10,7 +10,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -352,7 +352,7 @@ class SQLite(Database):
             for column, values in zip(columns, zip(*rows, strict=True), strict=True)
             if values != unfilled
         }
-        self._insert(connection, insert_into(table, list(filled), "?"), list(zip(*filled.values(), strict=True)))
+        self._insert(connection, insert_into(table, list(filled), "?"), zip(*filled.values(), strict=True))
 
     def insert_missing(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         """Insert those rows whose key is not there yet."""
@@ -363,9 +363,10 @@ class SQLite(Database):
         insert = insert_into(table, (*key, *sums), "?")
         self._insert(connection, f"{insert} {adding(table, key, sums)}", rows)
 
-    def _insert(self, connection: Connection, statement: str, rows: Rows) -> None:
-        if rows:
-            connection.exec_driver_sql(statement, list(rows))
+    def _insert(self, connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute a statement for each row, by the driver itself: SQLAlchemy would want them all at once."""
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
+        driver.executemany(statement, rows).close()
 
     def in_runs(self, event: FromClause, roots: Any) -> ColumnElement[bool]:
         """Return the condition that an event is of one of some runs: a root of them, or what hangs below one."""
