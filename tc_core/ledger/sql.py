@@ -63,7 +63,7 @@ def of_same_scopes(connection: Connection, database: Database, chosen: Columns) 
     tables = EVENT.join(_PROMPT, _PROMPT.c.event == EVENT.c.key)
     scopes = [
         EVENT.c.session_id.in_(database.listed(sessions.tolist())),
-        database.in_runs(EVENT, database.listed(roots.tolist())) & EVENT.c.session_id.is_(None),
+        EVENT.c.root.in_(database.listed(roots.tolist())) & EVENT.c.session_id.is_(None),
     ]
     found = [
         _columns(connection, columns, tables, scope, is_before, is_other, EVENT.c.input_tokens > 0)

@@ -7,7 +7,6 @@ import sys
 import threading
 
 import pytest
-from sqlalchemy import select
 
 from tc_core import PostgreSQLStorage, SQLiteStorage
 from tc_core.model.event import EventRecord
@@ -16,7 +15,6 @@ from tc_core.model.ports import Batch
 from tc_core.model.scope import Scope
 from tc_core.store.engine import migrate
 from tc_core.store.keep.retention import Retention
-from tc_core.store.read.filters import EVENT
 from tests.store.contract import NOON, call
 from tests.store.make_version import HERE
 
@@ -168,18 +166,3 @@ def test_older_sets_keep_their_keys_and_newer_ones_get_small_ones(tmp_path):
         store.save_event(call(labels={"user_id": "never seen"}))
         (new,) = sets(store).keys() - before.keys()
         assert new < 100 < max(before)
-
-
-def test_a_run_is_found_by_its_root_alone(tmp_path):
-    with SQLiteStorage(tmp_path / "s.db") as store:
-        store.save_events([call(event_id="top"), call(1, event_id="below", parent_id="top"), call(2, event_id="alone")])
-        assert [event.event_id for event in store.tree("top")[0]] == ["top", "below"]
-        assert [event.event_id for event in store.tree("alone")[0]] == ["alone"]
-        with store._database.reading() as connection:
-            chosen = select(EVENT.c.key).where(store._database.in_runs(EVENT, [1, 3]))
-            written = chosen.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {written}")
-            assert not [row[-1] for row in plan if row[-1].startswith("SCAN")]
-            assert sorted(connection.execute(chosen).scalars()) == [1, 2, 3]
-            below = select(EVENT.c.key).where(store._database.in_runs(EVENT, [2]))
-            assert connection.execute(below).scalars().all() == []

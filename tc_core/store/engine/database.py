@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select
+from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 from tc_core.errors import StorageError
 from tc_core.model.foreign import let_pass
@@ -275,14 +275,6 @@ class Database(ABC):
     def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         """Return the condition that a column has one of some values, and its parameters."""
         return f"{column} IN ({', '.join([self.placeholder] * len(values))})", tuple(values)
-
-    def in_runs(self, event: FromClause, roots: Any) -> ColumnElement[bool]:
-        """Return the condition that an event is of one of some runs, given by their roots' keys or a question for them.
-
-        Where the index by root has no roots, their own keys find these.
-        """
-        of_runs: ColumnElement[bool] = event.c.root.in_(roots)
-        return of_runs
 
     @abstractmethod
     def listed(self, values: Sequence[int]) -> Select[tuple[int]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 import tenacity
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
@@ -367,11 +367,6 @@ class SQLite(Database):
         """Execute a statement for each row, by the driver itself: SQLAlchemy would want them all at once."""
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what `_create_engine` makes
         driver.executemany(statement, rows).close()
-
-    def in_runs(self, event: FromClause, roots: Any) -> ColumnElement[bool]:
-        """Return the condition that an event is of one of some runs: a root of them, or what hangs below one."""
-        is_root, is_below = event.c.key.in_(roots), event.c.root.in_(roots)
-        return or_(is_root & event.c.parent.is_(None), is_below & event.c.parent.is_not(None))
 
     def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
         """Return a question for some whole numbers."""

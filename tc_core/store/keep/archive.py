@@ -87,7 +87,7 @@ class Archive:
     def step(self) -> bool:
         """Archive some runs; return whether there may be more."""
         with self._database.reading() as connection:
-            found = deletion.look(connection, self._database, self._before_us, self._after, MOST)
+            found = deletion.look(connection, self._before_us, self._after, MOST)
             records = self._records(connection, found.keys)
         if found.keys:
             files = self._announce(records)
@@ -119,7 +119,7 @@ class Archive:
         """Delete the events and mark the files whole, unless anything of them has changed since they were read."""
 
         def let_go(connection: Connection) -> bool:
-            now = deletion.look(connection, self._database, self._before_us, self._after, MOST)
+            now = deletion.look(connection, self._before_us, self._after, MOST)
             if now.keys != found.keys or repr(self._records(connection, now.keys)) != repr(records):
                 return False
             deletion.remove(connection, self._database, found.keys)

@@ -50,12 +50,12 @@ class Leaving:
         return (self.last[0], self.last[1] - 1) if self.is_cut and self.last else self.last
 
 
-def look(connection: Connection, database: Database, limit_us: int, after: Place | None, most: int) -> Leaving:
+def look(connection: Connection, limit_us: int, after: Place | None, most: int) -> Leaving:
     """Return some events that may leave: of the next runs behind a place, in order of time."""
-    roots = _next_roots(connection, database, limit_us, after, most)
+    roots = _next_roots(connection, limit_us, after, most)
     found = Leaving(last=roots[-1] if roots else None)
     for some in chunks([key for _, key in roots]):
-        found.keys += _of_trees(connection, database, limit_us, some)
+        found.keys += _of_trees(connection, limit_us, some)
     slice_ = max(most, -(-len(found.keys) // _PASSES))
     found.is_cut = len(found.keys) > slice_
     found.keys = found.keys[:slice_]
@@ -102,9 +102,7 @@ def day_name(day: int) -> str:
     return f"{from_us(day * US_PER_DAY):%Y-%m-%d}"
 
 
-def _next_roots(
-    connection: Connection, database: Database, limit_us: int, after: Place | None, most: int
-) -> list[Place]:
+def _next_roots(connection: Connection, limit_us: int, after: Place | None, most: int) -> list[Place]:
     """Return the next runs that began before the limit, so many that their events are not too many."""
     conditions: list[ColumnElement[bool]] = [EVENT.c.parent.is_(None), EVENT.c.at < limit_us]
     if after is not None:
@@ -112,7 +110,7 @@ def _next_roots(
         conditions += [EVENT.c.at >= at, or_(EVENT.c.at > at, EVENT.c.key > key)]
     question = select(EVENT.c.at, EVENT.c.key).where(*conditions).order_by(EVENT.c.at, EVENT.c.key).limit(_ROOTS)
     roots = [(at, key) for at, key in connection.execute(question)]
-    counted = select(EVENT.c.root, func.count()).where(database.in_runs(EVENT, [key for _, key in roots]))
+    counted = select(EVENT.c.root, func.count()).where(EVENT.c.root.in_([key for _, key in roots]))
     sizes = {root: count for root, count in connection.execute(counted.group_by(EVENT.c.root))}  # noqa: C416
     total = 0
     for place, (_, key) in enumerate(roots):
@@ -122,10 +120,10 @@ def _next_roots(
     return roots
 
 
-def _of_trees(connection: Connection, database: Database, limit_us: int, roots: Sequence[int]) -> list[int]:
+def _of_trees(connection: Connection, limit_us: int, roots: Sequence[int]) -> list[int]:
     stays = case((EVENT.c.status == OPEN, 1), (EVENT.c.at >= limit_us, 1), else_=0).label("holds_all")
     columns = (EVENT.c.key, EVENT.c.parent, EVENT.c.root, stays, IS_UNPRICED.label("is_unpriced"))
-    question = select(*columns).where(database.in_runs(EVENT, roots)).order_by(EVENT.c.depth.desc(), EVENT.c.key.desc())
+    question = select(*columns).where(EVENT.c.root.in_(roots)).order_by(EVENT.c.depth.desc(), EVENT.c.key.desc())
     rows = connection.execute(question).all()
     held = {row.root for row in rows if row.holds_all}
     parents = {row.key: row.parent for row in rows}

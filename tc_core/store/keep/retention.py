@@ -67,7 +67,7 @@ class Retention:
         """Look at some runs, and delete what may leave; return whether there were any."""
         limit_us = deletion.limit_of(self._days or 0, int(self._now() * 1_000_000))
         with self._database.reading() as connection:
-            found = deletion.look(connection, self._database, limit_us, self._after, deletion.MOST)
+            found = deletion.look(connection, limit_us, self._after, deletion.MOST)
         if found.keys:  # what has come meanwhile may hold some back
             found, removed = self._database.transact(lambda connection: self._remove(connection, limit_us), alone=True)
             self.removed.events += removed
@@ -75,7 +75,7 @@ class Retention:
         return found.last is not None
 
     def _remove(self, connection: Connection, limit_us: int) -> tuple[deletion.Leaving, int]:
-        found = deletion.look(connection, self._database, limit_us, self._after, deletion.MOST)
+        found = deletion.look(connection, limit_us, self._after, deletion.MOST)
         return found, deletion.remove(connection, self._database, found.keys)
 
     def _let_texts_go(self) -> bool:

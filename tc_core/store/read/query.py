@@ -153,7 +153,7 @@ class Reader:
     def tree(self, root_id: str) -> list[TrackingEvent]:
         """Return a root and everything below it, in order of time."""
         root = select(EVENT.c.key).where(EVENT.c.id == ids.from_text(root_id)).scalar_subquery()
-        question = _WHOLE.where(self._database.in_runs(EVENT, [root])).order_by(EVENT.c.at, EVENT.c.key)
+        question = _WHOLE.where(EVENT.c.root == root).order_by(EVENT.c.at, EVENT.c.key)
         return self._events(self._connection.execute(question).all())
 
     def calls_with_usage(
@@ -224,7 +224,7 @@ class Reader:
             sums = {name: column for name, column in zip(MEASURES, row_measures(all_types=False), strict=True)}  # noqa: C416
             tokens = sums["input_tokens"].element + sums["output_tokens"].element
             by = {"cost": sums["cost_nanos"], "tokens": tokens, "errors": sums["errors"]}[sort]
-            of_roots = select(EVENT.c.root).where(self._database.in_runs(EVENT, chosen)).group_by(EVENT.c.root)
+            of_roots = select(EVENT.c.root).where(EVENT.c.root.in_(chosen)).group_by(EVENT.c.root)
             latest = of_roots.order_by(by.desc(), EVENT.c.root.desc()).limit(limit)
         keys = list(self._connection.execute(latest).scalars())
         found = {row.key: row for some in chunks(keys) for row in self._rows(some)}
@@ -255,7 +255,7 @@ class Reader:
 
     def _sums(self, roots: Sequence[int]) -> Sequence[Row[Any]]:
         sums = select(EVENT.c.root, func.count().label("events"), *row_measures(all_types=False))
-        return self._connection.execute(sums.where(self._database.in_runs(EVENT, roots)).group_by(EVENT.c.root)).all()
+        return self._connection.execute(sums.where(EVENT.c.root.in_(roots)).group_by(EVENT.c.root)).all()
 
     def attempts_in(self, root_id: str) -> dict[str, list[Attempt]]:
         """Return the HTTP requests of the calls of a run, by the ids of these."""
@@ -266,7 +266,7 @@ class Reader:
         )
         found: dict[str, list[Attempt]] = {}
         for id_, text, *attempt in self._connection.execute(
-            question.where(self._database.in_runs(EVENT, [root])).order_by(_ATTEMPT.c.number)
+            question.where(EVENT.c.root == root).order_by(_ATTEMPT.c.number)
         ):
             found.setdefault(text or ids.to_text(id_), []).append(Attempt(*attempt))
         return found

@@ -117,7 +117,7 @@ class Event(StoreTable, table=True):
     __table_args__ = (
         Index("ix_event_id", "id", unique=True),
         Index("ix_event_at", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
-        Index("ix_event_root", "root", sqlite_where=text("parent IS NOT NULL")),
+        Index("ix_event_root", "root"),
         Index("ix_event_run", "at", sqlite_where=text("parent IS NULL"), postgresql_where=text("parent IS NULL")),
     )
     key: int | None = Field(default=None, primary_key=True, sa_type=KEY)

@@ -92,7 +92,7 @@ class Places:
             return
         # One that is its own descendant keeps waiting: that parent stays unrecorded.
         for some in chunks([child for child in children if child != parent.root]):
-            trees = update(_EVENT).where(self._database.in_runs(_EVENT, some))
+            trees = update(_EVENT).where(_EVENT.c.root.in_(some))
             self._connection.execute(trees.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
             self._connection.execute(update(_EVENT).where(_EVENT.c.key.in_(some)).values(parent=parent.key))
             self._connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event.in_(some)))
