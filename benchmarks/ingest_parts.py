@@ -81,7 +81,7 @@ class _Way:
         drains: list[Took] = []
 
         def write() -> None:
-            drains.append(timed(self._recording.drain))
+            drains.append(timed(self._recording.drain, collect=False))
             self._writer._tell_of_commit()
             self._writer.after.wait(WAIT_SECONDS)
             self._writer.listeners.wait(WAIT_SECONDS)
