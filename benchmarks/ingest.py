@@ -5,7 +5,9 @@ relations and the spool mark) with SQLite's synchronous NORMAL and FULL, and the
 commit for each event, the table of the seed document, and the limit, which is the same rows put into the same table by
 bare sqlite3 or COPY. `cpu_us` is the processor time of one event, `self_ratio` the limit measured twice.
 
-    python -m benchmarks.ingest [--events N] [--blocks N] [--storage sqlite|postgresql|memory] [--json]
+With `--parts` the writer is measured with budgets, alert rules and the ledger on as well as off: see `ingest_parts`.
+
+    python -m benchmarks.ingest [--parts] [--events N] [--blocks N] [--storage sqlite|postgresql|memory] [--json]
 """
 
 import argparse
@@ -17,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ingest_parts
 from benchmarks.baselines import BareCopy, BareTable, naive_engine, save_by_orm, save_by_seed, seed_database
 from benchmarks.common import Figure, Took, median, show, spread, timed
 from benchmarks.stores import KINDS, MOST_QUEUED, Capturing, Recording, flush_each_commit, kind_of, opened, url_of
@@ -26,7 +29,7 @@ from tc_core.store.sql import SqlStore
 
 SLOW_EVENTS = 300
 """How many events of a block the slow ways get."""
-AIMS = {"sqlite": 25_000, "postgresql": 20_000, "memory": 25_000}
+AIMS = {"sqlite": 40_000, "postgresql": 30_000, "memory": 40_000}
 DENSITY = 1_000_000
 """The days are as full as in a store of a million events."""
 
@@ -82,7 +85,7 @@ class _Writing:
                 flush_each_commit(store)
             else:
                 self.store = store
-            recording = Recording(store.sink, folder / f"{file}.spool")
+            recording = Recording.into(store.sink, folder / f"{file}.spool")
             stack.callback(recording.close)
             self._ways.append((name, recording, Traffic(DENSITY).calls()))
 
@@ -103,7 +106,7 @@ class _Alone:
 
     def block(self, size: int) -> Takes:
         captured = Capturing()
-        enriching = Recording(captured, None)
+        enriching = Recording.into(captured, None)
         enriching.queue(islice(self._calls, size))
         return {
             "enrich alone": (timed(enriching.drain), size),
@@ -179,10 +182,12 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--events", type=int, default=160_000, help="of each way that is fast, over all blocks")
     parser.add_argument("--blocks", type=int, default=7)
     parser.add_argument("--storage", choices=KINDS, default="sqlite")
+    parser.add_argument("--parts", action="store_true", help="with budgets, alerts and ledger on as well as off")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        result = run(options.events, options.blocks, options.storage, Path(folder))
+        measure = ingest_parts.run if options.parts else run
+        result = measure(options.events, options.blocks, options.storage, Path(folder))
     show(result, result["rows"], as_json=options.json)
     return result
 

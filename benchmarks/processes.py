@@ -148,7 +148,7 @@ def _elected(number: int, where: str, spool: Path, events: int, barrier: Barrier
 
 def _warm(sink: _Timed, spool: Path, number: int) -> Recording:
     """Return a recording that has loaded all that it needs, such as the prices."""
-    recording = Recording(sink, spool)
+    recording = Recording.into(sink, spool)
     _record(recording, _calls(1000 + number, WARM_UP))
     sink.took.clear()
     return recording

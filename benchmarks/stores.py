@@ -65,9 +65,14 @@ def _set_full(connection: sqlite3.Connection, _record: object) -> None:
 class Recording:
     """A recorder's writer with its spool, filled by hand: what is timed is what its thread does."""
 
-    def __init__(self, sink: EventSink, folder: Path | None) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._entries = EntryWriter()
-        self.writer = Writer(sink, [METERING], spool=None if folder is None else Spool(folder))
+        self.writer = writer
+
+    @classmethod
+    def into(cls, sink: EventSink, folder: Path | None) -> "Recording":
+        """Record with no part but the one that counts and prices."""
+        return cls(Writer(sink, [METERING], spool=None if folder is None else Spool(folder)))
 
     def queue(self, calls: Iterable[PendingEvent]) -> None:
         """Spool and queue ended calls, as their end hooks do."""
@@ -113,7 +118,7 @@ class Capturing:
 
 def fill(store: SqlStore, calls: Iterator[PendingEvent], count: int, folder: Path | None) -> Iterator[float]:
     """Bring so many calls into a store as a recorder does; yield for each part how many seconds the writer worked."""
-    recording = Recording(store.sink, folder)
+    recording = Recording.into(store.sink, folder)
     for start in range(0, count, MOST_QUEUED):
         recording.queue(islice(calls, min(MOST_QUEUED, count - start)))
         yield timed(recording.drain, collect=False).wall_s

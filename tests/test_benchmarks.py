@@ -128,7 +128,16 @@ def test_ingest(capsys):
     assert {"writer", "writer, FULL", "store alone", "ORM", "seed table", "limit", "limit again"} <= ways.keys()
     assert all(row["events_per_s"] > 0 for row in result["rows"])
     assert ways["writer"]["of_limit"] > 0
-    assert [figure.aim for figure in figures(result)] == ["25,000", "25,000"]
+    assert [figure.aim for figure in figures(result)] == ["40,000", "40,000"]
+
+
+def test_ingest_with_parts(capsys):
+    from benchmarks.ingest import main
+
+    main(["--events", "400", "--blocks", "1", "--parts", "--json"])
+    ways = {row["way"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert ways.keys() == {"none", "budgets", "alerts", "ledger and health", "all"}
+    assert all(row["events_per_s"] > 0 for row in ways.values())
 
 
 def test_ingest_into_postgresql(capsys):

@@ -177,8 +177,8 @@ def _rates_of_call(
     model: str, served_model: str | None, provider: str | None, service_tier: str | None, at_us: int
 ) -> _Rates | None:
     loading.load_prices()
-    tier = service_tier if service_tier in PRICED_TIERS else None
-    return _rates([name for name in dict.fromkeys((served_model, model)) if name], provider, tier, at_us)
+    found = _rates_on(model, served_model, provider, service_tier, at_us // _US_PER_DAY, own_prices.current())
+    return found(at_us) if callable(found) else found
 
 
 def _lines(
@@ -233,28 +233,40 @@ def table_date() -> date:
     return max(starts)
 
 
-def _rates(names: Sequence[str], provider: str | None, tier: str | None, at_us: int) -> _Rates | None:
+_RatesOfDay = _Rates | Callable[[int], _Rates | None] | None
+"""The rates of a whole day, or for the few models whose price follows the clock, what resolves them."""
+
+
+@lru_cache(maxsize=4096)
+def _rates_on(
+    model: str,
+    served_model: str | None,
+    provider: str | None,
+    service_tier: str | None,
+    day: int,
+    own: own_prices.PriceList,
+) -> _RatesOfDay:
     """Return the rates of the first name that has some, the user's own before the table's."""
-    day, own = at_us // _US_PER_DAY, own_prices.current()
+    tier = service_tier if service_tier in PRICED_TIERS else None
+    names = [name for name in dict.fromkeys((served_model, model)) if name]
     if names and names[-1].endswith(catalogue.FREE):  # the answer may name the model without that
         names = names[-1:]
     for name in names if own.entries else ():
         rates = _own_rates(name, provider, tier, day, own)
         if rates is not None:
             return rates
-    for name in names:
-        of_day = _rates_of_day(name, provider, tier, day)
-        rates = of_day(at_us) if callable(of_day) else of_day
-        if rates is not None:
-            return rates
-    return None
+    of_day = [_rates_of_day(name, provider, tier, day) for name in names]
+    return partial(_first, of_day) if any(map(callable, of_day)) else _first(of_day, day * _US_PER_DAY)
+
+
+def _first(found: Sequence[_RatesOfDay], at_us: int) -> _Rates | None:
+    at_once = (each(at_us) if callable(each) else each for each in found)
+    return next((rates for rates in at_once if rates is not None), None)
 
 
 @lru_cache(maxsize=4096)
-def _rates_of_day(
-    model: str, provider: str | None, tier: str | None, day: int
-) -> "_Rates | Callable[[int], _Rates | None] | None":
-    """Return the rates of a whole day, or for the few models whose price follows the clock, what resolves them."""
+def _rates_of_day(model: str, provider: str | None, tier: str | None, day: int) -> _RatesOfDay:
+    """Return the rates of a whole day by one name."""
     if catalogue.is_local(provider, model):
         return _free("local")
     info = _find(model, provider)

@@ -80,19 +80,19 @@ def measures(
     is_error = status == "error"
     is_priced = cost_nanos is not None
     is_unpriced = not is_priced and (usage is not None or not is_error)
-    tokens = usage or _NO_USAGE
+    tokens_in, tokens_out, cached, written, reasoning, audio_in, audio_out, _ = usage or _NO_USAGE
     return (
         int(is_call),
         int(is_call and is_priced),
         int(is_call and is_unpriced),
         int(is_call and usage_source not in (None, "provider")),
         int(is_error),
-        tokens.input_tokens or 0,
-        tokens.output_tokens or 0,
-        tokens.cached_tokens or 0,
-        tokens.cache_write_tokens or 0,
-        tokens.reasoning_tokens or 0,
-        (tokens.audio_input_tokens or 0) + (tokens.audio_output_tokens or 0),
+        tokens_in or 0,
+        tokens_out or 0,
+        cached or 0,
+        written or 0,
+        reasoning or 0,
+        (audio_in or 0) + (audio_out or 0),
         cost_nanos or 0,
         charges_nanos or 0,
         latency_us or 0,

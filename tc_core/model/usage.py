@@ -41,6 +41,11 @@ def is_count(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= MOST_TOKENS
 
 
+def are_counts(usage: Usage) -> bool:
+    """Tell whether all that is known can be numbers of tokens."""
+    return not [count for count in usage if count is not None and not is_count(count)]
+
+
 def whole_usage(usage: Usage) -> Usage:
     """Return the usage of a call whose tokens a user gives; raise ValueError, naming the field, if it cannot be."""
     for name in ("input_tokens", "output_tokens"):

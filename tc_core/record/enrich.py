@@ -7,7 +7,7 @@ from tc_core.meter import corrections, images, messages, prices, tokens
 from tc_core.model.event import CALL_TYPES
 from tc_core.model.part import Part
 from tc_core.model.segment import Segment, segments
-from tc_core.model.usage import Usage, is_count
+from tc_core.model.usage import Usage, are_counts, is_count
 from tc_core.record.guard import faults
 from tc_core.record.pending import PendingEvent
 from tc_core.record.reports import read_reports
@@ -16,7 +16,7 @@ from tc_core.record.reports import read_reports
 def drop_impossible_counts(call: PendingEvent) -> None:
     """Take what cannot be a number of tokens for unknown, whoever reported it."""
     usage = call.record.usage
-    if usage is None or all(count is None or is_count(count) for count in usage):
+    if usage is None or are_counts(usage):
         return
     faults.note("usage: what is no number of tokens")
     known = Usage(*(count if is_count(count) else None for count in usage))

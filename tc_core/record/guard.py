@@ -8,7 +8,7 @@ that struck our code, such as a time limit by a signal, is no fault: it goes on 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -108,6 +108,17 @@ def attempt(reading: Callable[..., R], *args: Any, default: R | None = None) -> 
         if faults.strict:
             raise
         return default
+
+
+def attempt_each(steps: Iterable[Callable[[Any], object]], target: Any) -> None:
+    """Take each of some steps; a failure costs that step alone."""
+    for step in steps:
+        try:
+            step(target)
+        except Exception as error:
+            faults.note(f"{step.__module__}.{step.__qualname__}", error)
+            if faults.strict:
+                raise
 
 
 def failure_of(where: str, action: Callable[[], object]) -> Exception | None:

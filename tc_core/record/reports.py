@@ -21,6 +21,8 @@ BILLED = "billed"
 def read_reports(call: PendingEvent) -> None:
     """Read what the answer reports, or where the host hands over none, what the answers to its HTTP requests do."""
     record, part = call.record, call.report
+    if part is None and not call.attempt_reports:
+        return
     of_attempts = _of_attempts(call)
     if part is not None:
         reading = _read(part, record)

@@ -12,7 +12,7 @@ from tc_core.record.guard import attempt, contained, faults
 from tc_core.record.pending import Item, PendingEvent
 from tc_core.record.spool import SpoolFile, files_of_others
 
-BATCH = 1000
+BATCH = 2000
 
 Write = Callable[[list[Item], SpoolMark | None], None]
 """Writes items in one transaction, which moves the mark: to the one given, else to the last item's."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from tc_core.model.event import EventRecord
 from tc_core.model.ports import Batch, SpoolMark
-from tc_core.record.guard import attempt, faults
+from tc_core.record.guard import attempt_each, faults
 from tc_core.record.pending import Item, LooseLink, PendingEvent
 
 
@@ -21,21 +21,25 @@ class Work:
 
 def prepare(items: list[Item], steps: Iterable[Callable[[Any], object]]) -> Work:
     """Complete the records of items by steps, and put before each what it hangs under and the store lacks."""
-    batch = Batch(faults=faults.take())
+    batch, steps = Batch(faults=faults.take()), tuple(steps)
+    records = batch.records
     included = {item.record.id for item in items if isinstance(item, PendingEvent)}
     for item in items:
         if isinstance(item, LooseLink):
             batch.links.append(item.link)
             continue
-        for step in steps:
-            attempt(step, item)
-        for ancestor in reversed(unwritten_ancestors(item)):
-            if ancestor.record.id not in included:
-                included.add(ancestor.record.id)
-                batch.records.append(as_open(ancestor.record))
-        batch.records.append(item.record)
-        batch.links.extend(item.links)
-        batch.attempts.extend((item.record.id, attempt) for attempt in item.attempts)
+        record, above = item.record, item.parent
+        attempt_each(steps, item)
+        if above is not None and not above.is_written:
+            for ancestor in reversed(unwritten_ancestors(item)):
+                if ancestor.record.id not in included:
+                    included.add(ancestor.record.id)
+                    records.append(as_open(ancestor.record))
+        records.append(record)
+        if item.links:
+            batch.links.extend(item.links)
+        if item.attempts:
+            batch.attempts.extend((record.id, attempt) for attempt in item.attempts)
     marks = [item.spooled for item in items if item.spooled is not None]
     return Work(items, batch, marks[-1] if marks else None)
 

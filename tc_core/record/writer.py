@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from tc_core.errors import StorageError
@@ -23,7 +24,7 @@ from tc_core.record.pending import Item, PendingEvent
 from tc_core.record.spool import Spool
 from tc_core.record.succession import BATCH, Succession
 from tc_core.record.wake import WakeSignal
-from tc_core.record.work import Work, let_go_of_texts, prepare, unwritten_ancestors
+from tc_core.record.work import Work, let_go_of_texts, prepare
 
 MARK_SECONDS = 0.02
 """How soon the spool says that a run has begun."""
@@ -300,12 +301,12 @@ class Writer:
         """Return the next batch of the queue; a mark speaks of one spool file, so a batch does too."""
         items: list[Item] = []
         file = None
-        for place in range(min(len(self._queue), BATCH)):
-            item = self._queue[place]
-            if item.spooled is not None:
-                if file not in (None, item.spooled.file):
+        for item in list(islice(self._queue, BATCH)):  # at one go: hooks append to it meanwhile
+            mark = item.spooled
+            if mark is not None:
+                if file is not None and mark.file != file:
                     break
-                file = item.spooled.file
+                file = mark.file
             items.append(item)
         return items
 
@@ -340,14 +341,15 @@ class Writer:
     def _written(self, work: Work) -> None:
         if work.mark is not None and self.spool is not None:
             self.spool.committed(work.mark)
-        for item in work.items:
-            if isinstance(item, PendingEvent):
-                for call in (item, *unwritten_ancestors(item)):
-                    call.is_written = True
-                item.parent = None
-        with undisturbed(), self.lock:
-            self._held_bytes -= sum(item.held_bytes for item in work.items)
         events = [item for item in work.items if isinstance(item, PendingEvent)]
+        for event in events:
+            event.is_written = True
+            above, event.parent = event.parent, None
+            while above is not None and not above.is_written:
+                above.is_written = True
+                above = above.parent
+        with undisturbed(), self.lock:
+            self._held_bytes -= sum([item.held_bytes for item in work.items])
         if self.after.is_wanted:
             self.after.hand_over(events)
         for event in events:

@@ -90,7 +90,7 @@ def old_on_a_server(version, postgresql):
                 connection.execute(table.delete())
                 for row in rows:
                     connection.execute(table.insert(), dict(zip(table.columns.keys(), row, strict=True)))
-            for table, key in (("event", "key"), ("dimension", "id")):
+            for table, key in (("event", "key"), ("dimension", "id"), ("label_set", "id")):
                 last = f'(SELECT max("{key}") FROM {table})'
                 connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), {last})")
         database.close()

@@ -266,8 +266,8 @@ class Database(ABC):
     # Its SQL
 
     @abstractmethod
-    def allocate_keys(self, connection: Connection, count: int) -> Sequence[int]:
-        """Return `count` keys that no event has or will have, in ascending order."""
+    def allocate_keys(self, connection: Connection, table: str, key: str, count: int) -> Sequence[int]:
+        """Return `count` keys that no row has or will have, in ascending order."""
 
     @abstractmethod
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:

@@ -23,7 +23,7 @@ from tc_core.store.schema.tables import SEED, StoreTable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest version, which this code reads and writes."""
 
 VERSION_TABLE = "token_calculator_version"

@@ -54,6 +54,7 @@ _CONFLICTS = ("40001", "40P01", "23505")
 """Another transaction was faster: serialization failure, deadlock, unique violation."""
 _NO_SUCH_TABLE = "42P01"
 _WRONG_FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied")
+_WHOLE_NUMBERS = ("int8", "int4")
 _TYPES = ((BigInteger, "int8"), (Integer, "int4"), (LargeBinary, "bytea"), (Text, "text"), (Float, "float8"))
 
 _ON_CONNECT = f"""
@@ -243,9 +244,9 @@ class PostgreSQL(Database):
 
     # Its SQL
 
-    def allocate_keys(self, connection: Connection, count: int) -> Sequence[int]:
+    def allocate_keys(self, connection: Connection, table: str, key: str, count: int) -> Sequence[int]:
         """Return `count` keys from the sequence, which several writers use at once."""
-        sequence = "(SELECT pg_get_serial_sequence('event', 'key')::regclass)"  # looked up once, not for each key
+        sequence = f"(SELECT pg_get_serial_sequence('{table}', '{key}')::regclass)"  # looked up once, not for each key
         question = f"SELECT nextval({sequence}) FROM generate_series(1, %s)"
         return connection.exec_driver_sql(question, (count,)).scalars().all()
 
@@ -280,11 +281,15 @@ class PostgreSQL(Database):
         types = _types(table)
         arrays = ", ".join(f"%s::{types[column]}[]" for column in columns)
         statement = f"INSERT INTO {table} ({names(columns)}) SELECT * FROM unnest({arrays}) {on_conflict}"
-        connection.exec_driver_sql(statement, tuple(_array(column) for column in zip(*rows, strict=True)))
+        arrays_given = [
+            _array_of_numbers(values) if types[column] in _WHOLE_NUMBERS else _array(values)
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+        ]
+        connection.exec_driver_sql(statement, tuple(arrays_given))
 
     def one_of(self, column: str, values: Sequence[object]) -> tuple[str, tuple[object, ...]]:
         """Return the condition that a column has one of some values: as one array, which is read at once."""
-        kind = "bytea" if isinstance(values[0], bytes) else "text"
+        kind = "bytea" if isinstance(values[0], bytes) else "int8" if isinstance(values[0], int) else "text"
         return f"{column} = ANY(%s::{kind}[])", (_array(values),)
 
     def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
@@ -355,6 +360,11 @@ def _on_connect(connection: Any, _record: object) -> None:
 
 def _cursor(connection: Connection) -> Any:
     return connection.connection.driver_connection.cursor()  # type: ignore[union-attr]  # psycopg's own
+
+
+def _array_of_numbers(values: Sequence[object]) -> str:
+    """Write an array of whole numbers and None: as Python writes a list, but for braces and NULL."""
+    return "{" + str(list(values))[1:-1].replace("None", "NULL") + "}"
 
 
 def _array(values: Sequence[object]) -> str:

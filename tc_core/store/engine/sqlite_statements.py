@@ -1,11 +1,14 @@
 """What the store says to SQLite in words that other databases do not have."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from tc_core.store.engine.database import Database, Rows, adding, insert_into, view
+from tc_core.store.schema.tables import MOST_COUNTED
 
 
 class SQLiteStatements(Database):
@@ -13,14 +16,24 @@ class SQLiteStatements(Database):
 
     placeholder = "?"
 
-    def allocate_keys(self, connection: Connection, count: int) -> range:
-        """Return `count` keys that no event has; the write transaction keeps others out until it ends."""
-        last = connection.exec_driver_sql('SELECT max("key") FROM event').scalar() or 0
+    def allocate_keys(self, connection: Connection, table: str, key: str, count: int) -> range:
+        """Return `count` keys that no row has; the write transaction keeps others out until it ends."""
+        # Keys that an older version made from texts, which may be any number of 64 bits, are not counted on from.
+        question = f'SELECT max("{key}") FROM {table} WHERE "{key}" BETWEEN 0 AND {MOST_COUNTED}'
+        last = connection.exec_driver_sql(question).scalar() or 0
         return range(last + 1, last + 1 + count)
 
     def insert(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
-        """Insert rows that are new."""
-        self._insert(connection, insert_into(table, columns, "?"), rows)
+        """Insert rows that are new; columns that none of them fills are left out, since each one costs time."""
+        if not rows:
+            return
+        unfilled = (None,) * len(rows)
+        filled = {
+            column: values
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+            if values != unfilled
+        }
+        self._insert(connection, insert_into(table, list(filled), "?"), zip(*filled.values(), strict=True))
 
     def insert_missing(self, connection: Connection, table: str, columns: Sequence[str], rows: Rows) -> None:
         """Insert those rows whose key is not there yet."""
@@ -31,9 +44,10 @@ class SQLiteStatements(Database):
         insert = insert_into(table, (*key, *sums), "?")
         self._insert(connection, f"{insert} {adding(table, key, sums)}", rows)
 
-    def _insert(self, connection: Connection, statement: str, rows: Rows) -> None:
-        if rows:
-            connection.exec_driver_sql(statement, list(rows))
+    def _insert(self, connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute a statement for each row, by the driver itself: SQLAlchemy would want them all at once."""
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # what the engine was made with
+        driver.executemany(statement, rows).close()
 
     def listed(self, values: Sequence[int]) -> Select[tuple[int]]:
         """Return a question for some whole numbers."""

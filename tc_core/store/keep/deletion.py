@@ -31,7 +31,7 @@ from tc_core.store.read.query import Place
 from tc_core.store.read.row_measures import IS_UNPRICED
 from tc_core.store.schema.days import US_PER_DAY
 from tc_core.store.schema.references import references
-from tc_core.store.schema.tables import OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
+from tc_core.store.schema.tables import MOST_COUNTED, OPEN, ExternalId, LabelSet, MetadataBody, Orphan, table
 
 MOST = 1000
 """Events that leave in one transaction: others wait for some hundredths of a second."""
@@ -163,7 +163,10 @@ def _forget_texts_of(connection: Connection, ids: Iterable[bytes]) -> None:
 
 def _unused(texts: Table, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
     used = [reference.column for reference in references(f"{texts.name}.id")]
-    free = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
+    free: list[ColumnElement[bool]] = [texts.c.id.not_in(select(column).where(column.is_not(None))) for column in used]
+    if texts is _LABEL_SET:  # the last one stays, so that its key is not given again
+        counted = select(func.max(texts.c.id)).where(texts.c.id.between(0, MOST_COUNTED))
+        free.append(texts.c.id != func.coalesce(counted.scalar_subquery(), 0))
     return select(texts.c.id).where(*conditions, *free)
 
 

@@ -82,7 +82,9 @@ def _summed(connection: Connection, day: int) -> RollupChanges:
 def _label_sets(connection: Connection, keys: Iterable[int]) -> dict[int | None, dict[str, str]]:
     found: dict[int | None, dict[str, str]] = {}
     for some in chunks(list(keys)):
-        for key, body in connection.execute(select(_LABEL_SET).where(_LABEL_SET.c.id.in_(some))):
+        for key, body in connection.execute(
+            select(_LABEL_SET.c.id, _LABEL_SET.c.body).where(_LABEL_SET.c.id.in_(some))
+        ):
             found[key] = json.loads(body)
     return found
 

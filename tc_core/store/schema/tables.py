@@ -21,6 +21,9 @@ from tc_core.model.scope import DIMENSIONS
 
 KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite's row id must be spelled INTEGER
 
+MOST_COUNTED = 1 << 40
+"""Keys that are counted stay below it; those that older versions made from texts may be any number of 64 bits."""
+
 _BLOCK = 20  # keys are reserved in blocks, so that a kind can grow without moving another's keys
 _SEEDED_KINDS = {
     "event_type": EVENT_TYPES,
@@ -92,11 +95,16 @@ class Dimension(StoreTable, table=True):
 
 
 class LabelSet(StoreTable, table=True):
-    """The labels of an event as canonical JSON; the key is made from the text."""
+    """The labels of an event as canonical JSON, and a hash of the text; keys are small, and given once.
+
+    In a store that an older version made, the key of a set is that hash.
+    """
 
     __tablename__ = "label_set"
-    id: int = Field(primary_key=True, sa_type=KEY, sa_column_kwargs={"autoincrement": False})
+    __table_args__ = (Index("ix_label_set_hash", "hash", unique=True),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=KEY)
     body: str = Field(sa_type=Text)
+    hash: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class MetadataBody(StoreTable, table=True):
@@ -341,6 +349,6 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 
 def body_key(body: str) -> int:
-    """Return the key of an interned text: the same in every process, so that writing needs no look-up."""
+    """Return the hash of a text that is kept once: the same in every process."""
     digest = blake2b(body.encode("utf-8", "surrogatepass"), digest_size=8, person=b"tc-body").digest()
     return int.from_bytes(digest, signed=True)

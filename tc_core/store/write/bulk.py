@@ -40,7 +40,7 @@ class BulkWriter:
         """Called after each commit."""
         self._database = database
         self._interned = interned
-        self._columns = SharedColumns(interned)
+        self._columns = SharedColumns(database, interned)
         self._labels = RolledLabels(database, interned)
         self.hash_keys = HashKeys(database, interned)
 
@@ -179,7 +179,6 @@ class _Transaction:
         self._insert(new, columns, bodies)
         revised = [(row, latest[id_]) for id_, row in existing.items() if latest[id_].rank > rows.rank_of(row)]
         self._revise(revised, columns, bodies)
-        self._insert_missing("label_set", ("id", "body"), columns.label_sets().items())
         self._insert_missing("metadata_body", ("id", "body"), bodies.items())
         self._insert_missing("external_id", ("id", "value"), _external_ids(latest.values()))
         if self._database.writers_overlap:
@@ -209,19 +208,30 @@ class _Transaction:
 
     def _insert(self, new: Mapping[EventId, EventRecord], columns: BatchColumns, bodies: dict[int, str]) -> None:
         inserted, orphans = [], []
+        places, scopes, label_set, book = self.places, columns.scopes, columns.label_set, self._changes.add
         for id_, record in new.items():
-            key, root, depth = self.places[id_]
+            key, root, depth = places[id_]
             parent, parent_id = None, record.parent_id
             if parent_id is not None:
                 if depth:
-                    parent = self.places[parent_id].key
+                    parent = places[parent_id].key
                 else:
                     orphans.append((key, parent_id))
-            values = rows.values(record, columns, bodies)
-            self._changes.add(record.at_us, rows.cube(values), record.scope.labels, _measures(record))
-            if self.parts:
-                self._events.insert(record)
-            inserted.append((key, id_, record.at_us, parent, root, depth, *values))
+            own, scope, at = columns.events[id_], scopes[record.scope], record.at_us
+            identity = (key, id_, at, parent, root, depth)
+            inserted.append(rows.values(record, own, scope, label_set(scope), bodies, identity))
+            added = measures(
+                record.event_type,
+                record.status,
+                record.usage,
+                record.usage_source,
+                record.cost_nanos,
+                record.latency_us,
+                record.charges_nanos,
+            )
+            book(at, own.cube + scope.cube, record.scope.labels, added)
+        if self.parts:
+            self._events.insert(new.values())
         inserted.sort()  # by key: rows that are appended fill their pages
         self._database.insert(self.connection, "event", rows.COLUMNS, inserted)
         self._database.insert(self.connection, "orphan", ("event", "parent_id"), orphans)
@@ -233,7 +243,9 @@ class _Transaction:
         changed, labels = [], self._label_sets(row for row, _ in revised)
         for row, record in revised:
             before = rows.revisable(row)
-            after = rows.merged(before, rows.values(record, columns, bodies))
+            scope = columns.scopes[record.scope]
+            known = rows.values(record, columns.events[record.id], scope, columns.label_set(scope), bodies)
+            after = rows.merged(before, known)
             self._book(row, before, after, labels[row.labels], record.scope.labels)
             changed.append((*after, row.key))
         self._update(rows.REVISED, changed)
@@ -339,15 +351,3 @@ def _external_ids(records: Iterable[EventRecord]) -> set[tuple[EventId, str]]:
         if record.parent_id is not None and record.parent_external_id is not None:
             found.add((record.parent_id, label_text(record.parent_external_id)))
     return found
-
-
-def _measures(record: EventRecord) -> tuple[int, ...]:
-    return measures(
-        record.event_type,
-        record.status,
-        record.usage,
-        record.usage_source,
-        record.cost_nanos,
-        record.latency_us,
-        record.charges_nanos,
-    )

@@ -1,6 +1,6 @@
 """What one transaction changes of events, for the parts that keep sums of their own in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
@@ -33,9 +33,9 @@ class EventChanges:
         self._new: list[EventRecord] = []
         self._revised: list[_Revision] = []
 
-    def insert(self, record: EventRecord) -> None:
-        """Note a new event."""
-        self._new.append(record)
+    def insert(self, records: Iterable[EventRecord]) -> None:
+        """Note new events."""
+        self._new.extend(records)
 
     def revise(
         self, row: Row[Any], before: rows.Values, after: rows.Values, labels: Labels, new_labels: Labels

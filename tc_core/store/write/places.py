@@ -56,14 +56,17 @@ class Places:
         """Give each new event a key, a root and a depth; parents come before their children."""
         places = self._places
         self.find({record.parent_id for record in new.values() if record.parent_id is not None} - new.keys())
-        keys = iter(self._database.allocate_keys(self._connection, len(new)))
-        for record in new.values():
-            if record.id not in places:
-                line = [record] if record.parent_id in places else _from_the_top(record, new, places)
-                for each in line:
-                    key = next(keys)
+        keys = iter(self._database.allocate_keys(self._connection, "event", "key", len(new)))
+        for id_, record in new.items():
+            if id_ in places:
+                continue
+            above = places.get(record.parent_id) if record.parent_id is not None else None
+            if above is None and record.parent_id in new:
+                for each in _from_the_top(record, new, places):
                     above = None if each.parent_id is None else places.get(each.parent_id)
-                    places[each.id] = Place(key, above.root, above.depth + 1) if above else Place(key, key, 0)
+                    places[each.id] = _place(next(keys), above)
+            else:
+                places[id_] = _place(next(keys), above)
         self.new = frozenset(new)
 
     def look_for_orphans(self) -> None:
@@ -93,6 +96,10 @@ class Places:
             self._connection.execute(trees.values(root=parent.root, depth=_EVENT.c.depth + parent.depth + 1))
             self._connection.execute(update(_EVENT).where(_EVENT.c.key.in_(some)).values(parent=parent.key))
             self._connection.execute(delete(_ORPHAN).where(_ORPHAN.c.event.in_(some)))
+
+
+def _place(key: int, above: Place | None) -> Place:
+    return Place(key, key, 0) if above is None else Place(key, above.root, above.depth + 1)
 
 
 def _from_the_top(

@@ -1,6 +1,7 @@
 """Roll-ups: sums by hour and by day, kept in the writer's own transaction, so that common questions stay cheap."""
 
 import operator
+from collections import defaultdict
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
@@ -26,7 +27,7 @@ class RollupChanges:
     """
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[int, tuple[int | None, ...], int], Sums] = {}
+        self._cells: dict[tuple[int, tuple[int | None, ...], int], list[Sums]] = {}
         self._labels: dict[int, Mapping[str, str]] = {}
 
     def add(
@@ -42,14 +43,13 @@ class RollupChanges:
         if measures == NOTHING:
             return
         cell = (at_us // US_PER_HOUR, cube, id(labels))
-        sums = self._cells.get(cell)
-        if sums is None:
-            sums = NOTHING
-            self._labels[id(labels)] = labels  # held, so that its id stays its own
         if sign < 0:
-            self._cells[cell] = tuple(map(operator.sub, sums, measures))
-        else:
-            self._cells[cell] = measures if sums is NOTHING else tuple(map(operator.add, sums, measures))
+            measures = tuple(map(operator.neg, measures))
+        try:
+            self._cells[cell].append(measures)
+        except KeyError:
+            self._cells[cell] = [measures]
+            self._labels[id(labels)] = labels  # held, so that its id stays its own
 
     def pairs(self) -> set[Pair]:
         """Return the labels with their values whose keys `write` needs."""
@@ -57,36 +57,38 @@ class RollupChanges:
 
     def write(self, connection: Connection, database: Database, pairs: PairKeys) -> None:
         """Add everything to the tables; a label that is not among the pairs is not rolled up."""
-        by_hour, by_day, by_label, by_label_day, by_set = (_Cells() for _ in range(5))
-        for (hour, cube, labels_id), sums in self._cells.items():
-            key = tuple([part or 0 for part in cube])
-            by_hour.add((hour, *key), sums)
+        by_hour, by_day, by_label, by_label_day, by_set = (_Cells(list) for _ in range(5))
+        for (hour, cube, labels_id), parts in self._cells.items():
+            sums, key = _sum(parts), tuple([part or 0 for part in cube])
+            by_hour[hour, *key].append(sums)
             of_calls = sums if cube[0] in CALLS else tuple(map(operator.mul, sums, _OF_CALLS))
-            if any(of_calls):
-                by_day.add((hour // 24, *key[1:]), of_calls)
-                by_set.add((labels_id, hour), of_calls)
-        for (labels_id, hour), sums in by_set.items():
+            if of_calls != NOTHING:
+                by_day[hour // 24, *key[1:]].append(of_calls)
+                by_set[labels_id, hour].append(of_calls)
+        for (labels_id, hour), parts in by_set.items():
+            sums = _sum(parts)
             for pair in self._labels[labels_id].items():
-                if pair in pairs:
-                    label, value = pairs[pair]
-                    by_label.add((label, hour, value), sums)
-        for (label, hour, value), sums in by_label.items():
-            by_label_day.add((label, hour // 24, value), sums)
+                found = pairs.get(pair)
+                if found is not None:
+                    by_label[found[0], hour, found[1]].append(sums)
+        for (label, hour, value), parts in by_label.items():
+            by_label_day[label, hour // 24, value] += parts
         for name, keys, cells in (
             ("rollup_hour", ("hour", *CUBE), by_hour),
             ("rollup_day", ("day", *CUBE[1:]), by_day),
             ("rollup_label", ("label", "hour", "value"), by_label),
             ("rollup_label_day", ("label", "day", "value"), by_label_day),
         ):
-            database.add_up(connection, name, keys, MEASURES, cells.rows())
+            database.add_up(connection, name, keys, MEASURES, _rows(cells))
 
 
-class _Cells(dict[tuple[int, ...], Sums]):
-    """Sums by key."""
+_Cells = defaultdict[tuple[int, ...], list[Sums]]
+"""What is added to each cell, by its key: summed up column by column at the end, which is quicker than one by one."""
 
-    def add(self, key: tuple[int, ...], sums: Sums) -> None:
-        present = self.get(key)
-        self[key] = sums if present is None else tuple(map(operator.add, present, sums))
 
-    def rows(self) -> list[tuple[int, ...]]:
-        return [(*key, *sums) for key, sums in self.items() if any(sums)]
+def _sum(parts: list[Sums]) -> Sums:
+    return parts[0] if len(parts) == 1 else tuple(map(sum, zip(*parts, strict=True)))
+
+
+def _rows(cells: _Cells) -> list[tuple[int, ...]]:
+    return [(*key, *sums) for key, parts in cells.items() if (sums := _sum(parts)) != NOTHING]

@@ -15,7 +15,7 @@ from tc_core.model.usage import Usage
 from tc_core.store.engine.interning import Term
 from tc_core.store.schema.days import day_of
 from tc_core.store.schema.tables import CUBE, SEED, Event, body_key, canonical_json, table
-from tc_core.store.write.shared_columns import STATUS, WHAT, BatchColumns, own_texts
+from tc_core.store.write.shared_columns import STATUS, WHAT, OwnColumns, ScopeColumns
 
 COLUMNS: tuple[str, ...] = tuple(table(Event).columns.keys())
 IDENTITY = ("key", "id", "at", "parent", "root", "depth")
@@ -55,17 +55,28 @@ Values = tuple[Any, ...]
 """The columns of `REVISED`, in their order."""
 
 
-def values(record: EventRecord, columns: BatchColumns, bodies: dict[int, str]) -> Values:
-    """Return the columns of `REVISED` for a record; the text of its metadata goes into `bodies`, by its key."""
-    own, scope = columns.own[own_texts(record)], columns.scopes[record.scope]
+def values(
+    record: EventRecord,
+    own: OwnColumns,
+    scope: ScopeColumns,
+    labels: int | None,
+    bodies: dict[int, str],
+    identity: Values = (),
+) -> Values:
+    """Return the columns of `REVISED` for a record, behind those of `IDENTITY` where these are given.
+
+    `labels` is the key of its label set. The text of its metadata goes into `bodies`, by its key.
+    """
     details, since = None, record.price_date
     if record.metadata:
         body = canonical_json(record.metadata)
         details = body_key(body)
         bodies[details] = body
     return (  # in the order of `_WRITTEN`
+        *identity,
         *own.what,
-        *scope.columns,
+        *scope.dimensions,
+        labels,
         *own.status,
         record.latency_us,
         *(record.usage or _NO_USAGE),
@@ -74,7 +85,7 @@ def values(record: EventRecord, columns: BatchColumns, bodies: dict[int, str]) -
         record.cost_nanos,
         record.charges_nanos,
         own.price_source,
-        day_of(since),
+        None if since is None else day_of(since),
         details,
     )
 
