@@ -1,9 +1,11 @@
 """What the spool is told of runs: at once that one has ended, and soon that it has begun."""
 
+from collections import deque
 from collections.abc import Hashable, Mapping
 
 from tc_core.model.ports import Link, SpoolMark
 from tc_core.record.entries import EntryWriter
+from tc_core.record.guard import attempt
 from tc_core.record.inside import undisturbed
 from tc_core.record.pending import EVENT_BYTES, PendingEvent
 from tc_core.record.writer import Writer
@@ -14,15 +16,15 @@ MOST_UNTOLD = 256
 class Told:
     """Tells the spool of a writer; used with its lock held.
 
-    That a run has begun the writer's thread tells, within 20 ms: most calls of a fast program have ended by then, and
-    for others that takes no time of the caller's. Should the process be killed before, it is unknown that the run had
-    begun, unless something inside it has ended.
+    That a run has begun the writer's thread tells, within 20 ms unless the store keeps it: most calls of a fast program
+    have ended by then, and for others that takes no time of the caller's. Should the process be killed before, it is
+    unknown that the run had begun, unless something inside it has ended.
     """
 
     def __init__(self, writer: Writer, open_runs: Mapping[Hashable, PendingEvent]) -> None:
         self._writer, self._open = writer, open_runs
         self._entries = EntryWriter()
-        self._untold: list[PendingEvent] = []  # runs that have begun
+        self._untold: deque[PendingEvent] = deque()  # runs that have begun
         writer.mark = self.beginnings
 
     def begins(self, call: PendingEvent) -> None:
@@ -39,11 +41,14 @@ class Told:
         if not self._untold:
             return
         with undisturbed(), self._writer.lock:
-            untold, self._untold = self._untold, []
-            for call in untold:
-                if not call.is_marked and self._open.get(call.key) is call:
-                    call.is_marked = True
-                    self._append(self._entries.start(call.record), is_end=False)
+            while self._untold:  # an interrupt (Ctrl-C) leaves what is not told yet
+                attempt(self._begun, self._untold[0])
+                self._untold.popleft()
+
+    def _begun(self, call: PendingEvent) -> None:
+        if not call.is_marked and self._open.get(call.key) is call:
+            self._append(self._entries.start(call.record), is_end=False)
+            call.is_marked = True
 
     def ends(self, call: PendingEvent) -> None:
         """Tell that a run has ended, and before that, what it hangs under has begun."""

@@ -146,7 +146,7 @@ class Writer:
         self.after.close(left(timeout))
         self._give_back()
         self._is_stopped = True
-        if is_drained and self._queue:  # what was noted behind the drain
+        if is_drained and (self._queue or not self.may_rest()):  # what was noted, or has begun, behind the drain
             self.wake()
         return is_drained
 

@@ -34,6 +34,11 @@ def told(recorder):
     return [" ".join((kind, *event_type)) for kind, _id, *event_type in list(facts)[2:]]
 
 
+def told_all(recorder):
+    entries = [payload for file in recorder.writer.spool.files for _, payload in file.entries()]
+    return [" ".join(json.loads(entry.partition(b"\n")[0])[::2][:2]) for entry in entries]
+
+
 def until(condition):
     deadline = time.monotonic() + 20
     while not condition():
@@ -90,3 +95,37 @@ def test_beginnings_are_told_without_the_writer_where_the_store_keeps_it(recorde
         recorder.start("llm_call", key=key)
     assert len(told(recorder)) == MOST_UNTOLD + 1
     assert not recorder._told._untold
+
+
+def test_an_interrupt_leaves_what_is_not_told_yet(recorder, monkeypatch):
+    recorder.writer.wake = lambda: None
+    for number in range(5):
+        recorder.start("agent", key=number)
+    append, calls = recorder._told._append, []
+
+    def interrupted(payload, *, is_end):
+        calls.append(payload)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return append(payload, is_end=is_end)
+
+    monkeypatch.setattr(recorder._told, "_append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        recorder.writer.mark()
+    recorder.writer.mark()
+    starts = [payload for file in recorder.writer.spool.files for _, payload in file.entries() if b"agent" in payload]
+    assert len(starts) == 5
+
+
+def test_a_run_that_begins_while_its_recorder_stops_is_told_too(recorder, monkeypatch):
+    drain = recorder.writer.drain
+
+    def begin_meanwhile(timeout):
+        is_drained = drain(timeout)
+        recorder.start("agent", key="late")
+        return is_drained
+
+    monkeypatch.setattr(recorder.writer, "drain", begin_meanwhile)
+    recorder.stop()
+    monkeypatch.undo()
+    until(lambda: recorder.writer.spool.files and "start agent" in told_all(recorder))

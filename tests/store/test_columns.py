@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -345,6 +346,36 @@ def test_a_file_restored_in_place_that_grew_further_than_before_is_seen(store, t
     assert found[("new",)].calls == 2
 
 
+def _rest(store):
+    """Have no connection open, as when a writer rests; what is kept in memory stays."""
+    deadline = time.monotonic() + 20
+    while Path(f"{store.path}-wal").exists():
+        assert time.monotonic() < deadline
+        store.database.close()
+
+
+def test_a_copy_laid_over_the_file_takes_back_that_an_open_call_has_ended(store):
+    store.sink.write(Batch([call(60, status="open", cost=None, usage=None, usage_source=None)]))
+    check(store)
+    _rest(store)
+    copy = store.path.read_bytes()
+    store.sink.write(Batch([call(60, cost=1_000_000)]))
+    assert check(store)[("search",)].cost_nanos > 1_000_000
+    _rest(store)
+    store.path.write_bytes(copy)
+    assert check(store)[("search",)].cost_nanos < 1_000_000
+    store.sink.write(Batch([call(60, cost=2_000_000)]))
+    assert check(store)[("search",)].cost_nanos > 2_000_000
+
+
+def test_times_around_1970_are_grouped_by_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "ROWS_FIRST", 0)
+    with SQLiteStorage(tmp_path / "costs.db") as store:
+        store.sink.write(Batch([call(90, at_us=0), call(91, at_us=60_000_000)]))
+        question = ["day", *LABELS[0]], LABELS[1]
+        assert by_columns(store, *question) == by_rows(store, *question)
+
+
 def test_a_label_set_that_nothing_says_is_left_to_the_rows(store):
     with store.database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM label_set")
@@ -446,6 +477,10 @@ def test_many_open_events_are_left_to_the_rows(store, monkeypatch):
     monkeypatch.setattr(kept, "MOST_OPEN", 2)
     store.sink.write(Batch([call(90 + number, status="open") for number in range(3)]))
     check(store, is_kept=False)
+    store.sink.write(Batch([call(90 + number) for number in range(3)]))
+    for _ in range(50):
+        store.totals(*LABELS)
+    check(store)
 
 
 def test_sums_beyond_what_floating_point_holds_are_left_to_the_rows(store):

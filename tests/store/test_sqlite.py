@@ -229,6 +229,28 @@ def test_another_store_in_the_place_of_a_closed_one_is_noticed_even_under_the_sa
     assert found == {(model,): 1 for model in ("gpt-4o", "new-z", "other-a", "other-b")}
 
 
+OTHER = """
+import sys
+from tc_core import SQLiteStorage, TrackingEvent
+with SQLiteStorage(sys.argv[1]) as store:
+    store.save_event(TrackingEvent(model="other"))
+"""
+
+
+def test_a_copy_laid_over_the_file_and_written_by_another_process_is_another_store(tmp_path):
+    path = tmp_path / "store.db"
+    with SQLiteStorage(path) as store:
+        store.save_event(call(model="first"))
+        store.close()
+        copy = path.read_bytes()
+        store.save_event(call(model="lost"))
+        store.close()
+        path.write_bytes(copy)
+        subprocess.run([sys.executable, "-c", OTHER, path], check=True)
+        store.save_event(call(model="lost"))
+        assert sorted(event.model for event in store.query_events()) == ["first", "lost", "other"]
+
+
 @pytest.mark.parametrize("way", ["closed", "open", "gone"])
 def test_a_file_that_is_deleted_and_made_anew_is_another_store(tmp_path, way):
     path = tmp_path / "s.db"

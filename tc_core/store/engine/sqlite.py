@@ -55,6 +55,7 @@ class SQLite(SQLiteStatements):
         self.is_in_memory = path is None
         self._file: tuple[int, int] | None = None
         self._mark: int | None = None
+        self._left_as: tuple[int, int] | None = None
         super().__init__()
         if path is not None:
             gate.closes_before_forks(self)
@@ -112,11 +113,13 @@ class SQLite(SQLiteStatements):
         if os.getpid() == self._process:
             self._log = None
             self.engine.dispose()
+            self._left_as = _state(self.path)
 
     def discard(self) -> None:
         """Close all connections for good."""
         self._log = None  # the last one deletes it
         super().discard()
+        self._left_as = _state(self.path)
 
     def _notice_changes(self) -> None:
         if self.path is not None and gate.is_torn:
@@ -190,11 +193,15 @@ class SQLite(SQLiteStatements):
         return False
 
     def _notice_another(self, connection: sqlite3.Connection) -> None:
-        """On a new connection: a file that was made anew while all were closed may look like the old one."""
+        """On a new connection: what was made anew, or written over, while all were closed may look like the old file.
+
+        So does one that others have written; what is known of it is then read once more.
+        """
         (mark,) = connection.execute("PRAGMA user_version").fetchone()
         self._log = self._log or _identity(self._log_path)
         before, self._mark = self._mark, mark
-        if before not in (None, 0, mark):
+        left_as, self._left_as = self._left_as, None
+        if before not in (None, 0, mark) or left_as not in (None, _state(self.path)):
             self.on_replaced()
 
     def mark_as_new(self, connection: Connection) -> None:
@@ -311,6 +318,15 @@ class SQLite(SQLiteStatements):
                     patiently(connection.execute, statement).fetchall()
             finally:
                 raw.close()
+
+
+def _state(path: Path | None) -> tuple[int, int] | None:
+    """Return what is another thing once a file has been written: when that was, and its size."""
+    try:
+        state = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if state is None else (state.st_mtime_ns, state.st_size)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

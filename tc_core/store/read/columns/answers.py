@@ -159,7 +159,7 @@ class _Axis:
     def numbers(self, block: Block, rows: Numbers | None) -> Numbers:
         """Return the number of each row."""
         if isinstance(self.group, ByTime):
-            return _at(block.whole("at"), rows) // self.group.us - self.first
+            return _at(block.whole("at"), rows).astype(np.int64, copy=False) // self.group.us - self.first
         if isinstance(self.group, ByColumn):
             return _at(block.whole(self.group.name), rows)
         return self.places[_at(block.whole("labels"), rows)]

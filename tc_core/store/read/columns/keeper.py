@@ -49,11 +49,15 @@ class ColumnKeeper:
         self._lock = threading.Lock()
         self._rows_first, self._rows_read, self._answers = ROWS_FIRST, 0.0, 0
         self._asked: frozenset[str] = frozenset()
-        self._too_many: int | None = None
         self.forget()
 
     def forget(self) -> None:
         """Let go of what is kept, as when there is another database in the old one's place."""
+        self._too_many: tuple[int, int] | None = None
+        """With so much memory at the most, a store of so many keys was too large."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._kept: Kept | None = None
         self._era = object()
 
@@ -124,15 +128,15 @@ class ColumnKeeper:
         if kept is None or kept.names != names:
             kept = self._kept = None  # before the new ones take room beside them
             first = keeping.oldest(connection)
-            if self._too_many is not None and last.key - first >= self._too_many:
+            if self._too_many is not None and most <= self._too_many[0] and last.key - first >= self._too_many[1]:
                 return None
             kept = keeping.Kept(edition, names, keeping.Newest(first - 1))
         kept = kept.with_ended(connection, self._database).with_newer(connection, last, most)
         if kept is not None:
             kept = kept.with_labels(connection, self._database, labels)
         if kept is None or kept.is_too_large(most):
-            self._too_many = last.key - keeping.oldest(connection)
-            self.forget()
+            self._too_many = most, last.key - keeping.oldest(connection)
+            self._let_go()
             return None
         if self._era is era:  # nobody has forgotten them meanwhile
             self._kept, self._answers = kept, self._answers + 1
@@ -140,7 +144,7 @@ class ColumnKeeper:
 
     def _begin_again(self) -> None:
         """Let go of what has become wrong; where that was soon, as while calls are priced anew, wait longer."""
-        self.forget()
+        self._let_go()
         soon = self._answers < _PAID_OFF
         self._rows_first = min(2 * self._rows_first, _MOST_ROWS_FIRST) if soon else ROWS_FIRST
         self._rows_read, self._answers = 0.0, 0

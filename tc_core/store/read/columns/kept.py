@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 from tc_core.store.engine.database import Database
 from tc_core.store.read.columns import blocks
 from tc_core.store.read.columns.blocks import Block, Found
+from tc_core.store.read.columns.keeper import DoubtError
 from tc_core.store.read.columns.label_values import LabelSets, LabelValues
 from tc_core.store.read.filters import EVENT
 from tc_core.store.schema.tables import OPEN
@@ -59,7 +60,7 @@ class Kept:
 
     def is_too_large(self, most_bytes: int) -> bool:
         """Tell whether rows are to be asked instead."""
-        return self.bytes > most_bytes or len(self.blocks) > MOST_BLOCKS or len(self.open_keys) > MOST_OPEN
+        return self.bytes > most_bytes or len(self.blocks) > MOST_BLOCKS
 
     def stands(self, connection: Connection, last: Newest) -> bool:
         """Tell whether the newest row that was read is the one that is there now."""
@@ -69,7 +70,7 @@ class Kept:
         return found is not None and found == self.last.id
 
     def with_ended(self, connection: Connection, database: Database) -> "Kept":
-        """Return it with the events that were open and have ended."""
+        """Return it with the events that were open and have ended; raise DoubtError where too many are open."""
         if not self.open_keys:
             return self
         is_meant = EVENT.c.key.in_(database.listed(sorted(self.open_keys)))
@@ -107,6 +108,8 @@ class Kept:
 
     def _with(self, found: Found) -> "Kept":
         open_keys = self.open_keys.union(found.open_keys)
+        if len(open_keys) > MOST_OPEN:
+            raise DoubtError
         if found.block is None:
             return replace(self, open_keys=open_keys)
         columns, sets = dict(found.block.columns), self.sets
