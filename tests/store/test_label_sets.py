@@ -6,9 +6,7 @@ import subprocess
 import sys
 import threading
 
-import pytest
-
-from tc_core import PostgreSQLStorage, SQLiteStorage
+from tc_core import SQLiteStorage
 from tc_core.model.event import EventRecord
 from tc_core.model.ids import new_id
 from tc_core.model.ports import Batch
@@ -17,16 +15,6 @@ from tc_core.store.engine import migrate
 from tc_core.store.keep.retention import Retention
 from tests.store.contract import NOON, call
 from tests.store.make_version import HERE
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def opened(request, tmp_path):
-    """What opens the same store again, as another process would."""
-    if request.param == "sqlite":
-        yield lambda: SQLiteStorage(tmp_path / "labels.db")
-        return
-    with request.getfixturevalue("postgresql").database() as url:
-        yield lambda: PostgreSQLStorage(url)
 
 
 def sets(store):

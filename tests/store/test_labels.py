@@ -2,23 +2,11 @@
 
 import logging
 
-import pytest
-
-from tc_core import InMemoryStorage, PostgreSQLStorage, SQLiteStorage
+from tc_core import InMemoryStorage
 from tc_core.costs.plain_totals import PlainTotals
 from tc_core.model.ports import Priced
 from tc_core.store.write.rolled_labels import MOST_VALUES
 from tests.store.contract import NOON, call
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def opened(request, tmp_path):
-    """What opens the same store again, as another process would."""
-    if request.param == "sqlite":
-        yield lambda: SQLiteStorage(tmp_path / "labels.db")
-        return
-    with request.getfixturevalue("postgresql").database() as url:
-        yield lambda: PostgreSQLStorage(url)
 
 
 def tickets(start, end):

@@ -37,6 +37,18 @@ def call_in(store):
     return event
 
 
+def assert_cut(error, store, budgets, server):
+    """What the error, the call and the budget say of a stream that was cut."""
+    assert 1400 < error.received_tokens < 1700
+    assert len(server.exchanges) == 1
+    event = call_in(store)
+    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
+    assert event.output_tokens > 0.7 * error.received_tokens * 4 / 5
+    found = budgets.get_remaining()
+    assert found.reserved == 0
+    assert found.spent == event.cost > 0
+
+
 class Text(NamedTuple):
     text: str
 
@@ -92,14 +104,7 @@ def test_a_stream_of_crewai_is_cut_where_the_budget_ends(store, budgets, clients
     server.push(Step(text=LONG))
     with pytest.raises(BudgetExceededError, match="no room for more of this answer") as raised:
         call(clients)
-    assert 1400 < raised.value.received_tokens < 1700
-    assert len(server.exchanges) == 1
-    event = call_in(store)
-    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
-    assert event.output_tokens > 0.7 * raised.value.received_tokens * 4 / 5
-    found = budgets.get_remaining()
-    assert found.reserved == 0
-    assert found.spent == event.cost > 0
+    assert_cut(raised.value, store, budgets, server)
 
 
 def llamaindex(clients):
@@ -130,14 +135,7 @@ def test_a_stream_of_llamaindex_is_cut_by_a_client_of_ours(store, budgets, clien
     came = []
     with pytest.raises(BudgetExceededError, match="no room for more of this answer") as raised:
         read(llamaindex(clients), came)
-    assert 1400 < raised.value.received_tokens < 1700
-    assert len(server.exchanges) == 1
-    event = call_in(store)
-    assert (event.status, event.error_type) == ("closed", "BudgetExceededError")
-    assert event.output_tokens > 0.7 * raised.value.received_tokens * 4 / 5
-    found = budgets.get_remaining()
-    assert found.reserved == 0
-    assert found.spent == event.cost > 0
+    assert_cut(raised.value, store, budgets, server)
 
 
 def agent_of(clients, store, **options):
