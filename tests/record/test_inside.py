@@ -217,12 +217,13 @@ for turn in range(40):
         recorder.start("llm_call", key=(turn, n), model="gpt-4o", content=prompt)
         recorder.finish((turn, n))
     try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.02))
-        store.aggregate("calls")
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.02))
+            store.aggregate("calls")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # which may come just too late
     except KeyboardInterrupt:
         hits += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 assert hits > 5, hits
 print(store.aggregate("calls"))
 """
