@@ -301,7 +301,9 @@ class Writer:
         """Return the next batch of the queue; a mark speaks of one spool file, so a batch does too."""
         items: list[Item] = []
         file = None
-        for item in list(islice(self._queue, BATCH)):  # at one go: hooks append to it meanwhile
+        with undisturbed(), self.lock:  # hooks append to it meanwhile
+            waiting = list(islice(self._queue, BATCH))
+        for item in waiting:
             mark = item.spooled
             if mark is not None:
                 if file is not None and mark.file != file:

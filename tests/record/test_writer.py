@@ -2,8 +2,10 @@
 
 import shutil
 import stat
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -520,3 +522,33 @@ def test_faults_of_a_refused_batch_are_told_too(recorder, store):
     calls(recorder, 1, first=1)
     recorder.drain()
     assert store.faults()["a hook: KeyError"] == 1
+
+
+def test_what_is_noted_while_a_batch_is_taken_does_not_disturb_that(tmp_path):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        recorder, is_over = Recorder(store.sink, spool=Spool(tmp_path / "spool")), threading.Event()
+
+        def note():
+            number = 0
+            while not is_over.is_set():
+                recorder.start("tool", key=number)
+                recorder.finish(number)
+                number += 1
+            return number
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor() as pool:
+                noting = pool.submit(note)
+                try:
+                    deadline = time.monotonic() + 1
+                    while time.monotonic() < deadline:
+                        recorder.writer._next()
+                finally:
+                    is_over.set()
+                noted = noting.result()
+        finally:
+            sys.setswitchinterval(interval)
+        recorder.close(timeout=60)
+        assert store.count({"event_type": "tool"}) == noted
