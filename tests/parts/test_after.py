@@ -47,8 +47,8 @@ def test_each_text_is_seen_once_and_in_order_under_load(tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-        assert recorder.drain()
-        assert recorder.writer.after.wait(20)
+        assert recorder.drain(60)
+        assert recorder.writer.after.wait(60)
         recorder.close()
     said = [(each.prompt[0].body, each.output[0].body) for each in seen]
     assert len(said) == len(set(said)) == 1200
