@@ -7,11 +7,15 @@ import pytest
 
 from tc_core import SQLiteStorage, TrackingEvent
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+@pytest.fixture
+def today():
+    """The midnight, in UTC, of the day of the test: the day on which the tests are collected may be the one before."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, today):
     """Sixty days until yesterday, of which the last but one cost ten times as much."""
     events = [
         TrackingEvent(
@@ -19,7 +23,7 @@ def store(tmp_path):
             input_tokens=1_000_000,
             output_tokens=0,
             cost_nanos=(25 if back == 2 and agent == "researcher" else 2) * 1_000_000_000 + back % 3 * 100_000_000,
-            timestamp=TODAY - timedelta(days=back, hours=-5),
+            timestamp=today - timedelta(days=back, hours=-5),
             agent_id=agent,
         )
         for back in range(1, 61)
@@ -43,11 +47,11 @@ def ask(run_command, store):
     return ask
 
 
-def test_the_odd_day_comes_first(ask):
+def test_the_odd_day_comes_first(ask, today):
     lines = ask("anomalies", "--tz", "UTC").splitlines()
     assert lines[0].startswith("1 odd day in the last 30 days: $23.")
     assert lines[2].split() == ["day", "agent", "cost", "expected", "usual", "times", "calls"]
-    day = f"{TODAY - timedelta(days=2):%Y-%m-%d}"
+    day = f"{today - timedelta(days=2):%Y-%m-%d}"
     assert lines[3].split()[:3] == [day, "researcher", "$25.20"]
     assert "agent researcher cost $25.20 on" in lines[5]
     assert lines[-1].startswith("Next: token-calc show ")
@@ -105,16 +109,16 @@ def test_what_cannot_be_asked_is_one_sentence(ask, arguments, said):
     assert "Traceback" not in error
 
 
-def test_an_empty_store_and_one_without_prices_say_so(run_command, tmp_path):
+def test_an_empty_store_and_one_without_prices_say_so(run_command, tmp_path, today):
     with SQLiteStorage(tmp_path / "e.db") as store:
         for command, said in (("anomalies", "No calls"), ("forecast", "There is nothing"), ("what-if", "No call is")):
             assert run_command(command, "--store", tmp_path / "e.db").stdout.startswith(said)
-        store.save_event(TrackingEvent(model="x", input_tokens=1, output_tokens=1, timestamp=TODAY - timedelta(days=3)))
+        store.save_event(TrackingEvent(model="x", input_tokens=1, output_tokens=1, timestamp=today - timedelta(days=3)))
     assert run_command("anomalies", "--store", tmp_path / "e.db").stdout.startswith("None of 1 call has a price")
     assert "none of the 1 calls so far has a price" in run_command("forecast", "--store", tmp_path / "e.db").stdout
 
 
-def test_sums_of_different_calls_are_not_compared(ask, store):
+def test_sums_of_different_calls_are_not_compared(ask, store, today):
     """All 120 calls have a price before; those of gpt-99 have none after, so that the whole is of fewer calls."""
     with SQLiteStorage(store) as opened:
         opened.save_events(
@@ -124,7 +128,7 @@ def test_sums_of_different_calls_are_not_compared(ask, store):
                     input_tokens=1000,
                     output_tokens=0,
                     cost_nanos=10**9,
-                    timestamp=TODAY,
+                    timestamp=today,
                     agent_id="writer",
                 )
                 for _ in range(4)
@@ -149,11 +153,11 @@ def test_what_has_no_calls_is_said(ask):
     assert said == "No calls 2001-01-02, and none 2001-01-01."
 
 
-def test_a_period_compared_with_itself_is_the_same_and_one_without_prices_is_not_compared(ask, store):
+def test_a_period_compared_with_itself_is_the_same_and_one_without_prices_is_not_compared(ask, store, today):
     assert ask("compare", "yesterday", "yesterday", "--tz", "UTC").splitlines()[0].endswith(": the same.")
     with SQLiteStorage(store) as opened:
         opened.save_events(
-            [TrackingEvent(model="no-such", input_tokens=9, output_tokens=9, timestamp=TODAY, agent_id="writer")]
+            [TrackingEvent(model="no-such", input_tokens=9, output_tokens=9, timestamp=today, agent_id="writer")]
         )
     said = ask("compare", "2001-01-01", "today", "--tz", "UTC")
     assert "not to be compared, since no price is known" in said.splitlines()[0]
