@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
+import orjson
 
 from tc_core.ledger.columns import UNKNOWN, Columns, Mask, Numbers, grouped
 from tc_core.ledger.sql import USAGE
@@ -43,13 +44,16 @@ class Zones(NamedTuple):
         return found.astype(np.int64)
 
 
-def input_zones(calls: Columns, names: Mapping[int, str]) -> Zones:
-    """Price the inputs of calls, which are columns as `sql.calls` gives them; `names` are of models and providers."""
+def input_zones(calls: Columns, names: Mapping[int, str], charges: Mapping[int, str]) -> Zones:
+    """Price the inputs of calls, which are columns as `sql.calls` gives them; `names` are of models and providers.
+
+    `charges` are those of the calls that have any, by their keys.
+    """
     read, costs = calls["input_tokens"], calls["cost_nanos"]
     cached = np.minimum(_or_none(calls["cached_tokens"]), read)
     written = np.minimum(_or_none(calls["cache_write_tokens"]), read - cached)
     is_priced, nanos = costs != UNKNOWN, np.zeros((_ZONES, len(read)), np.int64)
-    table = _Table(calls, names)
+    table = _Table(calls, names, charges)
     plain, others = table.sorted_out(np.flatnonzero(is_priced & (costs != 0)))
     for rates, rows in plain:
         cached[rows] *= rates.read is not None
@@ -75,20 +79,25 @@ _PLAIN = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"
 
 
 class _Prices(NamedTuple):
-    """What a call costs by the table, in nano-dollars; None where the table has no such price, so that it is input."""
+    """What a call costs by the table, in nano-dollars; None where the table has no such price, so that it is input.
+
+    `is_all` is False where something beside the input has no price, so that the whole is more than `whole`.
+    """
 
     cached: int | None
     written: int | None
     rest: int
     whole: int
+    is_all: bool
 
 
 def _billed(of_table: _Prices, cost_nanos: int) -> list[int]:
     """Return what the zones cost: of a bill of the provider's own, the shares that they have by the table."""
     nanos = [of_table.cached or 0, of_table.written or 0, of_table.rest]
-    if of_table.whole in (0, cost_nanos):
+    whole = of_table.whole if of_table.is_all else max(of_table.whole, cost_nanos)
+    if whole in (0, cost_nanos):
         return nanos
-    return [each * cost_nanos // of_table.whole for each in nanos]
+    return [each * cost_nanos // whole for each in nanos]
 
 
 class _Named(TypedDict):
@@ -102,10 +111,10 @@ class _Named(TypedDict):
 class _Table:
     """Prices calls by the table of prices; those that are alike are priced once."""
 
-    def __init__(self, calls: Columns, names: Mapping[int, str]) -> None:
-        self._calls, self._names = calls, names
+    def __init__(self, calls: Columns, names: Mapping[int, str], charges: Mapping[int, str]) -> None:
+        self._calls, self._names, self._charges = calls, names, charges
         self._days = calls["at"] // US_PER_DAY
-        self._known: dict[tuple[int, ...], _Prices | None] = {}
+        self._known: dict[tuple[int | str | None, ...], _Prices | None] = {}
 
     def sorted_out(self, rows: Numbers) -> tuple[list[tuple[PlainRates, Numbers]], Numbers]:
         """Return those calls that can be priced many at once, by their prices, and all others."""
@@ -127,19 +136,20 @@ class _Table:
 
     def of(self, row: int) -> _Prices | None:
         """Return what the parts of one call's input cost, line by line."""
-        key = (int(self._days[row]), *(int(self._calls[name][row]) for name in (*_NAMES, *USAGE)))
+        counts = (int(self._calls[name][row]) for name in (*_NAMES, *USAGE))
+        key = (int(self._days[row]), self._charges_of(row), *counts)
         if key not in self._known:
             self._known[key] = self._priced(row)
         return self._known[key]
 
     def _is_plain(self, rows: Numbers, most_tokens: int) -> Mask:
-        """Tell whose counts agree with each other, and have no audio."""
+        """Tell whose counts agree with each other, and who has no audio and no charges."""
         used = {name: _or_none(self._calls[name][rows]) for name in USAGE}
         is_whole = used["cached_tokens"] + used["cache_write_tokens"] <= used["input_tokens"]
         is_whole &= used["cache_write_1h_tokens"] <= used["cache_write_tokens"]
         has_audio = (used["audio_input_tokens"] != 0) | (used["audio_output_tokens"] != 0)
         is_large = np.maximum(used["input_tokens"], used["output_tokens"]) > most_tokens
-        found: Mask = is_whole & ~has_audio & ~is_large
+        found: Mask = is_whole & ~has_audio & ~is_large & (self._calls["has_charges"][rows] == 0)
         return found
 
     def _rates(self, row: int) -> PlainRates | None:
@@ -152,17 +162,22 @@ class _Table:
             return None
         counts = {name: int(self._calls[name][row]) for name in USAGE}
         usage = Usage(**{name: None if count == UNKNOWN else count for name, count in counts.items()})
-        parts = prices.cost_parts(usage, model, at_us=int(self._calls["at"][row]), **named)
-        costs = [(part.kind, part.cost_nanos) for part in parts]
-        if any(cost is None for _, cost in costs):
+        told = self._charges_of(row)
+        charges = None if told is None else orjson.loads(told)
+        parts = prices.cost_parts(usage, model, at_us=int(self._calls["at"][row]), charges=charges, **named)
+        if any(part.cost_nanos is None and _is_input(part.kind) for part in parts):
             return None
-        known = [(kind, cost or 0) for kind, cost in costs]
+        known = [(part.kind, part.cost_nanos) for part in parts if part.cost_nanos is not None]
         return _Prices(
-            _sum(known, lambda kind: kind.startswith(_CACHED)),
-            _sum(known, lambda kind: kind.startswith(_WRITTEN)),
+            _sum(known, lambda kind: kind.startswith(_CACHED) and _is_input(kind)),
+            _sum(known, lambda kind: kind.startswith(_WRITTEN) and _is_input(kind)),
             _sum(known, lambda kind: kind in _INPUT) or 0,
             sum(cost for _, cost in known),
+            len(known) == len(parts),
         )
+
+    def _charges_of(self, row: int) -> str | None:
+        return self._charges.get(int(self._calls["key"][row]))
 
     def _named(self, row: int) -> tuple[str | None, _Named]:
         model, served, provider, tier = (self._names.get(int(self._calls[name][row])) for name in _NAMES)
@@ -170,6 +185,11 @@ class _Table:
 
 
 _NAMES = ("model", "served_model", "provider", "service_tier")
+
+
+def _is_input(kind: str) -> bool:
+    """Tell whether a line of a cost is part of the call's own input, and not of what another model did for it."""
+    return kind in _INPUT or (kind.startswith((_CACHED, _WRITTEN)) and " by " not in kind)
 
 
 def _sum(costs: Sequence[tuple[str, int]], is_meant: Callable[[str], bool]) -> int | None:

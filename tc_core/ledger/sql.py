@@ -5,7 +5,8 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Column, ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
+from sqlalchemy.sql.elements import NamedColumn
 
 from tc_core.ledger.columns import UNKNOWN, Columns, Numbers, distinct, joined, ordered
 from tc_core.ledger.tables import NodeRow, ProducedRow, PromptRow, QuotedRow
@@ -26,7 +27,7 @@ _PROMPT = table(PromptRow)
 _PRODUCED = table(ProducedRow)
 _QUOTED = table(QuotedRow)
 
-USAGE = tuple(name for name in Usage._fields if name != "reasoning_tokens")
+USAGE = Usage._fields
 _OF_CALLS: tuple[str, ...] = (
     "key",
     "at",
@@ -39,6 +40,7 @@ _OF_CALLS: tuple[str, ...] = (
     "provider",
 )
 _OF_CALLS += ("service_tier", "usage_source", "cost_nanos", *USAGE)
+_HAS_CHARGES = case((EVENT.c.charges.is_not(None), 1), else_=0).label("has_charges")
 
 
 def calls(
@@ -49,8 +51,17 @@ def calls(
     tables: FromClause = EVENT.outerjoin(_PROMPT, _PROMPT.c.event == EVENT.c.key)
     if "root_id" in filters:
         tables = tables.join(ROOT, ROOT.c.key == EVENT.c.root)
-    columns = [*(EVENT.c[name] for name in _OF_CALLS), _PROMPT.c.node]
+    columns = [*(EVENT.c[name] for name in _OF_CALLS), _HAS_CHARGES, _PROMPT.c.node]
     return _columns(connection, columns, tables, EVENT.c.event_type == LLM_CALL, EVENT.c.input_tokens > 0, *conditions)
+
+
+def charges(connection: Connection, database: Database, chosen: Columns) -> dict[int, str]:
+    """Return what some calls are charged for beside plain tokens, as JSON, by the keys of their rows."""
+    keys = chosen["key"][chosen["has_charges"] == 1]
+    if not keys.size:
+        return {}
+    question = select(EVENT.c.key, EVENT.c.charges).where(EVENT.c.key.in_(database.listed(keys.tolist())))
+    return {key: body for key, body in connection.execute(question)}  # noqa: C416  # rows are not pairs
 
 
 def of_same_scopes(connection: Connection, database: Database, chosen: Columns) -> Columns:
@@ -122,7 +133,10 @@ def ids_of(connection: Connection, database: Database, keys: Iterable[int]) -> d
 
 
 def _columns(
-    connection: Connection, columns: Sequence[Column[Any]], tables: FromClause, *conditions: ColumnElement[bool]
+    connection: Connection,
+    columns: Sequence[NamedColumn[Any]],
+    tables: FromClause,
+    *conditions: ColumnElement[bool],
 ) -> Columns:
     """Return columns of whole numbers as the driver gives them: an object for each row would take longer than all."""
     question = select(*(func.coalesce(column, UNKNOWN) for column in columns))

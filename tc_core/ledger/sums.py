@@ -88,7 +88,8 @@ def _added(
         paths = Paths(nodes, calls["node"], others["node"])
         parts = parts_of(store, connection, paths, calls, is_single=is_single)
         named = set(np.concatenate([calls[name] for name in _PRICED_BY]).tolist()) - {UNKNOWN}
-        zones = input_zones(calls, store.interned.values(connection, named))
+        charges = sql.charges(connection, store.database, calls)
+        zones = input_zones(calls, store.interned.values(connection, named), charges)
     adding = kind(calls, zones, parts)
     at = paths.places(calls["node"])
     adding.add_whole(np.flatnonzero(at == NOWHERE))

@@ -1,6 +1,7 @@
 """The waterfall as it is defined, one part of one prompt after the other: what `ledger.sums` must equal."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -155,7 +156,8 @@ _COLUMNS = (
     "service_tier",
     "usage_source",
     "cost_nanos",
-    *(name for name in Usage._fields if name != "reasoning_tokens"),
+    "charges",
+    *Usage._fields,
 )
 
 
@@ -348,6 +350,9 @@ class InputZones:
             row.audio_input_tokens,
             row.audio_output_tokens,
             row.cache_write_1h_tokens,
+            row.reasoning_tokens,
+            row.charges,
+            row.cost_nanos,
         )
         if key not in self._known:
             self._known[key] = self._priced(row)
@@ -358,28 +363,30 @@ class InputZones:
         if model is None:
             return None
         parts = prices.cost_parts(
-            Usage(**{name: getattr(row, name) for name in Usage._fields if name != "reasoning_tokens"}),
+            Usage(**{name: getattr(row, name) for name in Usage._fields}),
             model,
             served_model=self._names.get(row.served_model),
             provider=self._names.get(row.provider),
             service_tier=self._names.get(row.service_tier),
             at_us=row.at,
+            charges=None if row.charges is None else json.loads(row.charges),
         )
         costs = [(part.kind, part.cost_nanos) for part in parts]
-        if any(cost is None for _, cost in costs):
-            return None
-        known = [(kind, cost or 0) for kind, cost in costs]
-        return _Prices(
-            _sum(known, lambda kind: kind.startswith(_CACHED)),
-            _sum(known, lambda kind: kind.startswith(_WRITTEN)),
-            _sum(known, lambda kind: kind in _INPUT) or 0,
-            sum(cost for _, cost in known),
+        own = [(kind, cost) for kind, cost in costs if " by " not in kind]
+        cached, written, rest = (
+            [cost for kind, cost in own if is_meant(kind)]
+            for is_meant in (
+                lambda kind: kind.startswith(_CACHED),
+                lambda kind: kind.startswith(_WRITTEN),
+                lambda kind: kind in _INPUT,
+            )
         )
-
-
-def _sum(costs: Sequence[tuple[str, int]], is_meant: Callable[[str], bool]) -> int | None:
-    found = [cost for kind, cost in costs if is_meant(kind)]
-    return sum(found) if found else None
+        if None in (*cached, *written, *rest):
+            return None
+        whole = sum(cost or 0 for _, cost in costs)
+        if any(cost is None for _, cost in costs):  # the bill is of more than the table knows
+            whole = max(whole, row.cost_nanos)
+        return _Prices(sum(cached) if cached else None, sum(written) if written else None, sum(rest), whole)
 
 
 def split_cost(tokens: Sequence[int], zones: Sequence[tuple[int, int]]) -> list[int]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tc_core import InMemoryStorage, LineageError, StorageError
-from tc_core.adapter import usage_part
+from tc_core.adapter import Usage, usage_part
 from tc_core.costs.tracker import CostTracker
 from tc_core.ledger.prices import Zones
 from tc_core.ledger.scaling import largest_remainders, largest_remainders_of_each
@@ -202,3 +202,59 @@ def test_a_bill_of_the_providers_own_is_split_as_the_table_would(ledger):
     assert (event.price_source, event.cost_nanos) == ("billed", 2_000_000)
     found = ledger.waterfall()  # of the table's 500,000 and 500,000 the input is half
     assert found.total_cost_nanos == 1_000_000
+
+
+SEARCHED = {"cache_read_input_tokens": 400, "server_tool_use": {"web_search_requests": 2}}
+ADVISED = {
+    "iterations": [
+        {"type": "message", "input_tokens": 600, "cache_read_input_tokens": 400, "output_tokens": 10},
+        {"type": "advisor_message", "model": "claude-opus-4-5", "input_tokens": 9000, "output_tokens": 20},
+    ],
+    "cache_read_input_tokens": 400,
+}
+DREW = {
+    "promptTokenCount": 1000,
+    "candidatesTokenCount": 1290,
+    "totalTokenCount": 2290,
+    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "input_nanos"),
+    [
+        ("claude-sonnet-4-5", SEARCHED, 1_920_000),  # 600 at 3 dollars a million, 400 at 0.30
+        ("claude-sonnet-4-5", ADVISED, 1_920_000),
+        ("claude-sonnet-4-6", {"cache_read_input_tokens": 400, "inference_geo": "us"}, 2_112_000),  # 1.1 times
+        ("gemini-2.5-flash-image", DREW, 300_000),  # 0.30 a million; what was drawn costs 30
+    ],
+    ids=["searches", "another model", "a region", "images"],
+)
+def test_what_is_charged_beside_the_tokens_is_no_cost_of_the_input(model, usage, input_nanos, ledger):
+    told = usage if "totalTokenCount" in usage else {"input_tokens": 600, "output_tokens": 10, **usage}
+    ledger.recorder.start("llm_call", key="call", model=model, content=[SYSTEM, user("hello")])
+    ledger.recorder.finish("call", report=usage_part({"model": model, "usage": told}), output=[said("hi")])
+    (event,) = ledger.store.query_events()
+    assert event.charges
+    assert event.cost_nanos > input_nanos
+    assert ledger.waterfall().total_cost_nanos == input_nanos
+
+
+def test_reasoning_at_a_price_of_its_own_is_no_cost_of_the_input(ledger):
+    key, usage = "researched", Usage(1000, 5000, reasoning_tokens=4000)
+    model = {"model": "sonar-deep-research", "provider": "perplexity"}
+    ledger.recorder.start("llm_call", key=key, **model, content=[SYSTEM, user("hello")])
+    ledger.recorder.finish(key, usage=usage, output=[said("hi")])
+    assert ledger.waterfall().total_cost_nanos == 2_000_000  # at 2 dollars a million
+
+
+def test_of_a_bill_for_more_than_the_table_prices_the_input_has_its_price(ledger):
+    key, model = "searched", "grok-4-fast-reasoning"
+    usage = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "num_sources_used": 3}
+    ledger.recorder.start("llm_call", key=key, model=model, content=[SYSTEM, user("hello")])
+    report = usage_part({"usage": {**usage, "cost_in_usd_ticks": 500_000_000}})  # 5 cents
+    ledger.recorder.finish(key, report=report, output=[said("hi")])
+    (event,) = ledger.store.query_events()
+    assert (event.price_source, event.cost_nanos) == ("billed", 50_000_000)
+    found = ledger.waterfall()
+    assert (found.total_cost_nanos, found.unpriced_calls) == (200_000, 0)  # 0.20 a million

@@ -14,6 +14,22 @@ from tc_core.runtime.recorders import recorder_for, wait_for_parts
 from tests.ledger import plain_waterfall
 from tests.ledger.conftest import SCHEMAS, SYSTEM, asked, brought, said, user
 
+CHARGED = (
+    ("claude-sonnet-4-5", {"cache_read_input_tokens": 90, "server_tool_use": {"web_search_requests": 2}}),
+    (
+        "claude-sonnet-4-5",
+        {
+            "cache_read_input_tokens": 90,
+            "iterations": [
+                {"type": "advisor_message", "model": "claude-opus-4-5", "input_tokens": 3000, "output_tokens": 20},
+                {"type": "message", "input_tokens": 300, "output_tokens": 5, "cache_read_input_tokens": 90},
+            ],
+        },
+    ),
+    ("claude-sonnet-4-6", {"cache_creation_input_tokens": 200, "inference_geo": "us"}),
+    ("grok-4-fast-reasoning", {"num_sources_used": 3, "cost_in_usd_ticks": 10**8}),
+)
+"""Models, and what an answer of theirs is charged for beside its 300 and 5 tokens."""
 MODELS = ("gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-4o-audio-preview", "deepseek-chat", "nobody-knows-1")
 WORDS = ("yes", "no", "what does it cost to fly from Lübeck to Turku on a Tuesday in March, with two children? " * 3)
 START_US = 1_767_225_600_000_000
@@ -53,17 +69,21 @@ def record(store, seed, calls=40):
             cache_write_1h_tokens=chance.choice((None, None, read // 9)),
         )
         report = {"usage": {"prompt_tokens": 300, "completion_tokens": 5, "total_tokens": 305, "cost": chance.random()}}
+        model = chance.choice(MODELS)
+        is_billed = chance.random() < 0.2
+        if is_billed and chance.random() < 0.5:
+            model, charged = chance.choice(CHARGED)
+            report = {"usage": {"input_tokens": 300, "output_tokens": 5, **charged}}
         at = START_US + chance.randrange(90) * 3_600_000_000
         recorder.start(
             "llm_call",
             key=number,
             parent=chance.choice((None, "run-0", "run-1", "run-2")),
-            model=chance.choice(MODELS),
+            model=model,
             content=history if chance.random() < 0.85 else None,
             labels=labels,
             at_us=at,
         )
-        is_billed = chance.random() < 0.1
         recorder.finish(
             number, usage=None if is_billed else used, report=report if is_billed else None, output=answer, at_us=at + 1
         )
