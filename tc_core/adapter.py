@@ -8,9 +8,11 @@ caller's thread and before anything is sent (in an event loop `admitted_in_time`
 where it `cuts_streams`, `Recorder.meter` gives what each piece of a stream is shown to, and says with what it is cut.
 `recorder_for` gives the recorder of a store; `register` tells how to find the host's innermost run. What is copied or
 pickled with the host's objects keeps a `Destination`, and its labels as `label_texts`. `short_id` stands for a text
-that must not be stored. `HostName` is a name of the host that some of its versions lack.
+that must not be stored. `provider_at` tells by the address whom a class asks that speaks OpenAI's language. `HostName`
+is a name of the host that some of its versions lack.
 """
 
+from tc_core.meter.hosts import provider_at
 from tc_core.meter.usage import join_parts, tells_both, usage_part
 from tc_core.model.event import EventRecord, Status
 from tc_core.model.ids import new_id
@@ -56,6 +58,7 @@ __all__ = [
     "never_raises",
     "new_id",
     "of_block",
+    "provider_at",
     "recorder_for",
     "register",
     "requesting",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tc_core.adapter import Segment, of_block, short_id
+from tc_core.adapter import Segment, of_block, provider_at, short_id
 
 INTERNAL_FLOWS = frozenset({"AgentExecutor", "EncodingFlow", "RecallFlow"})
 """Flows by which CrewAI itself runs agents and memory."""
@@ -115,7 +115,11 @@ def identity(event: Any) -> tuple[str | None, ...]:
 def asked_model(llm: Any) -> tuple[str | None, str | None]:
     """Return model and provider of a model object, or of what stands for one."""
     found, provider = llm if isinstance(llm, str) else getattr(llm, "model", None), getattr(llm, "provider", None)
-    return (found if isinstance(found, str) else None, provider if isinstance(provider, str) else None)
+    address = getattr(llm, "base_url", None) or getattr(llm, "api_base", None)
+    return (
+        found if isinstance(found, str) else None,
+        provider_at(provider if isinstance(provider, str) else None, address),
+    )
 
 
 def most_output_tokens(llm: Any) -> int | None:

@@ -142,8 +142,7 @@ def give_up(scope: Scope, *, is_lost: bool) -> None:
 
 
 def _provider(scope: Scope, source: Any) -> str | None:
-    found = getattr(source, "provider", None) if scope.event_type == "llm_call" else None
-    return found if isinstance(found, str) else None
+    return reading.asked_model(source)[1] if scope.event_type == "llm_call" else None
 
 
 def _labels(event: Any, source: Any, scopes: Scopes) -> Mapping[str, object]:

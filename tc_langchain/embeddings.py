@@ -16,10 +16,12 @@ from tc_core.adapter import (
     label_texts,
     never_raises,
     new_id,
+    provider_at,
     register,
     requesting,
     status_of,
 )
+from tc_langchain import reading
 from tc_langchain.runs import current
 
 
@@ -154,6 +156,7 @@ def _model(embeddings: Embeddings) -> str | None:
 def _provider(embeddings: Embeddings) -> str:
     """Return the provider's name, by the package of the class: `langchain_openai.embeddings` is `openai`."""
     kind = type(embeddings)
-    return (
-        "azure" if kind.__name__.startswith("Azure") else kind.__module__.partition(".")[0].removeprefix("langchain_")
-    )
+    if kind.__name__.startswith("Azure"):
+        return "azure"
+    name = kind.__module__.partition(".")[0].removeprefix("langchain_")
+    return provider_at(name, reading.address(embeddings)) or name

@@ -26,6 +26,7 @@ from tc_core.adapter import (
     may_pass,
     never_raises,
     new_id,
+    provider_at,
     recorder_for,
     register,
 )
@@ -280,7 +281,7 @@ class TokenCalculatorMiddleware(AgentMiddleware[Any, Any, Any]):
         scope, root = self._recorder.place_here(current(), self.default_labels)
         return Request(
             attempt(reading.model_name, said, {}),
-            said.get("ls_provider"),
+            provider_at(said.get("ls_provider"), reading.address(request.model)),
             scope=scope,
             content=partial(requests.prompt, [*messages, *request.messages], list(request.tools)),
             most_output_tokens=reading.most_output_tokens(said, request.model_settings),

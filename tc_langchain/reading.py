@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from tc_core.adapter import Content, Segment, of_block
+from tc_core.adapter import Content, Segment, of_block, provider_at
 
 CREATE_AGENT = "langchain_create_agent"
 RETRY_TAG = "retry:attempt:"
@@ -25,6 +25,18 @@ def model_name(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> st
     """Return the model that was asked for."""
     name = metadata.get("ls_model_name") or parameters.get("model_name") or parameters.get("model")
     return name if isinstance(name, str) else None
+
+
+def provider(metadata: Mapping[str, Any], serialized: Mapping[str, Any] | None) -> str | None:
+    """Return who is asked: who answers at the address, where the class is OpenAI's or Anthropic's."""
+    name, given = metadata.get("ls_provider"), (serialized or _EMPTY).get("kwargs") or _EMPTY
+    address = given.get("openai_api_base") or given.get("anthropic_api_url")
+    return provider_at(name if isinstance(name, str) else None, address)
+
+
+def address(model: object) -> object:
+    """Return the address that a model object asks, where it keeps one."""
+    return getattr(model, "openai_api_base", None) or getattr(model, "anthropic_api_url", None)
 
 
 def most_output_tokens(metadata: Mapping[str, Any], parameters: Mapping[str, Any]) -> int | None:

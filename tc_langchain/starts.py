@@ -45,7 +45,7 @@ class Start:
         """Return it, from what a hook is told."""
         parameters, parent = said.get("invocation_params") or _EMPTY, said.get("parent_run_id")
         metadata = said.get("metadata") or _EMPTY
-        provider = metadata.get("ls_provider")
+        provider = reading.provider(metadata, serialized)
         return cls(
             run_id,
             run_id.bytes,
@@ -54,7 +54,7 @@ class Start:
             content_of is reading.completion,
             serialized,
             metadata,
-            provider if isinstance(provider, str) else None,
+            provider,
             parameters,
             said.get("tags"),
             said.get("batch_size", 1),

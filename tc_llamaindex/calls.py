@@ -188,7 +188,7 @@ def start_call(
         event_id=event_id,
         parent=None if above is None else above.key,
         model=attempt(reading.model_name, event.model_dict),
-        provider=None if span is None else span.kind.provider,
+        provider=None if span is None else span.provider,
         content=content,
         labels=labels,
     )

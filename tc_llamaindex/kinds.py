@@ -28,6 +28,8 @@ _KINDS = {
 }
 """The bases by which LlamaIndex's classes are told apart, whoever wrote them."""
 
+MODELS = frozenset({"llm", "embedding"})
+
 _PACKAGES = frozenset({"llama_index", "workflows"})
 
 _METHODS = {

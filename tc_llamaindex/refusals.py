@@ -63,7 +63,7 @@ def is_refused(
     scope, root = recorder.place_here(None if above is None else above.key, labels)
     request = Request(
         attempt(reading.model_name, event.model_dict),
-        span.kind.provider,
+        span.provider,
         event_type,
         scope,
         content,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from tc_core.adapter import Recorder
+from tc_core.adapter import Recorder, provider_at
 from tc_llamaindex import host, kinds
 
 RunKey = str
@@ -35,6 +35,8 @@ class Span:
     event_type: str | None = None
     """What it is recorded as, or None where it is not."""
     name: str | None = None
+    provider: str | None = None
+    """Whom a model asks."""
     owner: int = 0
     """The `id()` of the object whose method it is, to be compared only while that lives."""
     asked: int = 0
@@ -143,6 +145,8 @@ class Spans:
         above = self.innermost(above_key)
         kind = kinds.NO_KIND if instance is None else kinds.kind_of(type(instance))
         span = Span(key, above, kind, kinds.method_of(key), owner=id(instance))
+        if kind.name in kinds.MODELS:
+            span.provider = provider_at(kind.provider, getattr(instance, "api_base", None))
         if above is not None:
             span.recorded, span.step = above.recorded, above.step
             if instance is None and above.kind.name in kinds.RUNS:

@@ -35,7 +35,7 @@ class StructuredPredictions:
             key=key,
             parent=None if above is None else above.key,
             model=attempt(reading.own_model, instance),
-            provider=span.kind.provider,
+            provider=span.provider,
             content=None if is_stream else partial(reading.prediction, dict(arguments)),
             labels={"session_id": session, **self._labels} if session else self._labels,
         )

@@ -49,8 +49,24 @@ def serving(server):
         thread.join()
 
 
+ELSEWHERE = [
+    ("openai/gpt-oss-120b", "http://api.groq.com/openai/v1", "groq", 750_000),  # 0.15 and 0.60 dollars a million
+    ("qwen/qwen3-32b", "http://api.groq.com/openai/v1", "groq", 880_000),  # 0.29 and 0.59
+    ("openai/gpt-oss-120b", "http://nobody.example/v1", None, 219_000),  # 0.039 and 0.18, where nobody is known
+]
+"""Models of which a server is asked in OpenAI's language, whose it is, and the cost there of 1,000 tokens each way."""
+
+
+def answered(model):
+    """Return an answer of a thousand tokens to a thousand."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+    head = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
+    return {**head, "choices": [choice], "usage": usage}
+
+
 class Replay(Server):
-    """Answers every request with one body, or with a stream of pieces."""
+    """Answers every request with one body, or with a stream of pieces; also as the proxy to any other server."""
 
     body: object = None
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from tc_core.meter import catalogue
+from tc_core.meter import catalogue, hosts
 
 CallType = Literal["llm_call", "embedding"]
 
@@ -30,27 +30,6 @@ _GOOGLE_VERBS: Mapping[str, CallType] = {
 _BEDROCK = re.compile(r"/model/(?P<model>.+)/(?:converse|converse-stream|invoke|invoke-with-response-stream)$")
 _EMBEDS = re.compile(r"embed", re.IGNORECASE)
 _AZURE = re.compile(r"/deployments/(?P<model>[^/]+)/")
-
-_HOSTS = {
-    "api.openai.com": "openai",
-    "openai.azure.com": "azure",
-    "cognitiveservices.azure.com": "azure",
-    "services.ai.azure.com": "azure",
-    "api.anthropic.com": "anthropic",
-    "googleapis.com": "google",
-    "amazonaws.com": "aws",
-    "api.cohere.com": "cohere",
-    "api.deepseek.com": "deepseek",
-    "api.fireworks.ai": "fireworks",
-    "api.groq.com": "groq",
-    "api.mistral.ai": "mistral",
-    "api.perplexity.ai": "perplexity",
-    "api.together.ai": "together",
-    "api.together.xyz": "together",
-    "api.x.ai": "x-ai",
-    "openrouter.ai": "openrouter",
-}
-"""The end of a host's name, and what prices call who answers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +56,13 @@ def asked(request: Any) -> Asked | None:
         if path.endswith(end):
             body, deployed = _body(request), _AZURE.search(path)
             model = _text(body.get("model")) or (deployed["model"] if deployed else None)
-            provider = _named(host) or ("azure" if deployed else catalogue.provider_at(host, request.url.port))
+            provider = hosts.provider_of_host(host) or (
+                "azure" if deployed else catalogue.provider_at(host, request.url.port)
+            )
             return Asked(event_type, provider, model, body)
     if path.endswith("/messages") and "anthropic-version" in request.headers:
         body = _body(request)
-        return Asked("llm_call", _named(host) or "anthropic", _text(body.get("model")), body)
+        return Asked("llm_call", hosts.provider_of_host(host) or "anthropic", _text(body.get("model")), body)
     google = _GOOGLE.search(path)
     if google is not None and google["verb"] in _GOOGLE_VERBS:
         return Asked(_GOOGLE_VERBS[google["verb"]], "google", unquote(google["model"]), _body(request))
@@ -90,12 +71,6 @@ def asked(request: Any) -> Asked | None:
         model = unquote(bedrock["model"])
         return Asked("embedding" if _EMBEDS.search(model) else "llm_call", "aws", model, _body(request))
     return None
-
-
-def _named(host: str) -> str | None:
-    if host.endswith("inference.ai.azure.com"):
-        return "azure"
-    return next((name for end, name in _HOSTS.items() if host == end or host.endswith(f".{end}")), None)
 
 
 def content(request: Any) -> bytes:

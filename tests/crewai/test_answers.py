@@ -7,7 +7,7 @@ from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallStarted
 
 from tc_core import Usage
 from tests.langchain import answers
-from tests.replay import Replay, serving
+from tests.replay import ELSEWHERE, Replay, answered, serving
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +137,13 @@ def completed(model, usage):
     crewai_event_bus.emit(
         None, LLMCallCompletedEvent(response="ok", call_type=LLMCallType.LLM_CALL, usage=usage, **said)
     )
+
+
+@pytest.mark.parametrize(("model", "address", "provider", "nanos"), ELSEWHERE)
+def test_a_server_is_known_by_its_address(model, address, provider, nanos, replay, store, monkeypatch):
+    replay.body = answered(model)
+    monkeypatch.setenv("HTTP_PROXY", replay.url)
+    monkeypatch.setenv("http_proxy", replay.url)
+    LLM(model=f"openai/{model}", base_url=address, api_key="x", max_retries=0).call("hello")
+    (event,) = store.query_events()
+    assert (event.provider, event.cost_nanos) == (provider or "openai", nanos)

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tests.langchain import answers
+from tests.replay import ELSEWHERE, answered
 
 
 @pytest.fixture
@@ -73,3 +74,15 @@ def by_hand(usage):
         "15": usage["output_tokens"],
     }
     return sum(Decimal(price) * tokens for price, tokens in parts.items()) / 1_000_000
+
+
+@pytest.mark.parametrize(("model", "address", "provider", "nanos"), ELSEWHERE)
+def test_a_server_is_known_by_its_address(model, address, provider, nanos, replay, store):
+    import httpx
+    from langchain_openai import ChatOpenAI
+
+    replay.body = answered(model)
+    client = httpx.Client(proxy=replay.url)
+    ChatOpenAI(model=model, base_url=address, api_key="x", max_retries=0, http_client=client).invoke("hello")
+    event = one(store)
+    assert (event.provider, event.cost_nanos) == (provider or "openai", nanos)

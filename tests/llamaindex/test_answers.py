@@ -5,7 +5,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 
 from tests.langchain import answers
-from tests.replay import Replay, serving
+from tests.replay import ELSEWHERE, Replay, answered, serving
 
 HELLO = [ChatMessage(content="hello")]
 
@@ -50,3 +50,15 @@ async def test_streams_in_openais_format(name, way, replay, openai, store):
     else:
         assert [piece async for piece in await openai.astream_chat(HELLO)]
     assert one(store).usage[:2] == expected[:2]
+
+
+@pytest.mark.parametrize(("model", "address", "provider", "nanos"), ELSEWHERE)
+def test_a_server_is_known_by_its_address(model, address, provider, nanos, replay, store):
+    import httpx
+
+    replay.body = answered(model)
+    client = httpx.Client(proxy=replay.url)
+    options = {"api_key": "x", "max_retries": 0, "is_chat_model": True, "http_client": client}
+    OpenAILike(model=model, api_base=address, **options).chat(HELLO)
+    event = one(store)
+    assert (event.provider, event.cost_nanos) == (provider, nanos)
