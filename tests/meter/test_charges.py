@@ -75,7 +75,7 @@ def test_charges_worked_out_by_hand(model, usage, charges, millionths, beside):
     ("model", "usage", "charges", "lacking"),
     [
         ("gpt-4o-search-preview", Usage(10, 5), {"web_searches": 1}, "web searches"),
-        ("gpt-4.1", Usage(10, 5), {"code_interpreter_calls": 1}, "code interpreter calls"),
+        ("gpt-4.1", Usage(10, 5), {"code_interpreters": 1}, "code interpreters"),
         ("gpt-4o", Usage(10, 70), {"output_image_tokens": 64}, "image output"),
         ("gemini-2.5-flash", Usage(10, 70), {"output_video_tokens": 64}, "video output"),
         ("gpt-4o", Usage(10, 70, audio_output_tokens=64), {}, "audio output"),

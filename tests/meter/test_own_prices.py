@@ -8,6 +8,7 @@ import pytest
 
 from tc_core import ConfigurationError, CostTracker, PriceNotFoundError, calculate_cost
 from tc_core.meter import own_prices, price_table, prices
+from tc_core.meter.usage import read, usage_part
 from tc_core.model.event import to_us
 from tc_core.model.usage import Usage
 
@@ -118,7 +119,7 @@ def test_what_comes_beside_tokens_has_its_price(own):
   per_file_search: 0.002
   per_page: 0.003
   per_audio_hour: 0.36
-  charges: {code_interpreter_calls: 0.03}
+  charges: {code_interpreters: 0.03}
 - {model: searching, like: gpt-4o, factor: 2, per_call: 0.5, per_web_search: 0.1}
 - {model: pages, per_page: 0.003}
 """
@@ -128,7 +129,7 @@ def test_what_comes_beside_tokens_has_its_price(own):
         "storage_searches": 1,
         "input_document_pages": 3,
         "audio_seconds": 100,
-        "code_interpreter_calls": 1,
+        "code_interpreters": 1,
     }
     assert cost("m", Usage(0, 0), charges=used) == pytest.approx(0.02 + 0.002 + 0.009 + 0.01 + 0.03)
     assert cost("m", Usage(0, 0), charges={"rerank_searches": 1}) is None
@@ -137,7 +138,7 @@ def test_what_comes_beside_tokens_has_its_price(own):
     assert cost("pages", Usage(700, 20), charges={"input_document_pages": 2}) == pytest.approx(0.006)
     shown = {each.model: each.prices for each in price_table.own()}
     assert shown["m"]["a web search"] == "0.01"
-    assert shown["m"]["1 code_interpreter_calls"] == "0.03"
+    assert shown["m"]["1 code_interpreters"] == "0.03"
     assert shown["searching"] == {"like": "gpt-4o", "factor": "2", "1,000 calls": "1000", "a web search": "0.2"}
 
 
@@ -194,3 +195,11 @@ def test_a_file_that_is_not_there(monkeypatch):
     monkeypatch.setenv("TOKEN_CALC_PRICES", "missing.yaml")
     with pytest.raises(ConfigurationError, match=r"missing\.yaml cannot be read: No such file"):
         cost("m")
+
+
+def test_a_container_that_an_answer_tells_has_the_price_that_the_documentation_shows(own):
+    own("- {model: m, input: 1, charges: {code_interpreters: 0.03}}")
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0, "total_tokens": 1_000_000}
+    ran = {"object": "response", "output": [{"type": "code_interpreter_call"}], "usage": usage}
+    told = read(usage_part(ran))
+    assert cost("m", told.usage, charges=told.charges) == pytest.approx(1.03)
