@@ -85,6 +85,36 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         },
         {"input": 90, "output": 60, "cached": 30, "audio_input": 70, "audio_output": 45},
     ),
+    # what Alibaba writes to an explicit cache costs a quarter more than input
+    "qwen's explicit cache": (
+        {
+            "model": "qwen3-max",
+            "usage": {
+                "prompt_tokens": 2059,
+                "completion_tokens": 201,
+                "total_tokens": 2260,
+                "prompt_tokens_details": {
+                    "cached_tokens": 0,
+                    "text_tokens": 2059,
+                    "cache_type": "ephemeral",
+                    "cache_creation_input_tokens": 2048,
+                    "cache_creation": {"ephemeral_5m_input_tokens": 2048},
+                },
+            },
+        },
+        {"input": 2059, "output": 201, "cache_write": 2048},
+    ),
+    "qwen's cache in the responses API": (
+        {
+            "usage": {
+                "input_tokens": 2000,
+                "output_tokens": 20,
+                "total_tokens": 2020,
+                "input_tokens_details": {"cached_tokens": 1305, "cache_creation_input_tokens": 213},
+            }
+        },
+        {"input": 2000, "output": 20, "cached": 1305, "cache_write": 213},
+    ),
     "embeddings": (
         {
             "object": "list",
@@ -714,6 +744,7 @@ def test_what_cannot_be_true_is_not_what_the_provider_reports(usage, kept, fault
             "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 3},
         },
         {"prompt_tokens": 90, "completion_tokens": 30, "prompt_tokens_details": {"cache_creation_tokens": 20}},
+        {"prompt_tokens": 90, "completion_tokens": 30, "prompt_tokens_details": {"cache_creation_input_tokens": 20}},
         {"prompt_tokens": 90, "completion_tokens": "30", "total_tokens": 120},
         {
             "input_tokens": 90,

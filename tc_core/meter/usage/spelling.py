@@ -5,6 +5,7 @@ absent or one is no count, and reads one spelling of each name. What is done her
 
 * what is no count is left out, and said (`Counts.faults`), instead of failing the whole body;
 * snake case for camel case (Gemini, Bedrock) and the reverse, as client libraries hand their objects over;
+* Alibaba's writes to a cache, in the details of a prompt under Anthropic's name;
 * the flat names of CrewAI (`cached_prompt_tokens`), LiteLLM (`cache_creation_tokens`), DeepSeek
   (`prompt_cache_hit_tokens`) and Moonshot (`cached_tokens`), and LangChain's details (`cache_read`, `reasoning`);
 * Ollama's counts, those of Bedrock's `invoke_model` (Titan, Llama, and the metrics of its streams), which are in no
@@ -58,7 +59,7 @@ def _chat(counts: Counts) -> Spelled:
     completion, total = first("completion_tokens"), first("total_tokens")
     cached = either(first("cached_tokens", of=read), first("cached_prompt_tokens", "cached_tokens"), hit)
     wrote = either(
-        first("cache_write_tokens", "cache_creation_tokens", of=read),
+        first(*_WRITES, of=read),
         first("cache_write_tokens", "cache_creation_tokens"),
     )
     beside_read = first("cache_read_input_tokens")
@@ -86,6 +87,9 @@ def _chat(counts: Counts) -> Spelled:
     return Spelled("openai", "chat", usage, more={"cache_write_1h_tokens": hour})
 
 
+_WRITES = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+"""What OpenAI, LiteLLM and Alibaba call what was written to a cache, in the details of a prompt."""
+
 _PLAIN_CHAT = frozenset(
     {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
 )
@@ -104,7 +108,7 @@ def _plain_chat(counts: Counts) -> Spelled:
         "total_tokens": first("total_tokens"),
         "prompt_tokens_details": {
             "cached_tokens": read.first("cached_tokens"),
-            "cache_write_tokens": read.first("cache_write_tokens", "cache_creation_tokens"),
+            "cache_write_tokens": read.first(*_WRITES),
             "audio_tokens": read.first("audio_tokens"),
         },
         "completion_tokens_details": {
@@ -143,7 +147,7 @@ def _responses(counts: Counts) -> Spelled:
     )
     tier = next((each for each in ("flex_", "priority_") if f"{each}cache_read" in counts.within(read).usage), "")
     cached = first("cached_tokens", "cache_read_input_tokens", f"{tier}cache_read", of=read)
-    wrote = first("cache_write_tokens", f"{tier}cache_creation", of=read)
+    wrote = first("cache_write_tokens", f"{tier}cache_creation", "cache_creation_input_tokens", of=read)
     reasoning = first("reasoning_tokens", "thinking_tokens", f"{tier}reasoning", of=written)
     usage = {
         "input_tokens": first("input_tokens"),
