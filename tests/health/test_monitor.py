@@ -3,6 +3,7 @@
 import pytest
 
 from tc_core import ConversationMonitor, HealthThresholds
+from tc_core.health.signals.thread import LONGEST, keys
 from tc_core.health.status import SIGNALS
 from tests.health.conftest import SYSTEM, booking, call, result, said, user
 
@@ -86,6 +87,24 @@ def test_what_has_nothing_to_do_with_the_newest_steps_is_rot():
     assert status.rot_percentage > 60
     assert status.signals["relevance"] == pytest.approx(1 - status.rot_percentage / 100)
     assert any("has nothing to do with the newest 4 steps" in each for each in status.warnings)
+
+
+@pytest.mark.parametrize("each", ["A", "\u4e2d", ".", "w.", "1-", "a_", "@", "#/"])
+def test_a_long_text_without_blanks_is_followed_and_made_shorter_like_any_other(each):
+    """What takes the square of its length would take minutes of 100,000 characters, in which no other thread runs."""
+    text = each * (100_000 // len(each))
+    monitor = monitor_of([user("Read it."), call("read"), result({"rows": [text, "ORD-7"]}), said(text), user("So?")])
+    assert monitor.check_health().signals["injection_risk"] == 0
+    assert monitor.compress_context("hybrid", 300).is_met
+
+
+def test_what_goes_on_without_a_blank_is_one_key_as_a_whole():
+    assert keys("in src/a.py see ORD-7, x_y and kim@example.com") == set(
+        map(hash, ["src/a.py", "ORD-7", "kim@example.com"])
+    )
+    assert keys("z" * LONGEST * 2) == set()
+    long = "a1/" * LONGEST
+    assert keys(f"of {long} and ORD-7") == {hash(long), hash("ORD-7")}
 
 
 def test_an_instruction_in_a_tools_result_is_quoted_and_makes_no_state():

@@ -12,7 +12,7 @@ OUTPUT = "output"
 MOST_PIECES, WIDEST = 200, 240
 """A longer text is cut into so many runs of lines; a longer line at a blank."""
 
-_WORD = re.compile(r"\d{4}-\d\d-\d\d|[\w$#@][\w@./:#-]*\w|\w")
+_WORD = re.compile(r"\d{4}-\d\d-\d\d|[\w$#@](?:[@./:#-]{0,64}\w+)+|\w")  # bounded: rows of signs took the square
 _SENTENCE = re.compile(r"(?<=[.!?。])\s+|(?<=[。！？])|\n+")  # noqa: RUF001  # full stops of Chinese and Japanese
 
 

@@ -17,6 +17,11 @@ LEAST = 2
 MOST_CHARACTERS = 100_000
 """More of one message is not searched for keys."""
 
+LONGEST = 200
+"""What is longer without a blank is one key as a whole: to look for keys in it takes the square of its length."""
+
+_NAMED = re.compile(r"(?<![\w@./-])(?=[\w.-]*[\d_@/])[\w@./-]+")
+"""A run of the characters that keys are of, with one of those that no key is without."""
 _KEY = re.compile(r"[A-Za-z][\w@./-]*\d\w*|\d+[A-Za-z]\w*|\w+(?:_\w+)+|[\w.]+@[\w.]+\w|(?:[\w.-]+/)+[\w.-]+|\b\d{4,}\b")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDY = re.compile(r"^[a-z]+(?:_[a-z]+)+$")
@@ -114,5 +119,7 @@ def _filled(found: list[bool | None]) -> Iterator[bool]:
 
 def keys(text: str) -> set[int]:
     """Return the hashes of what names something in a text: ids, codes, paths, addresses, long numbers."""
-    found = _KEY.findall(text[:MOST_CHARACTERS])
+    found: list[str] = []
+    for run in _NAMED.findall(text[:MOST_CHARACTERS]):
+        found += _KEY.findall(run) if len(run) <= LONGEST else [run]
     return {hash(key) for key in found if not _WORDY.match(key) and not _DATE.match(key)}
