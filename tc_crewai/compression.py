@@ -24,7 +24,11 @@ def shorten(messages: list[Any], at: float, model: str | None) -> bool:
     monitor.add_messages(messages)
     if monitor.tokens < most:
         return False
-    found = monitor.compress_context("hybrid", max(1, int(most * TO)))
+    target, newest = max(1, int(most * TO)), messages[-1]
+    found = monitor.compress_context("hybrid", target)
+    while any(left is newest for left in found.dropped):  # for long instructions, or a call, which is not cut
+        target *= 2
+        found = monitor.compress_context("hybrid", target)
     is_shorter = bool(found.saved_tokens)
     if is_shorter:
         messages[:] = list(found)

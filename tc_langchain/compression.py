@@ -11,7 +11,7 @@ from typing import Any
 from langchain.agents.middleware import ModelRequest
 from langchain_core.messages import AnyMessage
 
-from tc_core import ConversationMonitor
+from tc_core import Compressed, ConversationMonitor
 
 MOST_REMEMBERED = 64
 MOST_TRIES = 8
@@ -44,7 +44,11 @@ class Compression:
             system = [] if request.system_message is None else [request.system_message]
             monitor.add_messages([*system, *messages])
             if monitor.tokens >= most:
-                found = monitor.compress_context(self._strategy, max(1, int(most * TO)))
+                target, newest = max(1, int(most * TO)), messages[-1:]
+                found = monitor.compress_context(self._strategy, target)
+                while _lacks(found, newest):  # at last nothing is left out
+                    target *= 2
+                    found = monitor.compress_context(self._strategy, target)
                 messages = list(found[len(system) :])
                 self._remember(keys, messages)
         return request if messages is request.messages else request.override(messages=messages)
@@ -55,11 +59,14 @@ class Compression:
         system = [] if request.system_message is None else [request.system_message]
         messages, monitor = self._with_what_was_made(keys, request.messages), ConversationMonitor(model or "")
         monitor.add_messages([*system, *messages])
-        tokens = monitor.tokens
+        tokens, newest = monitor.tokens, messages[-1:]
         for _ in range(MOST_TRIES):
             before, tokens = messages, int(tokens * TO)
-            messages = list(monitor.compress_context(self._strategy, max(1, tokens))[len(system) :])
-            if messages and messages != before:
+            found = monitor.compress_context(self._strategy, max(1, tokens))
+            if _lacks(found, newest):
+                return
+            messages = list(found[len(system) :])
+            if messages != before:
                 self._remember(keys, messages)
                 yield request.override(messages=messages)
 
@@ -81,6 +88,11 @@ class Compression:
         self._made[keys] = messages
         if len(self._made) > MOST_REMEMBERED:
             self._made.popitem(last=False)
+
+
+def _lacks(found: Compressed, newest: Sequence[AnyMessage]) -> bool:
+    """Tell whether the newest message had to go: for long instructions, or an image or a call that cannot be cut."""
+    return any(left is each for left in found.dropped for each in newest)
 
 
 def _is_surely_below(messages: Sequence[AnyMessage], most: float) -> bool:

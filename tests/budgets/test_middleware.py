@@ -115,6 +115,18 @@ def test_it_stops_where_even_the_shortest_messages_have_no_room(budgets, agent, 
     assert server.exchanges == []
 
 
+def test_a_question_with_images_is_not_left_out_to_make_room(budgets, agent, server):
+    # $0.001 is for the answer; of $0.002 for the input there is room for 800 tokens, and two images take 1,530
+    budgets.set_budget(0.003, "total", hard=True)
+    images = [{"type": "image_url", "image_url": {"url": f"https://example.com/{n}.png"}} for n in range(2)]
+    asked = HumanMessage([{"type": "text", "text": "What is this?"}, *images])
+    for answer in in_both_ways(
+        agent(on_exceeded="trim"), {"messages": [("user", "word " * 900), ("ai", "yes"), asked]}
+    ):
+        assert answer["messages"][-1].text.startswith("I had to stop")
+    assert server.exchanges == []
+
+
 def test_what_is_made_shorter_has_no_result_of_a_tool_without_its_call(budgets, agent, server):
     call = {"name": "look", "args": {"at": "it"}, "id": "1", "type": "tool_call"}
     messages = [

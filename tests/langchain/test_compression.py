@@ -11,7 +11,7 @@ pytest.importorskip("langchain.agents", reason="LangChain is not installed")
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import SummarizationMiddleware
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage, convert_to_messages
 
 from tc_langchain import TokenCalculatorMiddleware
 
@@ -64,6 +64,37 @@ async def test_asynchronous_agents_too(chat, server, conversation):
     agent = create_agent(chat(), [], middleware=[TokenCalculatorMiddleware(compress_at=3000)])
     await agent.ainvoke({"messages": conversation})
     assert sizes(server)[0] < 3000
+
+
+IMAGES = [
+    {"type": "text", "text": "What is this?"},
+    *({"type": "image_url", "image_url": {"url": f"https://example.com/{n}.png"}} for n in range(2)),
+]
+WRITTEN = {"name": "write", "args": {"text": "one line of it. " * 400}, "id": "w", "type": "tool_call"}
+
+
+@pytest.mark.parametrize("way", ["instructions", "images alone", "images", "call"])
+def test_the_newest_message_stays_where_what_cannot_be_cut_leaves_it_no_room(chat, server, conversation, way):
+    """Half of 1,000 tokens: the instructions, two images or the arguments of a call take more by themselves."""
+    server.push(Step(text="Done."))
+    newest = {
+        "images alone": [HumanMessage(IMAGES)],
+        "images": [*conversation, HumanMessage(IMAGES)],
+        "call": [*conversation, AIMessage("", tool_calls=[WRITTEN]), ToolMessage("written", tool_call_id="w")],
+        "instructions": [*conversation, HumanMessage("And the last one?")],
+    }[way]
+    instructions = "Be kind to everybody who asks. " * 100 if way == "instructions" else "Be kind."
+    middleware = TokenCalculatorMiddleware(compress_at=1000)
+    create_agent(chat(), [], middleware=[middleware], system_prompt=instructions).invoke({"messages": newest})
+    (exchange,) = server.exchanges
+    asked = exchange.request["messages"]
+    assert asked[0]["content"] == instructions
+    assert len(asked) <= max(2, len(newest))
+    if way == "call":
+        assert (asked[-1]["role"], asked[-1]["tool_call_id"]) == ("tool", "w")
+        assert asked[-2]["tool_calls"][0]["id"] == "w"
+    else:
+        assert asked[-1] == {"role": "user", "content": newest[-1].content}
 
 
 def test_langchains_own_summaries_stay_usable_beside_it(chat, server, conversation):

@@ -63,6 +63,18 @@ def test_a_long_prompt_of_crewai_is_made_shorter(manager, clients, server):
     assert manager.list()[0].acted.calls == 1
 
 
+def test_the_newest_message_of_crewai_stays_where_instructions_leave_it_no_room(manager, clients, server):
+    """They take more than 300 tokens by themselves, which is half of what is too much."""
+    manager.apply(Policy(name="short", kind="trim", at=600))
+    instructions = {"role": "system", "content": "Be kind to everybody who asks. " * 60}
+    said = [{"role": ("user", "assistant")[n % 2], "content": f"Point {n}: " + "tea is light. " * 20} for n in range(8)]
+    clients.crewai().call([instructions, *said, {"role": "user", "content": "So?"}])
+    asked = server.exchanges[0].request["messages"]
+    assert len(asked) < 10
+    assert asked[0]["content"] == instructions["content"]
+    assert asked[-1] == {"role": "user", "content": "So?"}
+
+
 @pytest.mark.parametrize("framework", ["crewai", "llamaindex"])
 def test_what_a_host_has_no_way_for_stays_as_it_is(manager, clients, server, framework):
     manager.apply(Policy(name="mini", kind="route", model="gpt-4o", to="gpt-4o-mini", floor=0.5))
