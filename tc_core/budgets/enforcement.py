@@ -52,22 +52,23 @@ class Enforcement:
         if not concerned:
             return
         expected, is_exact = self.estimator.expected(request), False
-        by_hand = context.reserved.get()
-        if by_hand is not None and by_hand.take() is not None:  # for the first call of its block
-            self._books.rename(by_hand.event_id, event_id)
-            self._let_through(event_id, request, expected, concerned)
-            return
-        until = deadline()
+        by_hand, until = self._by_hand(), deadline()
         while True:
-            wanted = [Wanted(budget, span, amount_of(budget, request, expected, now_us)) for budget, span in concerned]
+            known = frozenset() if by_hand is None else by_hand.budgets
+            asked = [each for each in concerned if each[0].id not in known]
+            wanted = [Wanted(budget, span, amount_of(budget, request, expected, now_us)) for budget, span in asked]
             try:
-                full = self._books.reserve(event_id, wanted, self._definitions.version)
+                full = self._books.reserve(event_id, wanted, self._definitions.version) if wanted else []
             except OutdatedError:
                 concerned = self._concerned(self._definitions.refresh(), request, now_us)
                 if not concerned:
                     return
                 continue
             if not full:
+                if by_hand is not None and not by_hand.hand_over(event_id):  # another call of the block was first
+                    self._books.withdraw(event_id)
+                    by_hand = None
+                    continue
                 self._let_through(event_id, request, expected, concerned)
                 return
             if not is_exact and request.content is not None and _is_near(full, wanted, now_us):
@@ -76,6 +77,11 @@ class Enforcement:
             if time.monotonic() > until or not may_wait(full, wanted, now_us):
                 raise refusal(full[0], wanted, now_us)
             time.sleep(LOOK_SECONDS)
+
+    def _by_hand(self) -> context.Reserved | None:
+        """Return what was reserved around the first call of a block."""
+        found = context.reserved.get()
+        return None if found is None or found.is_taken or found.books is not self._books else found
 
     def _let_through(
         self, event_id: EventId, request: Request, expected: Expected, concerned: Sequence[tuple[Budget, Span]]

@@ -27,13 +27,13 @@ class Reservation:
         book: Book,
         estimate: float,
         concerned: Callable[[], Sequence[Wanted]],
+        recorder: object,
     ) -> None:
         self.event_id = ids.new_id()
         self.estimate = estimate
         self._reserve, self._books, self._book, self._concerned = reserve, books, book, concerned
-        self._wanted: Sequence[Wanted] = ()
         self._is_open = False
-        self._reserved = context.Reserved(self.event_id)
+        self._reserved = context.Reserved(self.event_id, recorder, books)
         self._token: Token[context.Reserved | None] | None = None
 
     def settle(self, cost: float) -> None:
@@ -48,7 +48,8 @@ class Reservation:
             self._books.withdraw(self.event_id)
 
     def __enter__(self) -> Self:
-        self._wanted = self._reserve(self.event_id)
+        wanted = self._reserve(self.event_id)
+        self._reserved.budgets = frozenset(each.budget.id for each in wanted)
         self._is_open = True
         self._token = context.reserved.set(self._reserved)
         return self
@@ -77,4 +78,5 @@ class Reservation:
 
     def _is_taken(self) -> bool:
         """Tell whether a recorded call has taken it over; nobody takes it from now on."""
+        context.catch_up_hosts()
         return self._reserved.take() is None

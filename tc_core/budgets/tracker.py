@@ -234,7 +234,8 @@ class BudgetTracker:
                     raise refusal(full[0], wanted, clock.wall_ns() // 1000)
                 return wanted
 
-        return Reservation(reserve, self._live.books, self._book, estimate, concerned)
+        recorder = recorder_for(self.storage)
+        return Reservation(reserve, self._live.books, self._book, estimate, concerned, recorder)
 
     # Keeping
 

@@ -11,7 +11,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 from tc_core.model.ids import EventId
 from tc_core.record.guard import attempt
@@ -109,17 +109,33 @@ class session(labels):  # noqa: N801  # used like a function
         super().__init__(session_id=session_id)
 
 
-class Reserved:
-    """Something that was reserved by hand for the first call that is recorded in a block."""
+class Books(Protocol):
+    """What keeps reservations."""
 
-    def __init__(self, event_id: EventId) -> None:
-        self.event_id = event_id
+    def rename(self, event_id: EventId, other: EventId) -> None:
+        """Have what is reserved under an id be reserved under another one."""
+
+
+class Reserved:
+    """Something that was reserved by hand for the first call that a recorder sees in a block."""
+
+    def __init__(self, event_id: EventId, recorder: object, books: Books) -> None:
+        self.event_id, self.recorder, self.books = event_id, recorder, books
+        self.budgets: frozenset[int] = frozenset()
+        """Those on which it is reserved."""
         self.is_taken = False
 
     def take(self) -> EventId | None:
         """Return the id that the call's event takes, once."""
         is_first, self.is_taken = not self.is_taken, True
         return self.event_id if is_first else None
+
+    def hand_over(self, event_id: EventId) -> bool:
+        """Have it be reserved under the id of a call; tell whether that is the first."""
+        is_first = self.take() is not None
+        if is_first:
+            attempt(self.books.rename, self.event_id, event_id)
+        return is_first
 
 
 reserved: contextvars.ContextVar[Reserved | None] = contextvars.ContextVar("token_calculator_reserved", default=None)

@@ -135,6 +135,10 @@ class Recorder(AskedParts):
             inside.is_busy = False
             if inside.put_off:
                 inside.catch_up()
+        if event_type in CALL_TYPES:
+            by_hand = context.reserved.get()
+            if by_hand is not None and by_hand.recorder is self and not self.wants_to_admit:
+                by_hand.hand_over(id_)  # else it was when the parts were asked, before or after this
         if writer.spool is not None:
             writer.wake()
         return ids.to_text(id_)

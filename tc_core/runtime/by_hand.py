@@ -70,7 +70,7 @@ def record_call(
     known = None if event_id is None else storage.get_event(event_id)
     moment = known.timestamp if known is not None and timestamp is None else timestamp
     record = EventRecord(
-        id=_new_id() if event_id is None else ids.from_text(event_id),
+        id=ids.new_id() if event_id is None else ids.from_text(event_id),
         event_type="llm_call",
         at_us=clock.wall_ns() // 1000 if moment is None else to_us(check_moment(moment)),
         parent_id=None if parent_id is None else ids.from_text(parent_id),
@@ -88,17 +88,14 @@ def record_call(
     if price is not None:
         record.cost_nanos, record.price_source, record.price_date, record.charges_nanos = price
     call = recorder.place(record, labels)
+    by_hand = context.reserved.get()
+    if by_hand is not None and by_hand.recorder is recorder and known is None:
+        by_hand.hand_over(record.id)
     if event_id is None:
         recorder.add(call)
     else:
         _save(storage, record.to_event(), known)
     return _cost_record(record, usage)
-
-
-def _new_id() -> ids.EventId:
-    """Return the id of a call: the one that something was reserved under here, if nobody has taken it."""
-    reserved = context.reserved.get()
-    return (None if reserved is None else reserved.take()) or ids.new_id()
 
 
 def _save(storage: StorageBackend, event: TrackingEvent, known: TrackingEvent | None) -> None:
