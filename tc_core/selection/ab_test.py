@@ -1,6 +1,5 @@
 """An A/B test of two models: who gets which, how it came out, and whether they differ, however often one looks."""
 
-import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ from tc_core.store.sql import SqlStore
 if TYPE_CHECKING:
     from tc_core.selection.ab_results import ABTestResults
 
+MOST = 1e100
+"""Outcomes are not larger: their squares are added up."""
 BOUNDS = (0.0, 1.0)
 MOST_REMEMBERED = 10_000
 REFRESH_SECONDS = 10.0
@@ -214,8 +215,8 @@ class ABTest(Definition):
     def _number(self, value: object) -> float:
         if not isinstance(value, bool | int | float) and hasattr(value, "item"):
             value = value.item()  # what NumPy and pandas compare to is no bool of Python
-        if not isinstance(value, bool | int | float) or not math.isfinite(value):
-            raise ValueError(f"an outcome must be True, False or a finite number, not {value!r}")
+        if not isinstance(value, bool | int | float) or not -MOST <= value <= MOST:
+            raise ValueError(f"an outcome must be True, False or a number up to {MOST:g}, not {value!r}")
         bounds = self.bounds
         if bounds is not None and not bounds[0] <= value <= bounds[1]:
             raise ValueError(

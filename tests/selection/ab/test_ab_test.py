@@ -348,6 +348,16 @@ def test_a_unit_is_a_run(store):
     assert test.record_outcome(record.event_id)
 
 
+@pytest.mark.parametrize(
+    "value", [1e300, -1e300, 10**400, float("inf"), float("nan"), None, "yes"], ids=lambda v: str(v)[:6]
+)
+def test_an_outcome_that_cannot_be_squared_is_refused(store, value):
+    test = create_ab_test(store, *MODELS, 14, bounds=None)
+    test.assign("one")
+    with pytest.raises(ValueError, match=r"an outcome must be True, False or a number up to 1e\+100, not"):
+        test.record_outcome("one", value)
+
+
 def test_pairs_need_bounds_and_a_method_is_one_that_there_is(store):
     test = create_ab_test(store, *MODELS, 14, bounds=None)
     with pytest.raises(ValueError, match="bets on pairs need bounds"):
