@@ -94,6 +94,13 @@ def test_a_new_spender_is_told_once_and_only_where_it_spends_what_others_do(trac
     assert tracker.detect_anomalies(direction="down", end_date=FIRST + timedelta(days=60)) == []
 
 
+def test_a_new_spender_that_began_small_is_said_to_have_cost_nothing_before_it_began(tracker):
+    save(tracker, steady(60), steady(3, 0.001, agent_id="slow", first=30), steady(27, 3, agent_id="slow", first=33))
+    (found,) = (each for each in tracker.detect_anomalies() if each.kind == "new")
+    assert (found.period_start, found.since) == (FIRST + timedelta(days=33), FIRST + timedelta(days=30))
+    assert f"nothing before {found.since:%a %Y-%m-%d}: a new spender" in found.explanation
+
+
 def test_nobody_is_new_in_a_store_that_is_new(tracker):
     save(tracker, steady(20), steady(15, 5, agent_id="second", first=5))
     assert tracker.detect_anomalies() == []

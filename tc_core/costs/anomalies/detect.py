@@ -13,7 +13,7 @@ from tc_core.costs.anomalies.control import Tail, significant
 from tc_core.costs.anomalies.explain import explain
 from tc_core.costs.anomalies.series import DAY, Buckets, Series
 from tc_core.costs.anomalies.spenders import SETTLED_DAYS, new_spenders
-from tc_core.costs.anomalies.windows import Bools, first_of
+from tc_core.costs.anomalies.windows import Bools, Places, first_of
 from tc_core.costs.plain_totals import check_names
 from tc_core.costs.weekdays import Floats
 from tc_core.costs.zones import TIME_UNITS
@@ -57,6 +57,8 @@ class _Judged:
     is_up: Bools
     is_out: Bools
     is_new: Bools
+    begins: Places
+    """Where the history of each bucket's series begins."""
     expected: Floats
     usual: Floats
 
@@ -164,6 +166,7 @@ def _judge(asked: Question, read: Series, count: int, end: datetime) -> _Judged:
         ~down_out,
         up_out | down_out,
         new_spenders(costs, begins, settled, per_day=method.per_day) & (direction in ("up", "both")),
+        begins,
         found.expected,
         np.where(down_out, found.low, found.high),
     )
@@ -178,7 +181,7 @@ def _anomalies(asked: Question, judged: _Judged, wanted: int, end: datetime) -> 
     for row, place in sorted(found, key=lambda at: (at[1], -money[at])):
         key = dict(zip(by, read.keys[row], strict=True))
         is_new = bool(judged.is_new[row, place])
-        begin, is_long = _since(judged, row, place, method)
+        begin, is_long = (int(judged.begins[row, place]), False) if is_new else _since(judged, row, place, method)
         kind: Kind = "new" if is_new else "shift" if is_long else "spike" if judged.is_up[row, place] else "drop"
         start = read.buckets.start(place)
         stop = min(end, read.buckets.start(place + 1))

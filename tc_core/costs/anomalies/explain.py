@@ -29,7 +29,8 @@ def explain(
     so_far = "" if is_over else " so far"
     cost = f"{name} cost {dollars(observed)}{so_far} {when}"
     if kind == "new":
-        return f"{cost} and had cost nothing before: a new spender, {calls:,} call{'' if calls == 1 else 's'}."
+        before = "before" if since == start else f"before {moment(since, bucket, tz)[3:]}"
+        return f"{cost} and had cost nothing {before}: a new spender, {calls:,} call{'' if calls == 1 else 's'}."
     over = "the last 4 weeks, by weekday" if bucket == "day" else "this hour of the last 14 days"
     ratio = observed / expected if expected else 0.0
     said = f"{ratio:.1f}x" if observed >= expected else f"{ratio:.0%} of".replace("%", " %")
@@ -37,7 +38,7 @@ def explain(
     bound = "at most" if observed >= expected else "at least"
     sentence += f" ({bound} {dollars(usual)} was usual)"
     if kind == "shift":
-        sentence += f"; so since {moment(since, bucket, tz).removeprefix('on ').removeprefix('at ')}: a new level"
+        sentence += f"; so since {moment(since, bucket, tz)[3:]}: a new level"
     return f"{sentence}. {_drivers(observed, expected, calls, expected_calls)}".strip()
 
 
