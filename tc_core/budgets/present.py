@@ -5,6 +5,8 @@ from datetime import datetime, tzinfo
 
 from tc_core import settings
 from tc_core.budgets.status import BudgetStatus
+from tc_core.model import money
+from tc_core.model.written import usd
 
 NEAR = 0.8
 """From this share of the amount on a budget is near its limit."""
@@ -17,9 +19,8 @@ def amount(value: float, unit: str) -> str:
     sign, size = "-" if value < 0 else "", abs(value)
     if size >= 1:
         return f"{sign}${size:,.2f}"
-    decimals = f"{size:.9f}".partition(".")[2]
-    zeros = len(decimals) - len(decimals.lstrip("0"))
-    return f"{sign}$0.{decimals[: zeros + 3].rstrip('0').ljust(2, '0')}"
+    whole, _, decimals = usd(money.to_nanos(size)).partition(".")
+    return f"{sign}{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def headline(found: Sequence[BudgetStatus]) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tc_core import BudgetTracker, CostTracker
+from tc_core.budgets import present
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,21 @@ def test_setting_spending_and_asking(budget, tmp_path):
         "override",
         "removed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("dollars", "said"),
+    [
+        (0, "$0.00"),
+        (0.5, "$0.50"),
+        (0.7656, "$0.766"),
+        (-0.2656, "-$0.266"),
+        (0.9996, "$1.00"),
+        (0.00000105, "$0.00000105"),
+    ],
+)
+def test_an_amount_is_rounded_as_costs_are_and_not_cut(dollars, said):
+    assert present.amount(dollars, "usd") == said
 
 
 @pytest.mark.parametrize(
