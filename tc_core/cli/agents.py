@@ -39,15 +39,16 @@ def agents(
         if as_json:
             text.print_json([each.to_dict() for each in found])
         else:
+            if not found:
+                is_part = bool(since or until or where)
+                text.console().print(f"No event of an agent is recorded{' there' if is_part else ''}.")
+                common.print_hint_for_nothing(source, store)
+                return
             _print(found, least, store)
 
 
 def _print(found: "list[AgentPerformance]", least: int, store: str | None) -> None:
     console = text.console()
-    if not found:
-        console.print("No event of an agent is recorded in this time.")
-        common.print_hint("token-calc demo", "records one to look at")
-        return
     console.print(text.one_line(_headline(found, least)))
     console.print()
     sheet = Sheet(

@@ -13,7 +13,6 @@ from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs.anomalies import present
 from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
 from tc_core.costs.tracker import CostTracker
-from tc_core.store.sql import SqlStore
 
 MOST_ROWS = 20
 _DATE, _HOUR = "%Y-%m-%d", "%Y-%m-%d %H:%M"
@@ -43,7 +42,7 @@ def anomalies(
     """
     with common.told():
         source = common.open_store(store)
-        names, zone = names_of(by), common.zone(tz)
+        names, zone, filters = names_of(by), common.zone(tz), filters_of(where or [])
         found = CostTracker(source).detect_anomalies(
             threshold,
             start_date=since,
@@ -51,14 +50,15 @@ def anomalies(
             by=names,
             bucket=_bucket(bucket),
             direction=_direction(direction),
-            filters=filters_of(where or []),
+            filters=filters,
             tz=zone,
         )
         if as_json:
             text.print_json([anomaly.to_dict() for anomaly in found])
             return
-        _print(source, found, names, zone, present.when(since, until), bucket)
+        text.console().print(present.title(source, found, bucket, present.when(since, until), filters))
         if found:
+            _print(found, names, zone, bucket)
             common.print_hint(
                 f"token-calc show {present.dearest_call(found)}", "shows the dearest call of the largest", store
             )
@@ -72,13 +72,8 @@ def _direction(value: str) -> Direction:
     return value  # type: ignore[return-value]  # the same
 
 
-def _print(
-    source: SqlStore, found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, when: str, bucket: str
-) -> None:
+def _print(found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, bucket: str) -> None:
     console = text.console()
-    console.print(present.title(source, found, bucket, when))
-    if not found:
-        return
     shown = sorted(found, key=lambda each: -abs(each.excess))[:MOST_ROWS]
     console.print()
     sheet = Sheet(

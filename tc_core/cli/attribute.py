@@ -67,9 +67,10 @@ def _print(found: Sequence[Attribution], groups: Sequence[str]) -> None:
     if not found:
         console.print("No model call is recorded there.")
         return
-    whole = sum(each.self_nanos or 0 for each in found)
+    known = [each.self_nanos for each in found if each.calls and each.self_nanos is not None]
+    whole = sum(known)
     unpriced = sum(each.unpriced_calls for each in found)
-    line = Text(text.usd(whole), style="bold")
+    line = Text(text.usd(whole if known else None), style="bold")
     line.append(f" in {text.plural(sum(each.calls for each in found), 'call')}.")
     if unpriced:
         line.append(f"  {text.plural(unpriced, 'call')} unpriced.", style="yellow")

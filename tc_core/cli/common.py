@@ -142,6 +142,14 @@ def print_hint(command: str, what: str, store: str | None = None) -> None:
     console.print(Text(f"\n{said}{between}{what}", style="dim"))
 
 
+def print_hint_for_nothing(source: SqlStore, store: str | None) -> None:
+    """Below an answer without calls say where some are: in the store, or from the demo where it has none."""
+    if source.runs(limit=1, single_calls=True):
+        print_hint("token-calc costs", "shows what is recorded", store)
+    else:
+        print_hint("token-calc demo", "records a run to look at")
+
+
 def print_removed(removed: Mapping[date, int], what: str, *, stderr: bool = False) -> None:
     """Say how many events have left the store, of the days in question."""
     if removed:

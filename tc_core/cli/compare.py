@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from tc_core.cli import common, text
@@ -49,30 +50,37 @@ def compare(
         if as_json:
             text.print_json(found.to_dict())
             return
-        _print(found, before, after, group_by)
+        text.console().print(told.headline(found, before, after, filters))
+        if found.before.total_calls or found.after.total_calls:
+            _print(found, group_by)
         print_unknown(unknown(reader, (*group_by, *filters), second))
         _print_origins(source, found)
-        common.print_hint(
-            f"token-calc costs --since {after.partition('..')[0]}", "shows what the later one cost", store
-        )
+        if found.before.total_calls or found.after.total_calls:
+            since = after.partition("..")[0]
+            common.print_hint(f"token-calc costs --since {since}", "shows what the later one cost", store)
+        else:
+            common.print_hint_for_nothing(source, store)
 
 
-def _print(found: Comparison, before: str, after: str, by: list[str]) -> None:
+def _print(found: Comparison, by: list[str]) -> None:
     console = text.console()
-    console.print(told.headline(found, before, after))
-    if not found.before.total_calls and not found.after.total_calls:
-        return
+    has_costs = None not in (found.before.total_cost_nanos, found.after.total_cost_nanos)
+    if has_costs or any(driver.cost_nanos for driver in found.drivers):
+        _print_reasons(found, console)
+    if found.groups:
+        console.print()
+        _groups(found, by).print(console)
+        if len(found.groups) > MOST_GROUPS:
+            console.print(Text(f"and {len(found.groups) - MOST_GROUPS:,} more (--json shows all)", style="dim"))
+
+
+def _print_reasons(found: Comparison, console: Console) -> None:
     console.print(Text("\nWhy\n", style="bold"))
     sheet = Sheet(Column(), number(""), Column(least=60))
     decimals = text.column_decimals(abs(driver.cost_nanos) for driver in found.drivers)
     for driver in found.drivers:
         sheet.add(told.WORDS[driver.kind], text.signed(driver.cost_nanos, decimals=decimals), driver.explanation)
     sheet.print(console)
-    if found.groups:
-        console.print()
-        _groups(found, by).print(console)
-        if len(found.groups) > MOST_GROUPS:
-            console.print(Text(f"and {len(found.groups) - MOST_GROUPS:,} more (--json shows all)", style="dim"))
 
 
 def _groups(found: Comparison, by: list[str]) -> Sheet:

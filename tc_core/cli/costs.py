@@ -153,8 +153,8 @@ def _print_wide(source: SqlStore, asked: Collection[str]) -> None:
 
 
 def _print_hint(source: SqlStore, found: CostReport, store: str | None) -> None:
-    if not found.total_calls and not source.runs(limit=1, single_calls=True):
-        common.print_hint("token-calc demo", "records a run to look at")
+    if not found.total_calls:
+        common.print_hint_for_nothing(source, store)
     elif source.runs(limit=1):
         common.print_hint("token-calc tree last", "shows where the last run's money went", store)
     else:

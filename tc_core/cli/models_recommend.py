@@ -131,7 +131,7 @@ def _print(found: ModelRecommendation, *, show_all: bool) -> None:
         _sheet(kept if show_all else kept[:MOST_ROWS]).print(console)
     more = [] if show_all or len(kept) <= MOST_ROWS else [f"{len(kept) - MOST_ROWS:,} more that fit cost more"]
     more += [present.dropped_by(found)] if dropped else []
-    if more:
+    if more and found.evidence["calls"]:
         console.print(Text(f"{'; '.join(more)}{'.' if show_all else ' (--all shows them).'}", style="dim"))
     if show_all and dropped:
         console.print()

@@ -8,10 +8,10 @@ from rich.text import Text
 from tc_core.cli import common, text
 from tc_core.cli.cost_sheet import print_report
 from tc_core.cli.events import SHORT_ID
-from tc_core.cli.filters import filters_of, names_of, print_unknown, unknown
+from tc_core.cli.filters import filters_of, names_of, print_unknown, unknown, written
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.costs import names, reading
-from tc_core.costs.headline import title_line, when
+from tc_core.costs.headline import no_calls, title_line, when
 from tc_core.costs.report import SORTS, CostReport, Question, answer
 from tc_core.lineage.tree import name_of
 from tc_core.model.period import Period, period
@@ -57,26 +57,29 @@ def top(
         if as_json:
             text.print_json({",".join(board): report.to_dict() for board, report in told})
             return
-        _print(source, told, found[0][1], Text(when(since, until)), asked, limit, has_runs=by is None and not filters)
+        whole, said = found[0][1], when(since, until)
+        if whole.total_calls:
+            title = title_line(whole, f" {said}" if said else "")
+            _print(source, told, title, asked, limit, has_runs=by is None and not filters)
+        else:
+            text.console().print(no_calls(said, written(filters)))
         print_unknown(unknown(reader, (*(name for board, _ in found for name in board if by), *filters), asked))
-        common.print_hint("token-calc recommend", "says what would save money", store)
+        if whole.total_calls:
+            common.print_hint("token-calc recommend", "says what would save money", store)
+        else:
+            common.print_hint_for_nothing(source, store)
 
 
 def _print(
     source: SqlStore,
     told: list[tuple[list[str], CostReport]],
-    whole: CostReport,
-    said: Text,
+    title: Text,
     asked: Period,
     limit: int,
     *,
     has_runs: bool,
 ) -> None:
     console = text.console()
-    if not whole.total_calls:
-        console.print(Text(f"No calls {said.plain or 'recorded'}."))
-        return
-    title = title_line(whole, f" {said.plain}" if said.plain else "")
     for place, (board, report) in enumerate(told):
         heading = Text(" and ".join(names.short(name) for name in board) + "s", style="bold")
         print_report(report, board, title=title if not place else Text("\n").append_text(heading))

@@ -94,7 +94,7 @@ def _print(found: ScenarioResult, names: Sequence[str]) -> None:
 
 def _title(found: ScenarioResult) -> Text:
     if not found.calls:
-        return Text("No call is recorded there: nothing to replay.")
+        return Text("No call that was answered is recorded there: nothing to replay.")
     line = Text()
     line.append(_usd(found.cost_after), style="bold")
     line.append(f" instead of {_usd(found.cost_before)}")

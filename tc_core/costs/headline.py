@@ -40,15 +40,21 @@ def headline(
 ) -> Text:
     """Return the sentence that answers what a period, as it was asked for, has cost."""
     if not found.total_calls:
-        said = [when(since, until), f"with {', '.join(where)}" if where else ""]
-        return Text(f"No calls {' '.join(filter(None, said)) or 'recorded'}.")
+        return no_calls(when(since, until), f"with {', '.join(where)}" if where else "")
     comparison = ""
     if since in BEFORE and before is not None and before.total_cost_nanos and found.total_cost_nanos is not None:
         change = found.total_cost_nanos / before.total_cost_nanos - 1
-        size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'}".replace("%", " %")
-        comparison = f", {size} than {BEFORE[since]} by this time"
+        size = f"{abs(change):.0%} {'more' if change >= 0 else 'less'} than".replace("%", " %")
+        if found.total_cost_nanos == before.total_cost_nanos:
+            size = "the same as"
+        comparison = f", {size} {BEFORE[since]} by this time"
     said_when = when(since, until)
     return title_line(found, f" {said_when}" if said_when else "", comparison)
+
+
+def no_calls(when: str, where: str) -> Text:
+    """Say that there are no calls of a period, or none that a filter lets through: `with model=gpt-4o`."""
+    return Text(f"No calls {' '.join(filter(None, (when, where))) or 'recorded'}.")
 
 
 def when(since: str | None, until: str | None) -> str:

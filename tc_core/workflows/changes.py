@@ -2,11 +2,14 @@
 
 from rich.text import Text
 
+from tc_core.costs import words
 from tc_core.costs.compare import Comparison, GroupChange
 from tc_core.costs.drivers import Driver
+from tc_core.costs.headline import when
 from tc_core.ledger.waterfall import WaterfallChange
 from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.model import written
+from tc_core.model.ports import Filters
 from tc_core.store.sql import SqlStore
 
 WORDS = {"price": "price", "volume": "volume", "tokens_per_call": "tokens per call", "model_mix": "model mix"}
@@ -21,16 +24,18 @@ def span(said: str) -> str | tuple[str | None, str | None]:
     return (start or None, end or None) if separator else said
 
 
-def headline(found: Comparison, before: str, after: str) -> Text:
+def headline(found: Comparison, before: str, after: str, filters: Filters) -> Text:
     """Return the sentence that says what changed."""
     then, now = found.before, found.after
     if not then.total_calls and not now.total_calls:
-        return Text(f"No calls {_said(after)}, and none {_said(before)}.")
+        none = " ".join(filter(None, ("No calls", words.written(filters), _said(after))))
+        return Text(f"{none}, and none {_said(before)}.")
     line = Text(written.usd(now.total_cost_nanos), style="bold")
     line.append(f" {_said(after)} in {written.plural(now.total_calls, 'call')}, ")
     line.append(f"{written.usd(then.total_cost_nanos)} {_said(before)} in {written.plural(then.total_calls, 'call')}: ")
     if then.total_cost_nanos is None or now.total_cost_nanos is None:
-        line.append("not to be compared, since no price is known")
+        is_unpriced = then.unpriced_calls or now.unpriced_calls
+        line.append(f"not to be compared, since {'no price is known' if is_unpriced else 'all calls failed'}")
     elif not found.difference_nanos:
         line.append("the same")
     elif found.ratio is None:
@@ -66,4 +71,7 @@ def origins(store: SqlStore, found: Comparison) -> tuple[str, list[WaterfallChan
 
 
 def _said(period: str) -> str:
-    return period.replace("..", " to ") if period[:1].isdigit() else period.replace("-", " ")
+    start, separator, end = period.partition("..")
+    if separator:
+        return when(start or None, end or None) or "ever"
+    return f"on {period}" if period[:1].isdigit() else when(period, None)

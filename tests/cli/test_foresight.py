@@ -150,7 +150,7 @@ def test_what_has_no_calls_is_said(ask):
     said = ask("recommend", "--filter", "agent=nobody").splitlines()[0]
     assert said == "No calls in the last 30 days that match: nothing to save."
     said = ask("compare", "2001-01-01", "2001-01-02").splitlines()[0]
-    assert said == "No calls 2001-01-02, and none 2001-01-01."
+    assert said == "No calls on 2001-01-02, and none on 2001-01-01."
 
 
 def test_a_period_compared_with_itself_is_the_same_and_one_without_prices_is_not_compared(ask, store, today):

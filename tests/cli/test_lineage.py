@@ -105,7 +105,7 @@ def test_agents_says_who_fails_and_who_is_too_new_to_tell(recorded, run_command)
     found = json.loads(answer(run_command("agents", "--store", recorded, "--json", "--filter", "agent_id=planner")))
     assert [(each["agent_id"], each["cost_per_success"]) for each in found] == [("planner", 0.01)]
     printed = answer(run_command("agents", "--store", recorded, "--since", "2027-01-01"))
-    assert printed.startswith("No event of an agent is recorded in this time.")
+    assert printed.startswith("No event of an agent is recorded there.")
 
 
 def test_the_last_run_can_be_meant_everywhere(recorded, run_command):

@@ -126,6 +126,41 @@ def test_an_unknown_name_is_named_with_one_that_is_near(recorded, run_command, o
     assert "has a label" not in known
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("costs", "No calls with agent=nobody."),
+        ("top", "No calls with agent=nobody."),
+        ("compare 2026-03-02 2026-03-03", "No calls with agent=nobody on 2026-03-03, and none on 2026-03-02."),
+        ("anomalies", "No calls with agent=nobody."),
+        ("agents", "No event of an agent is recorded there."),
+    ],
+)
+def test_where_only_the_filter_finds_nothing_no_store_is_called_empty(recorded, run_command, command, said):
+    lines = answer(run_command(*command.split(), "--filter", "agent=nobody", "--store", recorded)).splitlines()
+    assert lines[0] == said
+    assert "token-calc demo" not in lines[-1]
+
+
+def test_an_empty_store_is_called_so_and_the_demo_named(tmp_path, run_command):
+    SQLiteStorage(tmp_path / "empty.db").close()
+    for command in ("costs", "top", "compare", "agents"):
+        lines = answer(run_command(command, "--store", "empty.db")).splitlines()
+        assert lines[-1].startswith("Next: token-calc demo"), command
+
+
+def test_calls_that_all_failed_are_not_said_to_lack_a_price(tmp_path, run_command):
+    with SQLiteStorage(tmp_path / "failed.db") as store:
+        failed = {"cost": None, "status": "error", "input_tokens": None, "output_tokens": None}
+        store.save_events([call("one", 0, agent_id="planner", **failed)])
+    compared = answer(run_command("compare", "2026-03-01", "2026-03-02", "--tz", "UTC", "--store", "failed.db"))
+    assert compared.splitlines()[0].endswith("not to be compared, since all calls failed.")
+    assert "Why" not in compared
+    assert answer(run_command("attribute", "--store", "failed.db")).startswith("– in 1 call.")  # noqa: RUF001
+    recommended = answer(run_command("models", "recommend", "--since", "2026-03-01", "--store", "failed.db"))
+    assert "more that fit" not in recommended
+
+
 def test_the_view_events_has_status_provider_cached_tokens_and_latency(recorded):
     connection = sqlite3.connect(recorded)
     question = "SELECT status, provider, cached_tokens, latency_ms FROM events WHERE event_id = ?"

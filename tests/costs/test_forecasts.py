@@ -89,7 +89,7 @@ def test_what_has_ended_costs_nothing_more(forecaster):
 def test_nothing_recorded_or_priced_is_no_forecast_of_zero(forecaster):
     empty = forecaster.forecast(7, now=after(3))
     assert (empty.total, empty.low, empty.high, empty.daily, empty.method) == (None, None, None, [], "none")
-    assert empty.notes == ["no whole day with a call is recorded: there is nothing to forecast from"]
+    assert empty.notes == ["no whole day with such a call is recorded yet"]
     save(forecaster, [TrackingEvent(model="acme", input_tokens=1, output_tokens=1, timestamp=day(n)) for n in range(9)])
     unpriced = forecaster.forecast(7, now=after(9))
     assert (unpriced.total, unpriced.unpriced_calls) == (None, 9)

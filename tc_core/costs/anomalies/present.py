@@ -4,24 +4,25 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
-from tc_core.costs import headline
+from tc_core.costs import headline, words
 from tc_core.costs.anomalies.anomaly import LEAST_DAYS, Anomaly
 from tc_core.model import money, written
+from tc_core.model.ports import Filters
 from tc_core.store.sql import SqlStore
 
 KINDS: Mapping[str, str] = {"spike": "", "drop": "", "shift": "new level", "new": "new spender"}
 """What is said of a kind beside the figures."""
 
 
-def title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str) -> Text:
+def title(source: SqlStore, found: Sequence[Anomaly], bucket: str, when: str, filters: Filters) -> Text:
     """Return the sentence that says what was odd in all; `when` begins with a blank, or is empty."""
     if not found:
-        total = source.totals()[()]
+        total = source.totals((), filters)[()]
         if not total.calls:
-            return Text("No calls recorded.")
+            return headline.no_calls("", words.written(filters))
         if total.known_cost_nanos is None:
             return Text(f"None of {written.plural(total.calls, 'call')} has a price, so no cost can be odd.")
-        spent = sum(1 for each in source.totals(("day",)).values() if each.cost_nanos)
+        spent = sum(1 for each in source.totals(("day",), filters).values() if each.cost_nanos)
         if spent <= LEAST_DAYS:
             are = "is" if spent == 1 else "are"
             return Text(f"Nothing can be judged yet: that takes {LEAST_DAYS} days with cost, and there {are} {spent}.")

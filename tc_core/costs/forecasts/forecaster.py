@@ -172,7 +172,7 @@ def _unknown(read: History, first_day: date) -> Forecast:
     elif read.calls:
         note = "all calls so far have failed without usage, so nothing is known of what they cost"
     else:
-        note = "no whole day with a call is recorded: there is nothing to forecast from"
+        note = "no whole day with such a call is recorded yet"
     return Forecast(None, None, None, INTERVAL, [], "none", len(read.costs), None, first_day, read.unpriced, [note])
 
 

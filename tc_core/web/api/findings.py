@@ -76,7 +76,7 @@ def anomalies(asked: Asked) -> Mapping[str, Any]:
     )
     options = [f"--bucket={bucket}"] if bucket == "hour" else []
     return {
-        "sentence": said(odd.title(asked.store, found, bucket, odd.when(since, until))),
+        "sentence": said(odd.title(asked.store, found, bucket, odd.when(since, until), _filters(asked))),
         "table": _odd(found, names, bucket, asked.zone).to_dict(),
         "explanations": [each.explanation for each in _largest_first(found)],
         "command": asked.command("anomalies", options=("since", "until", "filter", "tz"), more=options),
