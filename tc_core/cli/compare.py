@@ -50,7 +50,7 @@ def compare(
         if as_json:
             text.print_json(found.to_dict())
             return
-        text.console().print(told.headline(found, before, after, filters))
+        text.console().print(told.headline(found, before, after, filters, zone))
         if found.before.total_calls or found.after.total_calls:
             _print(found, group_by)
         print_unknown(unknown(reader, (*group_by, *filters), second))

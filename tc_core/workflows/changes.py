@@ -1,7 +1,10 @@
 """What a comparison of two periods says first, in the terminal and in the browser alike."""
 
+from datetime import tzinfo
+
 from rich.text import Text
 
+from tc_core.costs import compare as comparing
 from tc_core.costs import words
 from tc_core.costs.compare import Comparison, GroupChange
 from tc_core.costs.drivers import Driver
@@ -24,15 +27,17 @@ def span(said: str) -> str | tuple[str | None, str | None]:
     return (start or None, end or None) if separator else said
 
 
-def headline(found: Comparison, before: str, after: str, filters: Filters) -> Text:
-    """Return the sentence that says what changed."""
+def headline(found: Comparison, before: str, after: str, filters: Filters, tz: tzinfo) -> Text:
+    """Return the sentence that says what changed; where the earlier period was cut to the later one's length, so."""
     then, now = found.before, found.after
     if not then.total_calls and not now.total_calls:
         none = " ".join(filter(None, ("No calls", words.written(filters), _said(after))))
         return Text(f"{none}, and none {_said(before)}.")
     line = Text(written.usd(now.total_cost_nanos), style="bold")
     line.append(f" {_said(after)} in {written.plural(now.total_calls, 'call')}, ")
-    line.append(f"{written.usd(then.total_cost_nanos)} {_said(before)} in {written.plural(then.total_calls, 'call')}: ")
+    is_whole = then.end == comparing.as_period(span(before), tz).end
+    earlier = _said(before) if is_whole else f"in as much of {_said(before).removeprefix('in ').removeprefix('on ')}"
+    line.append(f"{written.usd(then.total_cost_nanos)} {earlier} in {written.plural(then.total_calls, 'call')}: ")
     if then.total_cost_nanos is None or now.total_cost_nanos is None:
         is_unpriced = then.unpriced_calls or now.unpriced_calls
         line.append(f"not to be compared, since {'no price is known' if is_unpriced else 'all calls failed'}")

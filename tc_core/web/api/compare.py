@@ -68,7 +68,7 @@ def _periods(asked: Asked) -> Mapping[str, Any]:
     missing = [] if is_empty else words.unknown(reader, (*by, *asked.filters), span)
     return {
         "kind": "periods",
-        "sentence": said(changes.headline(found, before, after, asked.filters)),
+        "sentence": said(changes.headline(found, before, after, asked.filters, asked.zone)),
         "notes": [words.not_known(name) for name in missing],
         "is_empty": is_empty,
         "steps": None if is_empty else _steps(found, before, after),
