@@ -10,8 +10,8 @@ and gpt-4o in place of gpt-4o-mini answers every other of them. On 12 March the 
     python examples/a_month.py a_month.db
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,6 +147,11 @@ def _set(clock: FakeClock, day: datetime, hour: int, minute: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    place = record(sys.argv[1] if sys.argv[1:] else "a_month.db")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", nargs="?", default="a_month.db", help="the new store to make; default: a_month.db")
+    wanted = Path(parser.parse_args().store)
+    if wanted.exists():
+        parser.error(f"{wanted} is there already, and a second month would be added to it: name a new file")
+    place = record(wanted)
     report = tc_core.CostTracker(place).get_costs(group_by=["agent_id"])
     print(f"${report.total_cost:.3f} for {report.total_calls:,} calls in a month, in {place}")

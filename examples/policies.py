@@ -74,6 +74,6 @@ with nullcontext() if os.environ.get("OPENAI_API_KEY") else ModelServer(respond=
 
 print("have done:")
 for status in manager.list():
-    print(f"  {status.policy.name}, {status.state}: {status.acted.calls} calls changed, ${status.saved:.4f} saved")
+    print(f"  {status.policy.name}, {status.state}: calls changed: {status.acted.calls}, saved: ${status.saved:.4f}")
 for change in manager.log():
     print(f"{change.name} {change.kind} by {change.by}")

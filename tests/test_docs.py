@@ -118,6 +118,15 @@ def test_the_page_about_patterns_names_every_kind_and_cause():
     assert [name for name in (*PATTERN_KINDS, *get_args(Cause)) if f"`{name}`" not in page] == []
 
 
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("there.db", 2)])
+def test_the_month_is_recorded_into_a_new_store_only(tmp_path, argument, code):
+    pytest.importorskip("langchain_openai", reason="LangChain is not installed")
+    (tmp_path / "there.db").touch()
+    program = [sys.executable, ROOT / "examples" / "a_month.py", argument]
+    assert subprocess.run(program, cwd=tmp_path, capture_output=True, timeout=120).returncode == code
+    assert [(each.name, each.stat().st_size) for each in tmp_path.iterdir()] == [("there.db", 0)]
+
+
 def test_the_examples_about_costs_print_what_the_page_says(run_python, month, tmp_path):
     shutil.copy(month, tmp_path / "a_month.db")
     said = run_python("\n".join(blocks("docs/costs.md", "python")))
