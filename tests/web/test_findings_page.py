@@ -67,7 +67,7 @@ def test_a_pattern_says_what_to_do(visit, until):
     page.keyboard.press("Enter")
     until(page, "new URLSearchParams(location.search).get('open') === '1'")
     detail = page.locator("[aria-label='the selected pattern']")
-    assert "Look where it stopped to come nearer to its goal" in detail.inner_text()
+    assert "Look where it stopped coming nearer to its goal" in detail.inner_text()
     assert "token-calc tree " in detail.inner_text()
     until(page, "document.body.innerText.includes('could have been saved, in')")
     until(page, "document.body.innerText.includes('220 conversations, 16 at risk')")

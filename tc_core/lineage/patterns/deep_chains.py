@@ -8,7 +8,7 @@ from tc_core.lineage.patterns.robust import History
 from tc_core.lineage.patterns.runs import Run, Runs, workflow_of
 from tc_core.lineage.patterns.seen import Seen
 
-_ADVICE = "Look where it stopped to come nearer to its goal, and cap depth or turns just above what is usual."
+_ADVICE = "Look where it stopped coming nearer to its goal, and cap depth or turns just above what is usual."
 
 
 class DeepChains:
