@@ -110,7 +110,8 @@ def _figures(group: CostGroup, decimals: int) -> list[Text | str]:
 
 def _share(found: CostReport, group: CostGroup) -> list[str]:
     part, whole = group.cost_nanos or 0, found.total_cost_nanos or 0
-    return [f"{text.bar(part, whole, BAR):{BAR}}" if whole else "", text.percent(part, whole)]
+    share = "" if group.cost_nanos is None else text.percent(part, whole)  # what it costs is unknown, not nothing
+    return [f"{text.bar(part, whole, BAR):{BAR}}" if whole else "", share]
 
 
 def _nanos(group: CostGroup, name: str) -> int | None:

@@ -85,7 +85,7 @@ def costs(
         if as_json:
             text.print_json(found.to_dict())
         elif as_csv or as_markdown:
-            print(present.to_csv(found) if as_csv else present.to_markdown(found), end="")
+            print(present.to_csv(found, question.group_by) if as_csv else present.to_markdown(found), end="")
             if found.removed_events:
                 text.console(stderr=True).print(gone(found))
         else:

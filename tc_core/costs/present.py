@@ -31,10 +31,15 @@ def to_json(value: _Plain) -> str:
     return json.dumps(value.to_dict(), ensure_ascii=False, indent=2, default=str)
 
 
-def flat(report: "CostReport") -> tuple[list[str], list[list[object]]]:
-    """Return the groups as rows under headings: what they are grouped by, then each figure."""
-    by = list(report.groups[0].key) if report.groups else []
-    measures = [name for name in report.groups[0].__slots__ if name not in _APART] if report.groups else []
+def flat(report: "CostReport", by: Sequence[str] = ()) -> tuple[list[str], list[list[object]]]:
+    """Return the groups as rows under headings: what they are grouped by, then each figure.
+
+    Where there are no groups, `by` says what they would have been grouped by.
+    """
+    from tc_core.costs.report import CostGroup
+
+    by = list(report.groups[0].key) if report.groups else list(by)
+    measures = [name for name in CostGroup.__slots__ if name not in _APART]
     rows = []
     more: list[str] = []
     for group in report.groups:
@@ -45,9 +50,9 @@ def flat(report: "CostReport") -> tuple[list[str], list[list[object]]]:
     return [*by, *measures, *more], rows
 
 
-def to_csv(report: "CostReport") -> str:
-    """Return the groups as CSV."""
-    header, rows = flat(report)
+def to_csv(report: "CostReport", by: Sequence[str] = ()) -> str:
+    """Return the groups as CSV; `by` says what there would be groups of where there are none."""
+    header, rows = flat(report, by)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -112,7 +117,7 @@ _FIGURES = ("calls", "input", "output", "cost", "share")
 
 def _written(group: "CostGroup", report: "CostReport") -> list[str]:
     whole, nanos = report.total_cost_nanos or 0, group.cost_nanos
-    share = f"{100 * (nanos or 0) / whole:.0f} %" if whole else ""
+    share = f"{100 * nanos / whole:.0f} %" if whole and nanos is not None else ""
     return [f"{group.calls:,}", f"{group.input_tokens:,}", f"{group.output_tokens:,}", _dollars(nanos), share]
 
 

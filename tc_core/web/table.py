@@ -101,13 +101,15 @@ class Table:
         ]
         self.numbers(label, nanos, [written.usd(each, decimals=decimals) for each in nanos], tones=tones)
 
-    def shares(self, label: str, parts: Sequence[int], whole: int, *, tones: Sequence[str] | None = None) -> None:
-        """Add a column of shares of a whole, which are drawn as bars."""
+    def shares(
+        self, label: str, parts: Sequence[int | None], whole: int, *, tones: Sequence[str] | None = None
+    ) -> None:
+        """Add a column of shares of a whole, which are drawn as bars; of what is not known, none is said."""
         column: dict[str, Any] = {
             "label": label,
             "kind": "share",
-            "value": [part / whole if whole else 0 for part in parts],
-            "text": [written.percent(part, whole) for part in parts],
+            "value": [part / whole if whole and part is not None else 0 for part in parts],
+            "text": ["" if part is None else written.percent(part, whole) for part in parts],
         }
         if tones is not None:
             column["tone"] = list(tones)

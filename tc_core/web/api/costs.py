@@ -52,7 +52,8 @@ def plain(asked: Asked) -> Mapping[str, Any]:
 
 def csv(asked: Asked) -> str:
     """Return what `token-calc costs --csv` prints."""
-    return present.to_csv(answer(reading.reader_of(asked.store), asked.period, _question(asked)))
+    question = _question(asked)
+    return present.to_csv(answer(reading.reader_of(asked.store), asked.period, question), question.group_by)
 
 
 def _question(asked: Asked) -> Question:
@@ -100,7 +101,7 @@ def _table(found: CostReport, question: Question) -> Table:
     )
     table.numbers("output", [group.output_tokens for group in groups], goes=2)
     table.money("cost", [group.cost_nanos for group in groups], [bool(group.estimated_calls) for group in groups])
-    table.shares("share", [group.cost_nanos or 0 for group in groups], found.total_cost_nanos or 0)
+    table.shares("share", [group.cost_nanos for group in groups], found.total_cost_nanos or 0)
     return table
 
 
