@@ -53,10 +53,10 @@ def _print(found: "list[AgentPerformance]", least: int, store: str | None) -> No
     console.print()
     sheet = Sheet(
         Column("agent"),
-        number(""),
+        number("", goes=6),
         number("success"),
         Column("95 %", goes=4),
-        number("time"),
+        number("time", goes=5),
         number("p95", goes=2),
         number("cost"),
         number("per success"),

@@ -80,7 +80,7 @@ def _print(found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, bucket:
         Column(bucket),
         *(Column(name.removesuffix("_id")) for name in names),
         number("cost"),
-        number("expected"),
+        number("expected", goes=3),
         number("usual", goes=2),
         number("times"),
         number("calls", goes=1),

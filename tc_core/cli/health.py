@@ -85,7 +85,8 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
         Column("conversation"),
         Column("agent", least=8),
         Column("model", least=8, goes=1),
-        *(number("calls"), number("context"), Column("", goes=2), number("rot"), number("repeats")),
+        *(number("calls", goes=6), number("context"), Column("", goes=2), number("rot", goes=4)),
+        *(number("repeats", goes=5),),
         *(number("injection", goes=3), Column("state")),
     )
     for each in found[:MOST_ROWS]:

@@ -157,8 +157,8 @@ def _sheet(shown: list[present.Row]) -> Sheet:
     sheet = Sheet(
         Column("model", least=24),
         number("would cost"),
-        number("of now"),
-        number("quality"),
+        number("of now", goes=4),
+        number("quality", goes=3),
         number("p95", goes=2),
         number("context", goes=1),
         Column("", least=10),

@@ -161,6 +161,29 @@ def test_calls_that_all_failed_are_not_said_to_lack_a_price(tmp_path, run_comman
     assert "more that fit" not in recommended
 
 
+def test_csv_of_nothing_has_the_headings_of_csv_of_something(recorded, run_command):
+    asked = ("costs", "--by", "model,day", "--csv", "--store", recorded)
+    heading, *rows = answer(run_command(*asked, "--filter", "model=none")).splitlines()
+    assert (heading, rows) == (answer(run_command(*asked)).splitlines()[0], [])
+
+
+def test_a_model_without_a_price_has_no_share_of_the_cost(recorded, run_command):
+    with SQLiteStorage(recorded) as store:
+        store.save_events([call("dear to nobody knows", 5, None, None, model="acme-1")])
+    (row,) = (line for line in answer(run_command("costs", "--store", recorded)).splitlines() if "acme-1" in line)
+    assert row.split()[-1] == "–"  # noqa: RUF001  # the cost, which is not known
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["anomalies", "agents", "health", "models recommend --agent support"])
+def test_a_narrow_terminal_cuts_no_figure_and_no_day(month, run_command, command):
+    period = ("--since", "2026-03-01", "--until", "2026-03-29", "--tz", "UTC")
+    narrow = {"FORCE_COLOR": "1", "COLUMNS": "40", "TERM": "dumb"}
+    lines = answer(run_command(*command.split(), *period, "--store", month, **narrow)).splitlines()
+    cells = [cell for line in lines for cell in line.split() if cell.endswith("…")]
+    assert [cell for cell in cells if cell[0] in "0123456789$" or cell.startswith("gpt…")] == []
+
+
 def test_the_view_events_has_status_provider_cached_tokens_and_latency(recorded):
     connection = sqlite3.connect(recorded)
     question = "SELECT status, provider, cached_tokens, latency_ms FROM events WHERE event_id = ?"
