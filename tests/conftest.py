@@ -45,6 +45,7 @@ from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
 from tc_core.runtime import hash_key, recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
+from tests.ready_command import ReadyCommand  # noqa: E402
 
 
 def pytest_configure(config):
@@ -161,20 +162,32 @@ def run_python(tmp_path):
 
 
 @pytest.fixture
-def run_command(tmp_path):
+def run_command(tmp_path, tmp_path_factory, ready_command):
     """Run `token-calc` as a user does; return the finished process."""
 
     def run(*arguments, **environment):
+        arguments, environment = [*map(str, arguments)], {**os.environ, **environment}
+        if ready_command.suits(environment):
+            printed = tmp_path_factory.mktemp("printed")
+            return ready_command.run(arguments, folder=tmp_path, environment=environment, printed=printed, seconds=120)
         return subprocess.run(
-            [sys.executable, "-m", "tc_core.cli", *map(str, arguments)],
+            [sys.executable, "-m", "tc_core.cli", *arguments],
             capture_output=True,
             text=True,
             timeout=120,
             cwd=tmp_path,
-            env={**os.environ, **environment},
+            env=environment,
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ready_command():
+    """A process that has imported the command already, and forks for each one that is run."""
+    ready = ReadyCommand()
+    yield ready
+    ready.end()
 
 
 @pytest.fixture
