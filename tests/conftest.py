@@ -1,6 +1,7 @@
 """What all tests share: no network, no telemetry, strict hooks, a folder and a recorder of their own."""
 
 import faulthandler
+import functools
 import os
 import runpy
 import signal
@@ -43,9 +44,12 @@ from tc_core import SQLiteStorage, instrument, settings  # noqa: E402
 from tc_core.demo.server import ModelServer  # noqa: E402
 from tc_core.meter import own_prices  # noqa: E402
 from tc_core.record.guard import faults  # noqa: E402
-from tc_core.runtime import hash_key, recorders  # noqa: E402
+from tc_core.runtime import adapters, hash_key, recorders  # noqa: E402
 from tc_core.runtime.instrument import uninstrument  # noqa: E402
 from tests.ready_command import ReadyCommand  # noqa: E402
+
+# What is installed stays the same while tests run, and each of them would have all of it read, twice.
+adapters.known_adapters = functools.cache(adapters.known_adapters)
 
 
 def pytest_configure(config):
