@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tc_core.costs import compare, recommendations, report
 from tc_core.costs import filters as filtering
+from tc_core.costs import report
 from tc_core.costs.anomalies.anomaly import Anomaly, Bucket, Direction
-from tc_core.costs.compare import Comparison, Span
 from tc_core.costs.reading import CostReader, reader_of
 from tc_core.costs.report import CostReport
 from tc_core.errors import StorageError
@@ -24,6 +23,9 @@ from tc_core.runtime.by_hand import CostRecord, record_call
 from tc_core.runtime.recorders import open_storage
 from tc_core.store.base import StorageBackend
 from tc_core.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from tc_core.costs.compare import Comparison, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +134,13 @@ class CostTracker:
 
     def compare(
         self,
-        period_a: Span,
-        period_b: Span,
+        period_a: "Span",
+        period_b: "Span",
         by: Sequence[str] = (),
         filters: Filters | None = None,
         *,
         tz: str | tzinfo = "UTC",
-    ) -> Comparison:
+    ) -> "Comparison":
         """Compare what calls cost in two periods, and say why it changed from the first to the second.
 
         A period is `last-week`, a day, or a pair of a start and an end as in `get_costs`. The drivers are price,
@@ -146,6 +148,8 @@ class CostTracker:
         Those of all are the sums of the groups', so that a name such as `agent_id` tells what happened within agents.
         Raises ConfigurationError for a period that cannot be read, ValueError for a time in `by`.
         """
+        from tc_core.costs import compare  # for those who ask: most programs only record
+
         where = period.zone(tz)
         before, after = (compare.as_period(each, where) for each in (period_a, period_b))
         names = [by] if isinstance(by, str) else by
@@ -169,6 +173,8 @@ class CostTracker:
         counted twice: together they never exceed the cost. Of a period the latest 100,000 calls are looked at. Raises
         ValueError for a `top_k` below 1.
         """
+        from tc_core.costs import recommendations  # the same
+
         asked = period.period(start_date, end_date, tz=period.zone(tz))
         wanted = filtering.resolved(self._reader(), filters or {}, asked)
         return recommendations.recommendations(self.storage, asked, wanted, top_k)

@@ -22,12 +22,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tc_core import settings
 from tc_core.errors import ConfigurationError
-from tc_core.meter import catalogue
+from tc_core.meter import catalogue, loading
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
@@ -59,7 +58,7 @@ Dollars = Annotated[Decimal, Field(ge=0)]
 
 
 class _Rates(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # until there is one
 
     input: Dollars | None = None
     output: Dollars | None = None
@@ -240,6 +239,9 @@ def load() -> PriceList:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed_ns: int) -> PriceList:
+    with loading.lock:
+        import yaml  # most programs have no file of prices
+
     try:
         entries = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader) or []  # noqa: S506  # makes only text
     except (UnicodeDecodeError, yaml.YAMLError) as error:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
 from platformdirs import user_config_path
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,6 +47,8 @@ def read(path: Path) -> dict[str, Any]:
 
     Scalars stay the text that they are written as, so that a label `no` is not False.
     """
+    import yaml  # most programs have no file
+
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506  # makes nothing but text
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
