@@ -14,7 +14,6 @@ from tc_core.costs import names, present, reading
 from tc_core.costs.headline import gone, headline, same_part_before
 from tc_core.costs.report import SORTS, CostReport, Question, answer
 from tc_core.errors import ConfigurationError
-from tc_core.lineage.analyzer import ProvenanceAnalyzer
 from tc_core.model.period import Period, period
 from tc_core.store.engine.wide_labels import meaning_of
 from tc_core.store.read.filters import is_label, label_name
@@ -129,6 +128,8 @@ def _print_tools(source: SqlStore, found: CostReport, by: Sequence[str], asked: 
     """Below calls that were made in tools, say what was paid for reading what tools returned."""
     if "tool" not in by or not found.groups:
         return
+    from tc_core.lineage.analyzer import ProvenanceAnalyzer  # for those who ask by tool
+
     analyzer = ProvenanceAnalyzer(source)
     rows = [
         row for row in analyzer.waterfall(start_date=asked.start, end_date=asked.end).rows if row.origin_kind == "tool"

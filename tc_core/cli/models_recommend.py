@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from tc_core.cli import common, text
+from tc_core.cli.models import app
 from tc_core.cli.sheet import Column, Sheet, number
 from tc_core.model import money
 from tc_core.selection import recommendation_present as present
@@ -15,6 +16,7 @@ from tc_core.selection.known_models import MODALITIES
 MOST_ROWS = 9
 
 
+@app.command()
 def recommend(
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Whose calls; default: all.", show_default=False)

@@ -8,8 +8,10 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from typer.testing import CliRunner
 
 from tc_core import CostTracker, ProvenanceRelationship, SQLiteStorage, TrackingEvent
+from tc_core.cli import main
 from tc_core.model import ids
 from tc_core.model.attempt import Attempt
 from tc_core.model.ports import Batch
@@ -497,6 +499,28 @@ def test_help_loads_no_framework_and_no_database(run_python):
         "print([name for name in ('langchain_core', 'alembic', 'genai_prices', 'tiktoken') if name in sys.modules])"
     )
     assert run_python(program).splitlines()[-1] == "[]"
+
+
+def test_a_command_loads_no_other_ones(run_python):
+    program = (
+        "import sys; sys.argv = ['token-calc', 'costs', '--help']\n"
+        "from tc_core.cli import main\n"
+        "try: main.main()\n"
+        "except SystemExit: pass\n"
+        "others = {each.split('.')[0] for each in main.COMMANDS.values()} - {'costs'}\n"
+        "print([name for name in others if f'tc_core.cli.{name}' in sys.modules])"
+    )
+    assert run_python(program).splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_a_command_says_by_itself_what_it_says_among_all(name):
+    alone, among_all = (
+        CliRunner().invoke(app, [name, "--help"], prog_name="token-calc", env={"COLUMNS": "80"})
+        for app in (main.application([name]), main.app)
+    )
+    assert alone.output == among_all.output
+    assert alone.exit_code == among_all.exit_code == 0
 
 
 def test_what_would_command_a_terminal_is_shown(run_command, tmp_path):
