@@ -122,9 +122,10 @@ def test_costs_say_what_of_them_came_beside_tokens(tmp_path, run_command):
 
 def test_costs_compares_with_the_period_before(tmp_path, run_command):
     with SQLiteStorage(tmp_path / "costs.db") as store:
-        began, was_later = datetime(NOW.year - 1, 1, 1, tzinfo=UTC), NOW - timedelta(days=364)
-        store.save_events([call("a", 0, cost=0.3, timestamp=began), call("b", 0, cost=0.15)])
-        if was_later.year < NOW.year:  # what last year brought after this day says nothing yet
+        now = datetime.now(UTC)
+        began, was_later = datetime(now.year - 1, 1, 1, tzinfo=UTC), now - timedelta(days=364)
+        store.save_events([call("a", 0, cost=0.3, timestamp=began), call("b", 0, cost=0.15, timestamp=now)])
+        if was_later.year < now.year:  # what last year brought after this day says nothing yet
             store.save_event(call("c", 0, cost=5, timestamp=was_later))
     shown = answer(run_command("costs", "--since", "this-year", "--store", tmp_path / "costs.db"))
     assert shown.startswith("$0.150 this year in 1 call, 50 % less than last year by this time.")
