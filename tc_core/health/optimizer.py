@@ -14,8 +14,8 @@ _PROTECTED = re.compile(
     r"```.*?(?:```|\Z)"  # a block of code
     r"|`[^`\n]+`"
     r"|^(?: {4}|\t).*(?:\n(?: {4}|\t).*)*"  # indented lines
-    r"|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<!\w)'[^'\n]+'(?!\w)"
-    r"|<[^>\n]+>|https?://\S+|\{\{.*?\}\}|\{\w*\}",
+    r"|\"[^\"\n]*\"|“[^“”\n]*”|«[^«»\n]*»|(?<!\w)'[^'\n]+'(?!\w)"
+    r"|<[^<>\n]+>|https?://\S+|\{\{(?:(?!\{\{).)*?\}\}|\{\w*\}",  # nothing opens twice: rows took the square
     re.DOTALL | re.MULTILINE,
 )
 _JSON = re.compile(r"```json\n(.*?)```", re.DOTALL)
@@ -182,7 +182,8 @@ def _outside(shorten: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _whitespace(text: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<=\S)[ \t]{2,}", " ", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)))
+    lines = re.sub(r"(?<![ \t])[ \t]+$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<=\S)[ \t]{2,}", " ", lines))
 
 
 def _repeats(text: str) -> str:

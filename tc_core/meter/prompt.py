@@ -120,7 +120,8 @@ def _outside_code(shorten: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def _without_blanks(text: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<=\S)[ \t]{2,}", " ", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)))
+    lines = re.sub(r"(?<![ \t])[ \t]+$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<=\S)[ \t]{2,}", " ", lines))
 
 
 def _without_repeats(text: str) -> str:

@@ -77,7 +77,7 @@ _OPEN = {
 
 _WEAKNESS: dict[UsageSource, int] = {"exact": 0, "proxy": 1, "estimate": 2}
 _PROXY = "o200k_base"
-_LONG_BLANK = re.compile(r"\s{100000}")  # tiktoken's regex engine overflows its stack on about a million
+_LONG_BLANK = re.compile(r"(?<!\s)\s{100000}")  # tiktoken's regex engine overflows its stack on about a million
 
 
 class Count(NamedTuple):

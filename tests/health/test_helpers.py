@@ -144,3 +144,10 @@ def test_a_plain_prompt_and_strategies_by_name():
         TokenOptimizer(MODEL).optimize_text("x", ["magic"])
     rows = TokenOptimizer(MODEL).compare_phrasings(["Summarize the following text for me.", "Summarize:"])
     assert [row["text"] for row in rows] == ["Summarize:", "Summarize the following text for me."]
+
+
+@pytest.mark.parametrize("sign", ["{", "{{ ", "<", "\u201c", "\u00ab", " ", "\t"])
+def test_a_row_of_signs_is_looked_through_once(sign):
+    """What takes the square of its length would take minutes of 100,000 characters."""
+    text = sign * (100_000 // len(sign)) + "in order to see"
+    assert optimize_prompt(text, "gpt-4o").optimized_text.endswith("to see")

@@ -84,6 +84,7 @@ def test_nothing_is_downloaded(monkeypatch):
         pytest.param("<|endoftext|>", id="special-token"),
         pytest.param("\ud800 half", id="lone-surrogate"),
         pytest.param("a" * 100_000, id="a-long-word"),
+        pytest.param((" " * 99_999 + "x") * 10, id="long-rows-of-spaces"),  # by the square of a row, a minute
     ],
 )
 def test_odd_texts_give_a_number(text):
