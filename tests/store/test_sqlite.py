@@ -295,3 +295,12 @@ def test_paths_that_are_no_files_are_said(tmp_path):
     (tmp_path / "locked").mkdir()
     with pytest.raises(StorageError, match="cannot open"):
         SQLiteStorage("a\0b.db")
+
+
+def test_what_is_in_use_while_connections_are_given_back_is_closed_when_it_is_given_back_itself(tmp_path):
+    with SQLiteStorage(tmp_path / "s.db") as store:
+        store.save_event(call())
+        with store.database.reading():
+            store.database.close()
+            assert (tmp_path / "s.db-wal").exists()
+        assert not (tmp_path / "s.db-wal").exists()  # the last one that is closed deletes it

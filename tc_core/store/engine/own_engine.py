@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -77,6 +78,7 @@ class StackPool(Pool):
         super().__init__(*arguments, **options)
         self.logger: Any = _PoolLog(self.logger)
         self._idle: deque[ConnectionPoolEntry] = deque()
+        self._is_disposed = False
         self._made: WeakValueDictionary[int, ConnectionPoolEntry] = WeakValueDictionary()
 
     def checkedin(self) -> int:
@@ -99,9 +101,11 @@ class StackPool(Pool):
         return any(each and each.dbapi_connection and each.info.get(name) == value for each in made)
 
     def dispose(self) -> None:
-        """Close what nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        """Close what nobody uses now, and what is in use when it is given back: nobody asks this pool again."""
+        self._is_disposed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _do_get(self) -> ConnectionPoolEntry:
         try:
@@ -112,10 +116,12 @@ class StackPool(Pool):
             return record
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        if len(self._idle) < _MOST_IDLE:
-            self._idle.append(record)
-        else:
+        if len(self._idle) >= _MOST_IDLE:
             record.close()
+            return
+        self._idle.append(record)
+        if self._is_disposed:
+            self.dispose()
 
 
 def own_engine(
