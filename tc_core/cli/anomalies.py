@@ -82,7 +82,7 @@ def _print(found: Sequence[Anomaly], names: Sequence[str], zone: tzinfo, bucket:
         number("cost"),
         number("expected", goes=3),
         number("usual", goes=2),
-        number("times"),
+        number("times", goes=4),
         number("calls", goes=1),
         Column(least=11),
     )

@@ -85,7 +85,7 @@ def _print_all(found: Sequence[Conversation], store: str | None) -> None:
         Column("conversation"),
         Column("agent", least=8),
         Column("model", least=8, goes=1),
-        *(number("calls", goes=6), number("context"), Column("", goes=2), number("rot", goes=4)),
+        *(number("calls", goes=6), number("context", goes=7), Column("", goes=2), number("rot", goes=4)),
         *(number("repeats", goes=5),),
         *(number("injection", goes=3), Column("state")),
     )

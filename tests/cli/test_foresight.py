@@ -83,7 +83,7 @@ def test_what_if_says_both_and_names_what_it_does_not_know(ask):
     assert [line.split()[0] for line in said[3:5]] == ["researcher", "writer"]
     unknown = ask("what-if", "--model", "gpt-4o=gpt-99")
     assert "Note: no price is known for 'gpt-99': its calls are left out." in unknown
-    assert ask("what-if", "--since", "2001-01-01", "--until", "2001-02-01").startswith("No call is recorded there")
+    assert ask("what-if", "--since", "2001-01-01", "--until", "2001-02-01").startswith("No call that was answered")
     assert json.loads(ask("what-if", "--batch", "--json"))["calls"] == 120
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_asked_is_one_sentence(ask, arguments, said):
 
 def test_an_empty_store_and_one_without_prices_say_so(run_command, tmp_path, today):
     with SQLiteStorage(tmp_path / "e.db") as store:
-        for command, said in (("anomalies", "No calls"), ("forecast", "There is nothing"), ("what-if", "No call is")):
+        for command, said in (("anomalies", "No calls"), ("forecast", "There is nothing"), ("what-if", "No call that")):
             assert run_command(command, "--store", tmp_path / "e.db").stdout.startswith(said)
         store.save_event(TrackingEvent(model="x", input_tokens=1, output_tokens=1, timestamp=today - timedelta(days=3)))
     assert run_command("anomalies", "--store", tmp_path / "e.db").stdout.startswith("None of 1 call has a price")

@@ -178,7 +178,7 @@ def test_a_model_without_a_price_has_no_share_of_the_cost(recorded, run_command)
 @pytest.mark.parametrize("command", ["anomalies", "agents", "health", "models recommend --agent support"])
 def test_a_narrow_terminal_cuts_no_figure_and_no_day(month, run_command, command):
     period = ("--since", "2026-03-01", "--until", "2026-03-29", "--tz", "UTC")
-    narrow = {"FORCE_COLOR": "1", "COLUMNS": "40", "TERM": "dumb"}
+    narrow = {"FORCE_COLOR": "1", "COLUMNS": "40", "LINES": "24", "TERM": "dumb"}  # rich wants both
     lines = answer(run_command(*command.split(), *period, "--store", month, **narrow)).splitlines()
     cells = [cell for line in lines for cell in line.split() if cell.endswith("…")]
     assert [cell for cell in cells if cell[0] in "0123456789$" or cell.startswith("gpt…")] == []

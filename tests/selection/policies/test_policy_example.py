@@ -17,11 +17,11 @@ def test_the_example_saves_what_its_dry_run_says(run_python):
     said = run_python((ROOT / "examples/policies.py").read_text())
     assert re.search(r"cache-assistant: \$(0\.\d+) of \$0\.\d+, 9 of 19 calls", said)
     foreseen = dict(re.findall(r"^  ([\w-]+): (\$[\d.]+) of", said, re.MULTILINE))
-    done = dict(re.findall(r"^  ([\w-]+), undone: \d+ calls changed, (\$[\d.]+) saved", said, re.MULTILINE))
+    done = dict(re.findall(r"^  ([\w-]+), undone: calls changed: \d+, saved: (\$[\d.]+)", said, re.MULTILINE))
     assert done["cache-assistant"] == foreseen["cache-assistant"]  # the same twelve questions, asked again
     assert "\nI had to stop here, before asking the model again: the agent has asked look_up_parcel the same 3" in said
-    assert "cache-assistant, undone: 9 calls changed" in said
-    assert "loop-assistant, undone: 1 calls changed" in said
+    assert "cache-assistant, undone: calls changed: 9" in said
+    assert "loop-assistant, undone: calls changed: 1" in said
     assert said.endswith("mini applied by ann\nmini undone by ann\n")
 
 
