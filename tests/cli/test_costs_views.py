@@ -76,7 +76,7 @@ def test_costs_by_tool_say_what_reading_their_results_cost(month, run_command):
 
 def test_compare_says_what_changed_and_why(month, run_command):
     shown = answer(run_command("compare", *WEEKS, "--tz", "UTC", "--store", month)).splitlines()
-    assert re.match(r"\$0\.192 from 2026-03-23 to 2026-03-29 in 175 calls, \$0\.154 .*: \+\$0\.0385, 25 % more\.", shown[0])
+    assert re.match(r"\$0\.192 from 2026-03-23 to 2026-03-29 in 175 calls, \$0\.154 .*: \+\$0\.0385, 25 %", shown[0])
     why = {line.split("  ")[0]: line for line in shown[4:8]}
     assert "support: gpt-4o 50 % of calls instead of 0 %" in why["model mix"]
     assert "planner: a call of gpt-4o" in why["tokens per call"]
