@@ -65,6 +65,8 @@ class Runs:
             if scope is None and self._wait_for(lambda: event.started_event_id in self.scopes.by_key):
                 scope = self._find_started(event, source, state)  # models of a user's own may tell no id of the call
             if scope is not None:
+                if scope.event_type == "llm_call" and not scope.is_source_known and source is not None:
+                    telling.source_of(scope, source)  # its start is handled late
                 self._end(scope, event)
             else:
                 key = getattr(event, "call_id", None) or event.started_event_id
