@@ -46,6 +46,7 @@ class SpoolFile:
 
     Entries are copied into its memory map, which the kernel keeps when the process is killed. Unlike a call of
     `write` that does not give up the interpreter's lock, for which the caller might wait milliseconds to get it back.
+    An entry's text is written first, then its header in a single store of eight bytes, so that a kill leaves none half.
     The file is made longer in steps, each of which takes its room on the disk at once: a full disk is an
     error then, not a signal later. Behind the last entry it holds zeros.
     """
@@ -107,7 +108,7 @@ class SpoolFile:
         if self._map is None or end > self._room:
             self._map = self._grown(end)
         self._map[start:end] = payload
-        _FRAME.pack_into(self._map, self.size, len(payload), zlib.crc32(payload))
+        self._map[self.size : start] = _FRAME.pack(len(payload), zlib.crc32(payload))  # at once: `pack_into` takes two
         self.size = end
 
     def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -161,6 +161,40 @@ def test_what_lies_behind_damage_is_read(folder, place, damage):
     assert file.damaged_bytes == ends[behind] - ends[10]
 
 
+def test_a_kill_leaves_no_entry_half_written(folder, run_python):
+    """A child that does nothing but append is killed at any moment; of 500, three had left half a header before."""
+    program = """
+import os, random, signal, sys, time
+from pathlib import Path
+from tc_core.record.spool import SpoolFile
+
+folder, chance, damaged = Path(sys.argv[1]), random.Random(7), 0
+for _ in range(int(sys.argv[2])):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        file = SpoolFile.create(folder)
+        os.close(writing)
+        while file.size < 64 << 20:
+            file.append(b"y" * 300)
+        os._exit(1)
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    time.sleep(chance.uniform(0, 0.003))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    (path,) = folder.glob("*.spool")
+    file = SpoolFile.take(path)
+    assert all(payload == b"y" * 300 for _, payload in file.entries())
+    damaged += bool(file.damaged_bytes)
+    path.unlink()
+    file.close()
+print(damaged)
+"""
+    assert run_python(program, folder, 500) == "0\n"
+
+
 def test_a_file_belongs_to_its_process_until_that_ends(folder):
     file = SpoolFile.create(folder)
     file.append(b"mine")
