@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import crewai  # noqa: F401  # whole before its parts, which another thread may be importing
 from crewai.events.event_bus import crewai_event_bus
 
 from tc_core.adapter import Note, Recorder, attempt, usage_part
 from tc_crewai import embeddings, host, reading, relations, telling
-from tc_crewai.scopes import Admitted, Scope, Scopes, Sinks
+from tc_crewai.scopes import Admitted, EarlyKey, Scope, Scopes, Sinks
 from tc_crewai.telling import Request
 
 SETTLE_SECONDS = 2.0
@@ -29,6 +29,8 @@ _CALL_ID: ContextVar[str | None] | None = host.CALL_ID.find()
 _admitted: ContextVar[Admitted | None] = ContextVar("tc_crewai_admitted", default=None)
 """The model call of an agent that was let through and is made next here."""
 _BUS_THREADS = ("CrewAISyncHandler", "CrewAIEventsLoop")
+
+Known = TypeVar("Known")
 
 
 class Runs:
@@ -61,17 +63,13 @@ class Runs:
         """Note that a scope has ended."""
         with self.lock:
             self._sweep()
-            scope = self._find_started(event, source, state)
-            if scope is None and self._wait_for(lambda: event.started_event_id in self.scopes.by_key):
-                scope = self._find_started(event, source, state)  # models of a user's own may tell no id of the call
-            if scope is not None:
-                if scope.event_type == "llm_call" and not scope.is_source_known and source is not None:
-                    telling.source_of(scope, source)  # its start is handled late
-                self._end(scope, event)
-            else:
-                key = getattr(event, "call_id", None) or event.started_event_id
-                if key is not None and not any(event.type == each.type for each in self._waiting(key)):
-                    self.scopes.put_early(key, time.monotonic(), event)
+            scope = self._wait_for(lambda: self._find_started(event, source, state))
+            if scope is None:
+                self._put_early(event)
+                return
+            if scope.event_type == "llm_call" and not scope.is_source_known and source is not None:
+                telling.source_of(scope, source)  # its start is handled late
+            self._end(scope, event)
 
     def refused(self, event: Any, state: Any) -> None:
         """Note a refusal by the guardrail of a single agent; that of a task makes the agent run again."""
@@ -208,9 +206,9 @@ class Runs:
         if not self._wait_for(lambda: event_id in self.scopes.by_key):
             self.scopes.note_missing(event_id)
 
-    def _wait_for(self, is_known: Callable[[], bool]) -> bool:
+    def _wait_for(self, known: Callable[[], Known]) -> Known:
         is_bus = threading.current_thread().name.startswith(_BUS_THREADS)
-        return self._has_begun.wait_for(is_known, BEGIN_SECONDS) if is_bus else is_known()
+        return self._has_begun.wait_for(known, BEGIN_SECONDS) if is_bus else known()
 
     def _begin(self, event: Any, source: Any, state: Any) -> Scope:
         above, began_us = self._above(event, state), reading.at_us(event)
@@ -236,8 +234,13 @@ class Runs:
         for waiting in self.scopes.take_early(scope.key, scope.call_id):
             if isinstance(waiting, Request):
                 telling.request(scope, waiting)
-            else:
+            elif _is_end_of(waiting, scope):
                 self._end(scope, waiting)
+            elif (other := self._find_started(waiting, None, state)) is not None:
+                self._end(other, waiting)
+            else:
+                self._put_early(waiting)
+        self._end_by_identity(scope)
         return scope
 
     def _above(self, event: Any, state: Any) -> Scope | None:
@@ -275,9 +278,34 @@ class Runs:
         found = self.scopes.find_open(type_ or "", identity) if call_id is None else None
         return found or (started if is_plausible else None)
 
-    def _waiting(self, key: str) -> list[Any]:
-        waiting = self.scopes.early.get(key)
-        return [] if waiting is None else [each for each in waiting[1] if not isinstance(each, Request)]
+    def _put_early(self, event: Any) -> None:
+        """Keep an end whose start is not handled yet; where it names the start of something else, by what it is about.
+
+        Models of a user's own may tell no id of the call.
+        """
+        key: EarlyKey | None = getattr(event, "call_id", None)
+        if key is not None:
+            waiting = self.scopes.early.get(key, (0.0, []))[1]
+            if any(event.type == each.type for each in waiting if not isinstance(each, Request)):
+                return  # a failed model call is told twice
+        elif event.started_event_id is None or event.started_event_id in self.scopes.by_key:
+            key = (_EVENT_PAIRS.get(event.type), _identity(event))
+        else:
+            key = event.started_event_id
+        self.scopes.put_early(key, time.monotonic(), event)
+
+    def _end_by_identity(self, scope: Scope) -> None:
+        """End a scope by the first end about the same that was told after its start and names another one."""
+        if not scope.is_open:
+            return
+        waiting = self.scopes.take_early((scope.type, scope.identity))
+        later = [event for event in waiting if reading.at_us(event) >= scope.began_us]
+        end = min(later, key=reading.at_us, default=None)
+        for event in waiting:
+            if event is not end:
+                self._put_early(event)
+        if end is not None:
+            self._end(scope, end)
 
     def _end(self, scope: Scope, event: Any) -> None:
         is_call, was_open = scope.event_type == "llm_call", scope.is_open
@@ -304,6 +332,10 @@ class Runs:
                 if scope.is_open:
                     telling.give_up(scope, is_lost=was_stopped or scope.event_type == "llm_call")
             self.scopes.forget_tree(root)
+
+
+def _is_end_of(event: Any, scope: Scope) -> bool:
+    return _EVENT_PAIRS.get(event.type) in (scope.type, None)
 
 
 def _identity(event: Any) -> tuple[str | None, ...]:

@@ -17,8 +17,13 @@ from tc_crewai.history import History
 MOST_SCOPES = 10_000
 MOST_OVER = 100
 MOST_EARLY = 1_000
+MOST_WAITING = 100
+"""How many ends and requests wait for one start."""
 MOST_FAILED = 100
 EARLY_SECONDS = 30.0
+
+EarlyKey = str | tuple[str | None, tuple[str | None, ...]]
+"""What came too early waits under the id of its start or its call, else under the start's type and identity."""
 
 _EXECUTIONS = frozenset({"crew_kickoff_started", "flow_started"})
 """What keeps CrewAI's state of an execution alive while it runs; when that is gone, nothing more will be told."""
@@ -106,8 +111,8 @@ class Scopes:
         self.calls: dict[str, Scope] = {}
         self.tasks: dict[str, Scope] = {}
         self.open: dict[str, Scope] = {}
-        self.early: OrderedDict[str, tuple[float, Any]] = OrderedDict()
-        """Ends and requests that wait for their start, by its id or the id of the call; and when they came."""
+        self.early: OrderedDict[EarlyKey, tuple[float, list[Any]]] = OrderedDict()
+        """Ends and requests that wait for their start, and when they came."""
         self.missing: OrderedDict[str, None] = OrderedDict()
         """Parents that were waited for in vain: they began before we listened."""
         self.gone: deque[Scope] = deque()
@@ -224,16 +229,17 @@ class Scopes:
         if task_id is not None and self.tasks.get(task_id) is scope:
             del self.tasks[task_id]
 
-    def put_early(self, key: str, now: float, item: Any) -> None:
+    def put_early(self, key: EarlyKey, now: float, item: Any) -> None:
         """Keep what came before its start."""
         waiting = self.early.get(key)
         items = [] if waiting is None else waiting[1]
         items.append(item)
-        self.early[key] = (now, items)
+        self.early[key] = (now, items[-MOST_WAITING:])
+        self.early.move_to_end(key)
         while self.early and (len(self.early) > MOST_EARLY or self._is_stale(now)):
             self.early.popitem(last=False)
 
-    def take_early(self, *keys: str | None) -> list[Any]:
+    def take_early(self, *keys: EarlyKey | None) -> list[Any]:
         """Return what came before its start."""
         found = [self.early.pop(key) for key in keys if key is not None and key in self.early]
         return [item for _, items in found for item in items]

@@ -62,12 +62,21 @@ class Late:
 
     def let_go(self, order):
         """Hand on what was kept, in the order that `order` makes of how many there are."""
-        ThreadPoolExecutor.submit = self._submit
-        with self._lock:
-            self._keeps = False
+        self._keep_no_more()
         handled = [pool.submit(*arguments) for pool, *arguments in map(self.kept.__getitem__, order(len(self.kept)))]
         for each in handled:
             each.result(10)
+
+    def let_go_singly(self, place):
+        """Hand on one after another, sorted by what `place` says of each event."""
+        self._keep_no_more()
+        for pool, *arguments in sorted(self.kept, key=lambda kept: place(kept[4])):
+            pool.submit(*arguments).result(10)
+
+    def _keep_no_more(self):
+        ThreadPoolExecutor.submit = self._submit
+        with self._lock:
+            self._keeps = False
 
 
 def _is_for_us(arguments):
@@ -138,3 +147,20 @@ def test_neighbours_that_change_places_change_nothing(scenario, seed, shuffled):
 def test_what_is_told_from_the_end_to_the_beginning_is_the_same(scenario, shuffled):
     found, in_order = shuffled(scenario, lambda count: reversed(range(count)))
     assert found == in_order
+
+
+@pytest.mark.parametrize(
+    "first",
+    [("crew_kickoff_started", "task_started", "agent_execution_completed"), ("agent_execution_completed",)],
+    ids=["the-other-is-known", "nothing-is-known"],
+)
+def test_an_end_that_names_the_start_of_something_else_is_kept_until_its_own_is_told(first, world, store):
+    late = Late()
+    try:
+        run(scenarios.failures_that_crewai_tells_twice, world)
+    finally:
+        late.let_go_singly(lambda event: first.index(event.type) if event.type in first else len(first))
+    wait_for_ends(store)
+    agents = store.query_events({"event_type": "agent"})
+    assert [(event.agent_id, event.status) for event in agents] == [("Researcher", "ok"), ("Writer", "ok")]
+    assert tables() == [0] * 5
