@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tc_core import SQLiteStorage
 from tc_core.web import static_files, vendor
 from tc_core.web.pages import PAGES
 from tc_core.web.security import Access, is_loopback
@@ -114,11 +115,12 @@ def test_a_port_in_use_is_said(run_command, serving, month):
     assert said.stderr.startswith(f"port {port} is in use, maybe by another explorer: use --port {int(port) + 1}")
 
 
-def test_a_store_that_is_gone_is_said(client_of, store):
-    client = client_of(store)
-    assert client.get("/api/costs").status_code == 200
-    store.path.rename(store.path.with_name("elsewhere.db"))
-    answer = client.get("/api/costs")
+def test_a_store_that_is_gone_is_said(client_of, tmp_path):
+    with SQLiteStorage(tmp_path / "store.db") as store:  # nothing records into it, which would make it anew
+        client = client_of(store)
+        assert client.get("/api/costs").status_code == 200
+        store.path.rename(store.path.with_name("elsewhere.db"))
+        answer = client.get("/api/costs")
     assert (answer.status_code, answer.json()["error"]) == (
         503,
         "The store store.db is not there any more: put it back, or serve another one.",

@@ -64,6 +64,7 @@ class SQLite(SQLiteStatements):
         super()._begin()
         self._log: tuple[int, int] | None = None
         self._rescuing = threading.RLock()
+        self._is_replaced = False
         if self.path is None:
             self._turn = threading.RLock()  # one connection serves all threads, so they take turns
 
@@ -144,16 +145,24 @@ class SQLite(SQLiteStatements):
         return "the file or its folder is not writable"
 
     def _notice_replacement(self) -> None:
-        """When somebody has deleted the file or put another in its place: go on with what is there now."""
-        if self.path is None:
+        """When somebody has deleted the file or put another in its place: go on with what is there now.
+
+        One thread makes it anew where it has to be; the others wait meanwhile, since there is a file before its tables.
+        """
+        if self.path is None or (not self._is_replaced and _identity(self.path) == self._file):
             return
-        now = _identity(self.path)
-        if now == self._file:
-            return
-        before, self._file = self._file, now
-        if before is not None:
-            self.discard()
-            self.on_replaced()
+        with self._readying:
+            now = _identity(self.path)
+            if now == self._file:
+                return
+            before, self._file = self._file, now
+            if before is not None:
+                self._is_replaced = True
+                try:
+                    self.discard()
+                    self.on_replaced()
+                finally:
+                    self._is_replaced = False
 
     def _rescue_log(self) -> None:
         """When the log is gone: move what is in it into the file, while a connection has it open.
