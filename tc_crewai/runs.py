@@ -312,11 +312,14 @@ class Runs:
         report = attempt(usage_part, event.usage) if is_call and event.type == "llm_call_completed" else None
         if scope.event_type is None or (not was_open and report is None):
             return
-        if report is not None and scope.asked and not was_open:
-            report["is_partial"] = True  # Bedrock's class asks again with what the tool said, and tells the last alone
-        if is_call and report is None and reading.has_run_a_tool(event):
+        has_run_a_tool = is_call and reading.has_run_a_tool(event)
+        if report is None and has_run_a_tool:
             self._wait_for(lambda: scope.asked is not None)
         refused, cut = self.scopes.refusals.pop(scope.key, None), self.scopes.cut.pop(scope.call_id or "", None)
+        if report is not None and scope.asked and not (was_open and has_run_a_tool):
+            report["is_partial"] = True  # Bedrock's class asks again with what the tool said, and tells the last alone
+            if was_open:
+                telling.end(scope, event, None)  # the tool's end, which says nothing of usage, is handled later
         telling.end(scope, event, report, refused=refused, cut=cut)
         attempt(embeddings.on_end, scope, event, self.sinks)
         self.scopes.close(scope)

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 import tc_crewai
 from tests.bill import providers as bill
 from tests.bill.providers import RIGHT, Providers, told
-from tests.bill.seen import CREWAI, EXACT, NOT_TRIED
+from tests.bill.seen import CREWAI, ESTIMATED, EXACT, NOT_TRIED
+from tests.crewai.test_order import Late
 
 MODELS = {
     "chat": "openai/gpt-4o-mini",
@@ -79,6 +80,16 @@ def test_what_is_stored_is_what_the_table_says(row, way, providers, store):
         pytest.importorskip("aiobotocore", reason="aiobotocore, which it asks asynchronously with, is not installed")
     ASKED[way](lambda **options: llm(row.api, providers.url, **options))
     expect(row.seen(way.partition(":")[0]), row.api, store)
+
+
+def test_two_ends_of_a_call_are_told_in_any_order(providers, store):
+    """Bedrock's class tells an end for the tool, without usage, and one for the answer that follows, with its own."""
+    late = Late()
+    try:
+        ASKED["tools_run"](lambda **options: llm("bedrock", providers.url, **options))
+    finally:
+        late.let_go_singly(lambda event: event.type == "llm_call_completed" and not event.usage)
+    expect(ESTIMATED, "bedrock", store)
 
 
 def expect(seen, api, store):
