@@ -12,6 +12,7 @@ from tc_core.alerts.rules import AlertRule
 from tc_core.budgets import sql as budgets_sql
 from tc_core.model.event import from_us
 from tc_core.model.part import Finding
+from tc_core.model.written import plural
 from tc_core.store.engine.database import Database
 
 NAME = "alerts"
@@ -44,7 +45,9 @@ def examine(
         said = f"{count} to be sent over {channel!r} since {from_us(since_us):%Y-%m-%d %H:%M} UTC{why}"
         yield Finding("warning", NAME, said)
     if rules:
-        yield Finding("ok", NAME, f"{len(rules)} rules, {'something' if waiting else 'nothing'} waits to be sent")
+        yield Finding(
+            "ok", NAME, f"{plural(len(rules), 'rule')}, {'something' if waiting else 'nothing'} waits to be sent"
+        )
 
 
 def budgets_in(connection: Connection) -> list[str]:

@@ -13,6 +13,7 @@ from tc_core.errors import TokenCalculatorError
 from tc_core.meter import price_table, prices, recorded, tokens
 from tc_core.model import clock, money
 from tc_core.model.part import Finding
+from tc_core.model.written import plural
 from tc_core.record.reports import BILLED
 from tc_core.record.spool import DAMAGED_SUFFIX, SUFFIX
 from tc_core.runtime import adapters, instrument, recorders, tryout
@@ -112,7 +113,7 @@ def _own_prices(found: settings.Settings) -> Iterator[Finding]:
     except TokenCalculatorError as error:
         yield Finding("fault", "own prices", str(error))
     else:
-        yield Finding("ok", "own prices", f"{found.prices}: {_plural(len(own), 'price')}")
+        yield Finding("ok", "own prices", f"{found.prices}: {plural(len(own), 'price')}")
 
 
 def _store(wanted: str | None) -> Iterator[Finding]:
@@ -136,7 +137,7 @@ def _store(wanted: str | None) -> Iterator[Finding]:
         if store is not None:  # a server that is away: what waits for it lies here
             yield from _spool(store)
         return
-    yield Finding("ok", "store", f"{store.identity}: {size['events']:,} events, {size['bytes'] / 1e6:,.1f} MB")
+    yield Finding("ok", "store", f"{store.identity}: {plural(size['events'], 'event')}, {size['bytes'] / 1e6:,.1f} MB")
     if store.read_only:
         yield Finding("warning", "store", "can only be read: nothing will be recorded into it from here")
     if store.is_encrypted:
@@ -161,11 +162,11 @@ def _spool(store: SqlStore) -> Iterator[Finding]:
         yield Finding("warning", "spool", "none on Windows: a killed process loses what the last moment recorded")
         return
     files = list(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
-    said = "empty" if not files else f"{_plural(len(files), 'process')} recording now".replace("processs", "processes")
+    said = "empty" if not files else f"{plural(len(files), 'process')} recording now".replace("processs", "processes")
     yield Finding("ok", "spool", f"{folder}: {said}")
     damaged = list(folder.glob(f"*{DAMAGED_SUFFIX}")) if folder.is_dir() else []
     if damaged:
-        said = f"{_plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
+        said = f"{plural(len(damaged), 'damaged file')} kept; what could be read of it is in the store: {damaged[0]}"
         yield Finding("warning", "spool", said)
 
 
@@ -182,12 +183,12 @@ def _bills(store: SqlStore) -> Iterator[Finding]:
                 total[place] += added
     differing = {name: total for name, total in sums.items() if abs(total[2] - total[1]) > total[1] * MOST_DIFFERENCE}
     for (provider, model), (calls, billed, by_table) in sorted(differing.items()):
-        what = f"{_plural(calls, 'call')} of {model}" + (f" at {provider}" if provider else "")
+        what = f"{plural(calls, 'call')} of {model}" + (f" at {provider}" if provider else "")
         said = f"{what} were billed {_dollars(billed)}, and are {_dollars(by_table)} by the price table"
         yield Finding("warning", "bills", f"{said}: give the model a price of your own (docs/prices.md)")
     if sums and not differing:
         agreeing = sum(calls for calls, _, _ in sums.values())
-        yield Finding("ok", "bills", f"the price table agrees with those of {_plural(agreeing, 'call')}")
+        yield Finding("ok", "bills", f"the price table agrees with those of {plural(agreeing, 'call')}")
 
 
 def _dollars(nanos: int) -> str:
@@ -220,7 +221,3 @@ def _version(package: str) -> str | None:
 
 def _release(written: str) -> tuple[int, ...]:
     return tuple(int(part) for part in written.split(".") if part.isdigit())
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
