@@ -21,8 +21,10 @@ def store(tmp_path):
 @pytest.fixture
 def recorder(store, tmp_path):
     recorder = Recorder(store.sink, spool=Spool(tmp_path / "spool"))
+    recorder.writer.wake = lambda: None
     recorder.start("retrieval", key="first")  # begins a file, which tells of all that is open
     recorder.finish("first")
+    del recorder.writer.wake  # there is no thread yet that could tell anything
     yield recorder
     recorder.close()
 
@@ -47,8 +49,11 @@ def until(condition):
 
 
 def test_the_writer_tells_that_a_run_has_begun(recorder):
+    recorder.writer.wake = lambda: None
     recorder.start("agent", key="agent")
     assert told(recorder) == []
+    del recorder.writer.wake
+    recorder.writer.wake()
     until(lambda: told(recorder) == ["start agent"])
     recorder.start("llm_call", key="call", parent="agent")
     until(lambda: told(recorder) == ["start agent", "start llm_call"])
