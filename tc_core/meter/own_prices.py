@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tc_core import settings
 from tc_core.errors import ConfigurationError
+from tc_core.foreign import let_pass
 from tc_core.meter import catalogue, loading
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def load() -> PriceList:
     try:
         return _read(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  # one call
     except OSError as error:
+        let_pass(error)
         raise ConfigurationError(f"prices: {path} cannot be read: {error.strerror}") from error
 
 

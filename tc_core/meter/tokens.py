@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tc_core.foreign import let_pass
 from tc_core.meter import catalogue, corrections, loading
 from tc_core.model.event import UsageSource
 
@@ -185,7 +186,8 @@ def _encoding(name: str) -> "tiktoken.Encoding | None":
 
         try:
             return tiktoken.Encoding(**_definition(name))
-        except (LookupError, OSError):
+        except (LookupError, OSError) as error:
+            let_pass(error)
             return None
 
 

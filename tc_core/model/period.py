@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tc_core.errors import ConfigurationError
+from tc_core.foreign import let_pass
 from tc_core.model import clock
 
 NAMED = "today, yesterday, this-week, last-week, this-month, last-month, this-year, last-year or last-N-days"
@@ -38,6 +39,7 @@ def zone(name: str | tzinfo) -> tzinfo:
     try:
         return UTC if name.upper() in ("UTC", "ETC/UTC") else ZoneInfo(name)  # sums by days of UTC are at hand
     except (AttributeError, ZoneInfoNotFoundError, ValueError, OSError) as error:
+        let_pass(error)
         raise ConfigurationError(f"unknown time zone {name!r}: use a name like 'Europe/Berlin' or 'UTC'") from error
 
 

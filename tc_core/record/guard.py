@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from tc_core.model.foreign import let_pass
+from tc_core.foreign import let_pass
 from tc_core.record.inside import inside, undisturbed
 
 log = logging.getLogger("tc_core")

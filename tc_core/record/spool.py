@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from tc_core.foreign import let_pass
 from tc_core.model.ports import SpoolMark
 from tc_core.record.guard import faults
 
@@ -238,6 +239,7 @@ class Spool:
                     return None
             file.append(payload)
         except OSError as error:
+            let_pass(error)
             self.trouble = f"{self.folder}: {error.strerror or error}"
             faults.note("spool", error)
             return None
@@ -322,7 +324,8 @@ def files_of_others(folder: Path, own: Iterable[str]) -> list[Path]:
     mine = set(own)
     try:
         names = os.listdir(folder)  # noqa: PTH208  # a third of the time, and it is done for each question
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return []
     return [folder / name for name in sorted(names) if name.endswith(SUFFIX) and name not in mine]
 
@@ -340,7 +343,8 @@ def _is_named(path: Path, descriptor: int) -> bool:
     """Tell whether the path still leads to the open file."""
     try:
         named = path.stat()
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return False
     opened = os.fstat(descriptor)
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from tc_core.errors import StorageError
-from tc_core.model.foreign import let_pass
+from tc_core.foreign import let_pass
 from tc_core.model.part import Part
 from tc_core.model.patience import is_out, left
 from tc_core.model.ports import Batch, EventSink, SpoolMark

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tc_core.errors import StorageError
-from tc_core.model.foreign import let_pass
+from tc_core.foreign import let_pass
 from tc_core.record.guard import failure_of
 from tc_core.record.recorder import Recorder
 from tc_core.runtime.recorders import open_storage, recorder_for

@@ -17,9 +17,9 @@ from platformdirs import user_data_path
 
 from tc_core import settings
 from tc_core.errors import StorageError
+from tc_core.foreign import let_pass
 from tc_core.meter import loading
 from tc_core.model.apart import apart, obstacles
-from tc_core.model.foreign import let_pass
 from tc_core.model.part import Part, WritePart
 from tc_core.model.patience import within
 from tc_core.model.ports import Batch, EventSink, SpoolMark

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tc_core.errors import ConfigurationError
+from tc_core.foreign import let_pass
 from tc_core.settings.explaining import explained, short
 from tc_core.settings.parts import Settings
 
@@ -52,6 +53,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506  # makes nothing but text
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        let_pass(error)
         raise ConfigurationError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     values = {} if values in (None, "") else values
     if not isinstance(values, dict):

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tc_core.errors import ConfigurationError
+from tc_core.foreign import let_pass
 from tc_core.settings import file
 from tc_core.settings.parts import Settings
 from tc_core.settings.variables import PREFIX, environment, lay_over
@@ -92,6 +93,7 @@ def _read_again(known: _Reading | None) -> _Reading:
     try:
         changed_ns = None if path is None else path.stat().st_mtime_ns
     except OSError as error:
+        let_pass(error)
         if known is None or known.file != path:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
         return known  # a file that has gone said what it said
@@ -101,7 +103,8 @@ def _read_again(known: _Reading | None) -> _Reading:
 def _working_directory() -> Path | None:
     try:
         return Path.cwd()
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return None
 
 

@@ -2,11 +2,18 @@
 
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
-from tc_core.model.foreign import foreign
+from tc_core.foreign import foreign
+from tc_core.meter import tokens
+from tc_core.model import period
+from tc_core.record import spool
 from tc_core.record.guard import attempt, contained, faults, never_raises
+from tc_core.settings import file as settings_file
+from tc_core.settings import reading as settings_reading
+from tc_core.store.engine import sqlite
 
 QUESTIONS = """
 import logging, random, signal, time, tc_core
@@ -108,6 +115,41 @@ def test_what_a_handler_raises_passes_all_that_swallows_errors(limit, guarded):
     assert faults.counts == {}
     assert inside(guarded, broken) is None  # the same error, raised by what we read, is contained
     assert len(faults.counts) == 1
+
+
+class LateError(TimeoutError):
+    """A limit that looks like an error of the file system."""
+
+
+def late(*_arguments, **_options):
+    def raising(signum, frame):
+        raise LateError
+
+    before = signal.signal(signal.SIGALRM, raising)
+    try:
+        signal.raise_signal(signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+READINGS = {
+    "a time zone": ("tc_core.model.period.ZoneInfo", lambda: period.zone("Europe/Berlin")),
+    "which file is there": ("os.stat", lambda: sqlite._identity(Path("store.db"))),
+    "when it was written": ("pathlib.Path.stat", lambda: sqlite._state(Path("store.db"))),
+    "who has died": ("os.listdir", lambda: spool.files_of_others(Path("store.db.spool"), [])),
+    "the settings": ("pathlib.Path.read_text", lambda: settings_file.read(Path("token_calculator.yaml"))),
+    "where the program is": ("pathlib.Path.cwd", settings_reading._working_directory),
+    "a vocabulary": ("tc_core.meter.tokens._definition", lambda: tokens._encoding.__wrapped__("o200k_base")),
+}
+
+
+@pytest.mark.parametrize("what", READINGS)
+def test_a_limit_that_looks_like_an_error_of_the_file_system_is_not_taken_for_one(what, monkeypatch):
+    name, read = READINGS[what]
+    monkeypatch.setattr(name, late)
+    error = error_of(read)
+    monkeypatch.undo()
+    assert type(error) is LateError
 
 
 def error_of(work):

@@ -13,7 +13,7 @@ import tenacity
 from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 from tc_core.errors import StorageError
-from tc_core.model.foreign import let_pass
+from tc_core.foreign import let_pass
 from tc_core.model.patience import is_out, left
 from tc_core.model.scope import DIMENSIONS
 from tc_core.store.engine.gate import gate

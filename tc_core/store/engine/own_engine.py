@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 
-from tc_core.model.foreign import foreign
+from tc_core.foreign import foreign
 
 _MOST_IDLE = 5
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 
 from tc_core.errors import StorageError
+from tc_core.foreign import let_pass
 from tc_core.model.patience import left
 from tc_core.store.engine import sqlite_pages as pages
 from tc_core.store.engine.database import (
@@ -333,7 +334,8 @@ def _state(path: Path | None) -> tuple[int, int] | None:
     """Return what is another thing once a file has been written: when that was, and its size."""
     try:
         state = None if path is None else path.stat()
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return None
     return None if state is None else (state.st_mtime_ns, state.st_size)
 
@@ -342,7 +344,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     """Return what tells a file from another one of the same name, or None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116  # half the time, and it is done for each transaction
-    except OSError:
+    except OSError as error:
+        let_pass(error)
         return None
     return found.st_dev, found.st_ino
 
