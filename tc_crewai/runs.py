@@ -308,15 +308,19 @@ class Runs:
             self._end(scope, end)
 
     def _end(self, scope: Scope, event: Any) -> None:
-        is_call, was_open = scope.event_type == "llm_call", scope.is_open
+        is_call = scope.event_type == "llm_call"
         report = attempt(usage_part, event.usage) if is_call and event.type == "llm_call_completed" else None
-        if scope.event_type is None or (not was_open and report is None):
+        if scope.event_type is None or (not scope.is_open and report is None):
             return
         has_run_a_tool = is_call and reading.has_run_a_tool(event)
-        if report is None and has_run_a_tool:
+        scope.has_run_a_tool = scope.has_run_a_tool or has_run_a_tool
+        if scope.has_run_a_tool:  # while this waits, the end behind it may be handled
             self._wait_for(lambda: scope.asked is not None)
+        was_open = scope.is_open
+        if not was_open and report is None:
+            return
         refused, cut = self.scopes.refusals.pop(scope.key, None), self.scopes.cut.pop(scope.call_id or "", None)
-        if report is not None and scope.asked and not (was_open and has_run_a_tool):
+        if report is not None and (scope.asked or scope.has_run_a_tool) and not (was_open and has_run_a_tool):
             report["is_partial"] = True  # Bedrock's class asks again with what the tool said, and tells the last alone
             if was_open:
                 telling.end(scope, event, None)  # the tool's end, which says nothing of usage, is handled later

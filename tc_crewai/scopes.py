@@ -56,6 +56,8 @@ class Scope:
     is_open: bool = False
     asked: list[Any] | None = None
     """The tool, and its arguments, that a model call runs by itself."""
+    has_run_a_tool: bool = False
+    """Whether an end of it has told what that tool brought."""
     bodies: list[Report | None] = field(default_factory=list)
     """Of a model call: what each answer to its HTTP requests says of usage."""
     request: tuple[object, ...] | None = None

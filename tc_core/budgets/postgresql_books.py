@@ -114,7 +114,7 @@ class PostgreSQLBooks(Books):
     def renew(self, ids: Sequence[EventId]) -> None:
         """Let the leases of calls that are open run on."""
         if ids:
-            statement = "UPDATE reservation SET expires = %s WHERE event = ANY(%s) AND state = 0"
+            statement = "UPDATE reservation SET expires = GREATEST(expires, %s) WHERE event = ANY(%s) AND state = 0"
             self._database.do_at_once(statement, (expiry_us(), list(ids)))
 
     def expire(self) -> int:

@@ -115,8 +115,9 @@ class SQLiteBooks(Books):
 
     def renew(self, ids: Sequence[EventId]) -> None:
         """Let the leases of calls that are open run on."""
-        for id_ in ids:
-            self._file.run("UPDATE reservation SET expires = ? WHERE event = ? AND state = 0", (expiry_us(), id_.hex()))
+        statement = "UPDATE reservation SET expires = max(expires, ?) WHERE event = ? AND state = 0"
+        for id_ in ids:  # another thread may have renewed it since the moment was taken
+            self._file.run(statement, (expiry_us(), id_.hex()))
 
     def expire(self) -> int:
         """Book leases that have run out as spent."""

@@ -89,6 +89,21 @@ def test_a_period_that_nobody_asks_about_is_kept_by_the_chore(evening, budgets):
     assert is_right(budgets)
 
 
+def test_a_lease_that_is_renewed_with_an_older_moment_keeps_the_later_one(evening, budgets):
+    """As by a thread that had taken the moment, and came to write it only after others had renewed."""
+    budgets.set_budget(1, "total", hard=True)
+    books = live_of(budgets.storage).books
+    with budgets.reserve(0.5) as block:
+        for hours in (3, -3):
+            evening.advance(hours=hours)
+            books.renew([block.event_id])
+        evening.advance(hours=3)
+        books.expire()
+        assert budgets.get_remaining().reserved == 0.5
+        evening.advance(hours=2)
+        assert books.expire() == 1
+
+
 def test_the_hour_that_comes_twice_has_an_amount_each_time(budgets):
     costs = CostTracker(budgets.storage)
     with FakeClock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC)) as clock:  # half past two in Berlin, as it is an hour on
